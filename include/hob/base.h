@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_BASE_H
+#define HOB_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What every hob header uses: linkage, time, errors
+ * =================================================
+ *
+ * Errors are return values: 0 or a positive result is good, a negative errno
+ * is bad.  `errno` itself is never an input nor an output of a hob call.  Out
+ * parameters come last and are untouched on failure.
+ *
+ * Two codes mean the same everywhere.  -ECANCELED: the scope this fiber is in
+ * was cancelled; the call did nothing.  -ETIMEDOUT: `until` passed first; the
+ * call did nothing.  A call that did its work reports its result, never both.
+ */
+
+#ifdef __cplusplus
+#define HOB_BEGIN_DECLS extern "C" {
+#define HOB_END_DECLS   }
+#else
+#define HOB_BEGIN_DECLS
+#define HOB_END_DECLS
+#endif
+
+#if defined(__GNUC__)
+#define HOB_API        __attribute__((visibility("default")))
+#define HOB_MUST_CHECK __attribute__((warn_unused_result))
+#define HOB_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define HOB_API
+#define HOB_MUST_CHECK
+#define HOB_PRINTF(f, a)
+#endif
+
+/* May switch to another fiber.  From a plain thread such a call works and blocks that thread;
+ * from a pool job it is a mistake: -EDEADLK (debug builds abort). */
+#define HOB_PARKS
+/* Callable from any thread, on a fiber or off; everything not marked so needs a fiber. */
+#define HOB_ANY_THREAD
+
+HOB_BEGIN_DECLS
+
+/** Nanoseconds on hob's clock (CLOCK_MONOTONIC; virtual under HOB_SIM): a point in time. */
+typedef int64_t hob_time;
+/** Nanoseconds: a length of time. */
+typedef int64_t hob_dur;
+
+#define HOB_NS      ((hob_dur)1)
+#define HOB_US      ((hob_dur)1000)
+#define HOB_MS      ((hob_dur)1000000)
+#define HOB_SEC     ((hob_dur)1000000000)
+#define HOB_MIN     (60 * HOB_SEC)
+#define HOB_FOREVER INT64_MAX /* as `until`: no limit */
+
+/**
+ * What a fiber or a job runs.
+ * A fiber's negative return means "the group cannot go on" and cancels it; 0 and above are good.
+ */
+typedef int (*hob_fn)(void *arg);
+
+/**
+ * Codes of hob's own, beside errno's.  They lie in 3000..3999: inside the kernel's window of
+ * 4095 and off errno.  Functions return them negated.
+ */
+#define HOB_ERR_MAP(X)                                                                             \
+    X(HOB_EDNS, 3001, "name not resolved")                                                         \
+    X(HOB_ETLS, 3002, "TLS handshake or certificate failed")                                       \
+    X(HOB_EHTTP, 3003, "not a valid HTTP response")                                                \
+    X(HOB_EADDRGUARD, 3004, "address refused by the address guard")                                \
+    X(HOB_EREDIRECT, 3005, "too many redirects")                                                   \
+    X(HOB_EPROXY, 3006, "proxy failed")                                                            \
+    X(HOB_ETOOBIG, 3007, "larger than the limit set for it")
+
+#define HOB_ERR_ENUM(name, code, text) name = code,
+enum hob_err { HOB_ERR_MAP(HOB_ERR_ENUM) HOB_ERR_END = 3999 };
+#undef HOB_ERR_ENUM
+
+/** hob_strerror - words for a code, negative or positive, errno's or hob's; never NULL. */
+HOB_API HOB_ANY_THREAD const char *hob_strerror(int code);
+
+/** hob_version - "MAJOR.MINOR.PATCH" of the library in use. */
+HOB_API HOB_ANY_THREAD const char *hob_version(void);
+
+HOB_END_DECLS
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * poll.h - one contract for io_uring, epoll and the simulator
+ *
+ * WHAT    A poller belongs to one loop.  The loop submits operations, waits, and gets each
+ *         operation's end by a call of its `done`; it watches descriptors that belong to a
+ *         library (libcurl) and gets calls of `ready`.  A poller has never heard of a fiber.
+ *
+ * RULES   (P1) `done` is called exactly once an accepted operation, only from inside wait(), on
+ *              the loop's thread.  It may submit, cancel, watch and unwatch.
+ *         (P2) Between submit and done the poller owns the op, its buffer and its descriptor
+ *              number: the caller leaves all three alone.  cancel() asks for an early end; done
+ *              still comes, with -ECANCELED or, if the work was done first, its result.
+ *              "Result or cancel, never both."
+ *         (P3) wake() is callable from any thread and from a signal handler; one wake before
+ *              wait() makes that wait() return at once.  Wakes coalesce.
+ *         (P4) wait() submits what was queued, never blocks past `until`, and delivers what is
+ *              there, at most a few hundred completions a call.  until == 0: never block.
+ *         (P5) An unwatched descriptor gets no `ready` any more, not even from the batch being
+ *              delivered.  Watches are level-triggered.
+ */
+#ifndef HOB_PLAT_POLL_H
+#define HOB_PLAT_POLL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <hob/base.h>
+
+#include "base/list.h"
+
+enum poll_kind {
+    POLL_READY,   /* fd, events: one-shot; res = the events that are ready (EPOLLIN, ...) */
+    POLL_RECV,    /* fd, buf, len: a socket, pipe or terminal; res = bytes, 0 at the end */
+    POLL_SEND,    /* fd, buf, len: res = bytes taken, at least 1; no SIGPIPE */
+    POLL_ACCEPT,  /* fd: res = a new descriptor, non-blocking and close-on-exec */
+    POLL_CONNECT, /* fd, addr, addr_len: res = 0 */
+    /* A regular file: only where poll_can() says so (io_uring); else use a blocking thread. */
+    POLL_OPEN,   /* path, flags, mode: res = a descriptor, close-on-exec */
+    POLL_PREAD,  /* fd, buf, len, offset: res = bytes, 0 at the end */
+    POLL_PWRITE, /* fd, buf, len, offset: res = bytes */
+    POLL_FSYNC,  /* fd, flags (IORING_FSYNC_DATASYNC) */
+    POLL_KINDS
+};
+
+struct poll_op {
+    struct list node; /* the poller's, between submit and done */
+    void (*done)(struct poll_op *op);
+    uint8_t kind;
+    uint8_t state; /* the poller's; 0 before the first submit */
+    uint16_t mode;
+    int32_t res; /* valid in done and after: >= 0, or a negative errno */
+    int fd;
+    uint32_t events; /* EPOLLIN | EPOLLOUT | EPOLLRDHUP */
+    uint32_t flags;
+    socklen_t addr_len;
+    union {
+        void *buf;
+        const void *cbuf;
+        const char *path;
+        const struct sockaddr *addr;
+    };
+    size_t len;
+    int64_t offset;
+};
+
+struct poll_watch {
+    struct list node;
+    int fd;
+    uint32_t events;
+    void (*ready)(struct poll_watch *w, uint32_t revents);
+};
+
+struct poller;
+
+struct poll_ops {
+    const char *name; /* "uring", "epoll", "sim" */
+    /* -ENOSYS, -EPERM, ...: this kind of poller does not work here; the caller tries the next. */
+    int (*open)(struct poller **ret);
+    /* No operation may be in flight. */
+    void (*close)(struct poller *p);
+    bool (*can)(const struct poller *p, enum poll_kind kind);
+    void (*submit)(struct poller *p, struct poll_op *op);
+    void (*cancel)(struct poller *p, struct poll_op *op);
+    /* Adds, or changes the events of a watch already added.  0 or a negative errno. */
+    int (*watch)(struct poller *p, struct poll_watch *w);
+    void (*unwatch)(struct poller *p, struct poll_watch *w);
+    /* 0, or a negative errno when the poller itself is broken (never -EINTR). */
+    int (*wait)(struct poller *p, hob_time until);
+    void (*wake)(struct poller *p);
+    /* Whether wait(until = 0) could bring anything: false lets an idle turn skip the call. */
+    bool (*busy)(const struct poller *p);
+};
+
+/* Every poller begins with this; the rest is its own. */
+struct poller {
+    const struct poll_ops *ops;
+};
+
+extern const struct poll_ops hob__poll_epoll;
+extern const struct poll_ops hob__poll_uring;
+extern const struct poll_ops hob__poll_sim;
+
+/*
+ * Opens the best poller that works here: io_uring, else epoll.  HOB_POLL=epoll|uring forces one,
+ * and then its failure is returned.
+ */
+int hob__poll_open(struct poller **ret);
+
+#endif

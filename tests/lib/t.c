@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * t.c - the test runner: see t.h
+ *
+ * The parent prints TAP; a case's own output goes to standard error, so that it cannot break the
+ * protocol.  A case ends by _exit in its process after the leak check of a sanitizer, if there is
+ * one, has run: exit() does that.
+ */
+#include "lib/t.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { T_EXIT_FAIL = 1, T_EXIT_SKIP = 77, T_SECONDS = 30, T_SLOWER_UNDER_SANITIZERS = 6 };
+
+static struct t_case *t_cases, **t_tail = &t_cases;
+static const char *t_now = "?";
+
+void t_register(struct t_case *c)
+{
+    *t_tail = c;
+    t_tail = &c->next;
+}
+
+void t_fail(const char *file, int line, const char *format, ...)
+{
+    va_list ap;
+
+    fprintf(stderr, "%s: %s:%d: ", t_now, file, line);
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    _exit(T_EXIT_FAIL);
+}
+
+void t_skip(const char *format, ...)
+{
+    va_list ap;
+
+    fprintf(stderr, "SKIP %s: ", t_now);
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    _exit(T_EXIT_SKIP);
+}
+
+void t_timeout(unsigned seconds)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    seconds *= T_SLOWER_UNDER_SANITIZERS;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    seconds *= T_SLOWER_UNDER_SANITIZERS;
+#endif
+#endif
+    alarm(seconds);
+}
+
+static int t_open_fds(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/fd");
+
+    if (!d)
+        return -1;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+static void t_child(const struct t_case *c)
+{
+    int before = t_open_fds();
+
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+    t_timeout(T_SECONDS);
+    c->run();
+    int after = t_open_fds();
+    if (after != before) {
+        fprintf(stderr, "%s: %d descriptors leaked\n", c->name, after - before);
+        _exit(T_EXIT_FAIL);
+    }
+    exit(0);
+}
+
+/* The case's wait status; -1 when it could not be started. */
+static int t_fork(const struct t_case *c)
+{
+    int status;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return -1;
+    if (pid == 0)
+        t_child(c);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return status;
+}
+
+static bool t_report(const struct t_case *c, unsigned number, int status)
+{
+    bool skip = status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == T_EXIT_SKIP;
+    bool good = skip || (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    printf("%s %u - %s%s\n", good ? "ok" : "not ok", number, c->name, skip ? " # SKIP" : "");
+    if (status >= 0 && WIFSIGNALED(status))
+        printf("# %s: %s\n", c->name,
+               WTERMSIG(status) == SIGALRM ? "timed out" : strsignal(WTERMSIG(status)));
+    fflush(stdout);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    bool in_process = false, only_list = false;
+    const char *part = "";
+    unsigned n = 0, number = 0, failed = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--no-fork") == 0)
+            in_process = true;
+        else if (strcmp(argv[i], "--list") == 0)
+            only_list = true;
+        else
+            part = argv[i];
+    }
+    for (struct t_case *c = t_cases; c; c = c->next)
+        n += strstr(c->name, part) != NULL;
+    if (!only_list)
+        printf("1..%u\n", n);
+    for (struct t_case *c = t_cases; c; c = c->next) {
+        if (!strstr(c->name, part))
+            continue;
+        t_now = c->name;
+        if (only_list)
+            puts(c->name);
+        else if (in_process)
+            c->run();
+        else
+            failed += !t_report(c, ++number, t_fork(c));
+    }
+    return failed ? 1 : 0;
+}
