@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * account.c - words for wait reasons, and the sums of a stage
+ */
+#include <stddef.h>
+
+#include "trace/account.h"
+
+bool hob__trace_on;
+
+const char *hob__wait_text(enum hob_wait w)
+{
+#define WAIT_TEXT(name, class, text) [name] = text,
+    static const char *const text_of[HOB_N_WAITS] = {[HOB_WAIT_NONE] = "waiting",
+                                                     HOB_WAIT_MAP(WAIT_TEXT)};
+#undef WAIT_TEXT
+    return (unsigned)w < HOB_N_WAITS ? text_of[w] : "waiting";
+}
+
+const char *hob__wait_name(enum hob_wait w)
+{
+#define WAIT_NAME(name, class, text) [name] = #name,
+    static const char *const name_of[HOB_N_WAITS] = {[HOB_WAIT_NONE] = "HOB_WAIT_NONE",
+                                                     HOB_WAIT_MAP(WAIT_NAME)};
+#undef WAIT_NAME
+    const size_t prefix = sizeof("HOB_WAIT_") - 1;
+    return name_of[(unsigned)w < HOB_N_WAITS ? w : HOB_WAIT_NONE] + prefix;
+}
+
+static uint32_t stage_last_id;
+
+void hob__stage_init(struct trace_stage *s, const char *name)
+{
+    *s = (struct trace_stage){.name = name};
+    s->id = __atomic_add_fetch(&stage_last_id, 1, __ATOMIC_RELAXED);
+}
+
+static void stage_add(int64_t *sum, int64_t d)
+{
+    if (d)
+        __atomic_add_fetch(sum, d, __ATOMIC_RELAXED);
+}
+
+static void stage_max(int64_t *max, int64_t v)
+{
+    int64_t old = __atomic_load_n(max, __ATOMIC_RELAXED);
+
+    while (v > old &&
+           !__atomic_compare_exchange_n(max, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+/* 0 means "none yet", so that a zeroed stage needs no start value. */
+static void stage_min(int64_t *min, int64_t v)
+{
+    int64_t old = __atomic_load_n(min, __ATOMIC_RELAXED);
+
+    while ((old == 0 || v < old) &&
+           !__atomic_compare_exchange_n(min, &old, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+void hob__task_flush(struct trace_task *t)
+{
+    struct trace_stage *s = t->stage;
+    int64_t life = t->run_ns + t->ready_ns;
+
+    if (!s)
+        return;
+    for (int i = 0; i < HOB_N_CLASSES; i++) {
+        stage_add(&s->wait_ns[i], t->wait_ns[i]);
+        life += t->wait_ns[i];
+        t->wait_ns[i] = 0;
+    }
+    stage_add(&s->run_ns, t->run_ns);
+    stage_add(&s->ready_ns, t->ready_ns);
+    stage_max(&s->longest_run_ns, t->longest_run_ns);
+    stage_min(&s->first, t->since - life); /* (I1) */
+    stage_max(&s->last, t->since);
+    __atomic_add_fetch(&s->n_runs, t->n_runs, __ATOMIC_RELAXED);
+    if (t->state == TRACE_ENDED)
+        __atomic_add_fetch(&s->n_tasks, 1, __ATOMIC_RELAXED);
+    t->run_ns = t->ready_ns = t->longest_run_ns = 0;
+    t->n_runs = 0;
+}
