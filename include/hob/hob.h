@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_HOB_H
+#define HOB_HOB_H
+
+/*
+ * hob: what waits on loops, what computes on a pool
+ * =================================================
+ *
+ *     #include <hob/hob.h>
+ *
+ *     static int greet(void *name)
+ *     {
+ *         int r = hob_sleep(10 * HOB_MS);          // parks this fiber, not the thread
+ *         return r < 0 ? r : printf("hello, %s\n", (char *)name);
+ *     }
+ *
+ *     static int both(void *unused)
+ *     {
+ *         hob_group g;
+ *         int r = hob_group_open(&g, NULL);
+ *         if (r == 0)
+ *             r = hob_go(&g, greet, "pots");
+ *         if (r == 0)
+ *             r = hob_go(&g, greet, "cooks");
+ *         return hob_group_join(&g, r);
+ *     }
+ *
+ *     int main(void) { return hob_run(NULL, both, NULL) < 0; }
+ *
+ *     base.h   linkage, time, error codes      chan.h   channels
+ *     rt.h     hob_run and its options         group.h  groups: start, join, cancel, deadline
+ *     fiber.h  the running fiber: yield, sleep
+ */
+#include <hob/base.h>
+#include <hob/chan.h>
+#include <hob/fiber.h>
+#include <hob/group.h>
+#include <hob/rt.h>
+
+#endif
