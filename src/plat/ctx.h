@@ -17,7 +17,7 @@ struct ctx {
 
 /*
  * The first switch to *c calls entry(arg) on the stack [lo, lo + size); entry never returns.
- * size is at least 1 KiB and lo + size is a multiple of 16.
+ * size is at least 4 KiB (a ucontext_t alone takes one) and lo + size is a multiple of 16.
  */
 void hob__ctx_make(struct ctx *c, void *lo, size_t size, void (*entry)(void *), void *arg);
 

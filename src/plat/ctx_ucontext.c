@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ctx_ucontext.c - the context switch for any machine with <ucontext.h>
+ *
+ * WHAT        The fallback of ctx.h for machines without a hand-written switch, and a second
+ *             opinion about the hand-written one (meson option ctx=ucontext).
+ *
+ * HOW         A ucontext_t holds about a kilobyte.  The one of a context that does not run lives
+ *             in the frame of its hob__ctx_switch; the one of a context that never ran lives at
+ *             the top of its stack, above its first frame.
+ *
+ * REJECTED    swapcontext for the first entry only and sigsetjmp after it: each switch would save
+ *               the system call for the signal mask, but _FORTIFY_SOURCE's longjmp refuses to go
+ *               "up", and pointer mangling makes a saved stack pointer unreadable for dumps.
+ */
+#include "plat/ctx.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "base/assert.h"
+
+/* makecontext passes ints only: a pointer travels as two of them. */
+struct ctx_first {
+    ucontext_t uc;
+    void (*entry)(void *);
+    void *arg;
+};
+
+static void ctx_start(unsigned hi, unsigned lo)
+{
+    struct ctx_first *f = (struct ctx_first *)((uintptr_t)hi << 32 | lo);
+
+    f->entry(f->arg);
+    abort(); /* entry never returns */
+}
+
+void hob__ctx_make(struct ctx *c, void *lo, size_t size, void (*entry)(void *), void *arg)
+{
+    uintptr_t top = ((uintptr_t)lo + size - sizeof(struct ctx_first)) & ~(uintptr_t)63;
+    struct ctx_first *f = (struct ctx_first *)top;
+
+    memset(f, 0, sizeof *f);
+    HOB_ASSERT(getcontext(&f->uc) == 0);
+    f->uc.uc_stack.ss_sp = lo;
+    f->uc.uc_stack.ss_size = top - (uintptr_t)lo;
+    f->entry = entry;
+    f->arg = arg;
+    makecontext(&f->uc, (void (*)(void))ctx_start, 2, (unsigned)((uintptr_t)f >> 32),
+                (unsigned)(uintptr_t)f);
+    c->sp = &f->uc;
+}
+
+void hob__ctx_switch(struct ctx *save, const struct ctx *to)
+{
+    ucontext_t here;
+
+    /* AddressSanitizer clears the shadow of the stack a context names; this one names none. */
+    memset(&here.uc_stack, 0, sizeof here.uc_stack);
+    save->sp = &here;
+    HOB_ASSERT(swapcontext(&here, to->sp) == 0);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ctx_x86_64.S - the context switch for the System V ABI of x86-64
+ *
+ * WHAT        hob__ctx_make and hob__ctx_switch of ctx.h.
+ *
+ * HOW         To its caller a switch is a function call, so only what a callee must keep is saved:
+ *             six registers and the stack pointer.  A context that does not run looks like this:
+ *
+ *                 sp -> r15 r14 r13 r12 rbx rbp  return address  frame of the caller ...
+ *
+ *             hob__ctx_make builds the same picture by hand at the top of a new stack, with
+ *             ctx_start as the return address, so that the first switch is like any other.
+ *
+ * INVARIANTS  (I1) A saved sp is 8 below a multiple of 16, 7 words below the caller's frame: the
+ *                  ABI's alignment at a call, with six registers pushed.
+ *             (I2) The CFI rows hold before and after rsp changes, because both stacks have the
+ *                  same picture there; so a debugger can stop on any instruction.
+ *             (I3) ctx_start is the outermost frame: its return address is undefined and rbp is
+ *                  0, which ends a backtrace by CFI and one by frame pointers.
+ *
+ * REJECTED    `ret` at the end: the return predictor expects the call of the other stack and
+ *               misses every time.  Figures: docs/design/0001-context-switch-and-stacks.md.
+ *             MXCSR and the x87 control word: fibers share them, as functions do.
+ *             Top-level asm in a .c: with -fcf-protection the compiler would mark the object as
+ *               fit for a shadow stack, and it is not.
+ *             A shadow-stack switch (rstorssp): no distribution turns user shadow stacks on for
+ *               a program whose objects do not all agree, and this one does not: it carries no
+ *               .note.gnu.property, so the linker clears the mark for the whole program.
+ *             endbr64: no Linux checks user-mode indirect branches, nobody takes the address of
+ *               these functions, and a mark on one would say that all of the file had been made
+ *               fit for it (the jump below goes to a return address, which has none).
+ */
+        .text
+
+        .globl  hob__ctx_switch
+        .hidden hob__ctx_switch
+        .type   hob__ctx_switch, @function
+        .p2align 5
+hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *to) */
+        .cfi_startproc
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbp, 0
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbx, 0
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r12, 0
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r13, 0
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r14, 0
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset r15, 0
+        movq    %rsp, (%rdi)
+        movq    (%rsi), %rsp            /* (I2) */
+        popq    %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r15
+        popq    %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r14
+        popq    %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r13
+        popq    %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore r12
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbx
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbp
+        popq    %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register rip, rcx
+        jmpq    *%rcx
+        .cfi_endproc
+        .size   hob__ctx_switch, . - hob__ctx_switch
+
+        .globl  hob__ctx_make
+        .hidden hob__ctx_make
+        .type   hob__ctx_make, @function
+        .p2align 4
+hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size, entry, arg) */
+        .cfi_startproc
+        leaq    -72(%rsi,%rdx), %rax    /* (I1): two words stay free above the picture */
+        leaq    ctx_start(%rip), %rdx
+        movq    $0, 0(%rax)             /* r15 */
+        movq    $0, 8(%rax)             /* r14 */
+        movq    %r8, 16(%rax)           /* r13: the argument */
+        movq    %rcx, 24(%rax)          /* r12: the entry */
+        movq    $0, 32(%rax)            /* rbx */
+        movq    $0, 40(%rax)            /* rbp (I3) */
+        movq    %rdx, 48(%rax)
+        movq    $0, 56(%rax)
+        movq    $0, 64(%rax)
+        movq    %rax, (%rdi)
+        ret
+        .cfi_endproc
+        .size   hob__ctx_make, . - hob__ctx_make
+
+        .type   ctx_start, @function
+        .p2align 4
+ctx_start:
+        .cfi_startproc
+        .cfi_undefined rip              /* (I3) */
+        movq    %r13, %rdi
+        callq   *%r12
+        ud2                             /* entry never returns */
+        .cfi_endproc
+        .size   ctx_start, . - ctx_start
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_ctx.c - contexts keep their registers, stacks and floating-point values over switches
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "lib/t.h"
+#include "plat/ctx.h"
+#include "plat/san.h"
+
+enum { STACK_BYTES = 256 * 1024 };
+
+/* A context with its stack, resumed by the thread's own context and yielding to it. */
+struct co {
+    struct ctx ctx;
+    struct san san;
+    void (*run)(struct co *co);
+    unsigned char *stack;
+    long n;
+    double x;
+    bool ended;
+};
+
+static struct ctx main_ctx;
+static struct san main_san;
+
+static void co_pause(struct co *co)
+{
+    san_leave(&co->san, &main_san, co->ended);
+    hob__ctx_switch(&co->ctx, &main_ctx);
+    san_enter(&co->san, &main_san);
+}
+
+static void co_resume(struct co *co)
+{
+    san_leave(&main_san, &co->san, false);
+    hob__ctx_switch(&main_ctx, &co->ctx);
+    san_enter(&main_san, &co->san);
+}
+
+static void co_entry(void *arg)
+{
+    struct co *co = arg;
+
+    san_enter(&co->san, &main_san);
+    co->run(co);
+    co->ended = true;
+    co_pause(co);
+    abort();
+}
+
+static struct co *co_new(void (*run)(struct co *co), long n)
+{
+    struct co *co = calloc(1, sizeof *co);
+
+    CHECK(co != NULL);
+    co->run = run;
+    co->n = n;
+    co->stack = malloc(STACK_BYTES);
+    CHECK(co->stack != NULL);
+    san_new(&co->san, co->stack, STACK_BYTES);
+    hob__ctx_make(&co->ctx, co->stack, STACK_BYTES, co_entry, co);
+    return co;
+}
+
+static void co_free(struct co *co)
+{
+    CHECK(co->ended);
+    san_free(&co->san);
+    free(co->stack);
+    free(co);
+}
+
+static void ping(struct co *co)
+{
+    for (long i = 0; i < co->n; i++)
+        co_pause(co);
+}
+
+TEST(a_context_runs_where_it_left_off)
+{
+    san_thread(&main_san);
+    struct co *co = co_new(ping, 3);
+    int resumes = 0;
+
+    while (!co->ended) {
+        co_resume(co);
+        resumes++;
+    }
+    CHECK_INT(resumes, 4);
+    co_free(co);
+}
+
+#if defined(__x86_64__)
+/*
+ * Fills every callee-saved register with seed + 1 ..., switches, and returns a bit for each
+ * register that came back changed.
+ */
+unsigned registers_over_switch(struct ctx *save, const struct ctx *to, uint64_t seed);
+__asm__(".text\n"
+        ".type registers_over_switch, @function\n"
+        "registers_over_switch:\n"
+        "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n"
+        "    pushq %r13\n    pushq %r14\n    pushq %r15\n"
+        "    pushq %rdx\n"
+        "    leaq 1(%rdx), %rbp\n    leaq 2(%rdx), %rbx\n    leaq 3(%rdx), %r12\n"
+        "    leaq 4(%rdx), %r13\n    leaq 5(%rdx), %r14\n    leaq 6(%rdx), %r15\n"
+        "    call hob__ctx_switch\n"
+        "    popq %rdx\n"
+        "    xorl %eax, %eax\n"
+        "    leaq 1(%rdx), %rcx\n    cmpq %rcx, %rbp\n    je 1f\n    orl $1, %eax\n1:\n"
+        "    leaq 2(%rdx), %rcx\n    cmpq %rcx, %rbx\n    je 1f\n    orl $2, %eax\n1:\n"
+        "    leaq 3(%rdx), %rcx\n    cmpq %rcx, %r12\n    je 1f\n    orl $4, %eax\n1:\n"
+        "    leaq 4(%rdx), %rcx\n    cmpq %rcx, %r13\n    je 1f\n    orl $8, %eax\n1:\n"
+        "    leaq 5(%rdx), %rcx\n    cmpq %rcx, %r14\n    je 1f\n    orl $16, %eax\n1:\n"
+        "    leaq 6(%rdx), %rcx\n    cmpq %rcx, %r15\n    je 1f\n    orl $32, %eax\n1:\n"
+        "    popq %r15\n    popq %r14\n    popq %r13\n"
+        "    popq %r12\n    popq %rbx\n    popq %rbp\n"
+        "    ret\n"
+        ".size registers_over_switch, . - registers_over_switch\n");
+
+static void registers_both_ways(struct co *co)
+{
+    for (long i = 0; i < co->n; i++) {
+        san_leave(&co->san, &main_san, false);
+        unsigned changed = registers_over_switch(&co->ctx, &main_ctx, 0x1111111100000000u + i);
+        san_enter(&co->san, &main_san);
+        CHECK_INT(changed, 0);
+    }
+}
+
+TEST(callee_saved_registers_survive_switches)
+{
+    san_thread(&main_san);
+    struct co *co = co_new(registers_both_ways, 100);
+
+    while (!co->ended) {
+        san_leave(&main_san, &co->san, false);
+        unsigned changed = registers_over_switch(&main_ctx, &co->ctx, 0xaaaaaaaa00000000u);
+        san_enter(&main_san, &co->san);
+        CHECK_INT(changed, 0);
+    }
+    co_free(co);
+}
+#endif
+
+static void count_in_floats(struct co *co)
+{
+    double x = (double)co->n, y = 1.0 / x;
+
+    for (int i = 0; i < 100; i++) {
+        co_pause(co);
+        x += y;
+        co->x = x * sqrt(x);
+    }
+}
+
+TEST(floating_point_values_survive_switches)
+{
+    enum { N = 50 };
+    struct co *co[N];
+
+    san_thread(&main_san);
+    for (int i = 0; i < N; i++)
+        co[i] = co_new(count_in_floats, i + 1);
+    for (int round = 0; round <= 100; round++)
+        for (int i = 0; i < N; i++)
+            co_resume(co[i]);
+    for (int i = 0; i < N; i++) {
+        double x = i + 1, y = 1.0 / x;
+        for (int k = 0; k < 100; k++)
+            x += y;
+        CHECK(co[i]->x == x * sqrt(x));
+        co_free(co[i]);
+    }
+}
+
+static void stack_is_aligned(struct co *co)
+{
+    double _Alignas(16) v[2] = {1, 2};
+
+    /* The compiler rounds nothing at 16: it trusts the alignment at the call. */
+    CHECK_INT((uintptr_t)__builtin_frame_address(0) % 16, 0);
+    CHECK_INT((uintptr_t)v % 16, 0);
+    co->x = v[0] + v[1];
+}
+
+TEST(entry_gets_an_aligned_stack)
+{
+    san_thread(&main_san);
+    struct co *co = co_new(stack_is_aligned, 0);
+
+    co_resume(co);
+    CHECK(co->x == 3);
+    co_free(co);
+}
+
+TEST(many_contexts_keep_apart)
+{
+    enum { N = 1000 };
+    static struct co *co[N];
+    long alive = N, resumes = 0;
+
+    san_thread(&main_san);
+    for (int i = 0; i < N; i++)
+        co[i] = co_new(ping, i % 17);
+    while (alive) {
+        alive = 0;
+        for (int i = 0; i < N; i++) {
+            if (co[i]->ended)
+                continue;
+            co_resume(co[i]);
+            resumes++;
+            alive += !co[i]->ended;
+        }
+    }
+    long want = 0;
+    for (int i = 0; i < N; i++) {
+        want += i % 17 + 1;
+        co_free(co[i]);
+    }
+    CHECK_INT(resumes, want);
+}
+
+/* Each level has locals of its own, a switch in the middle, and checks them afterwards. */
+static long deep(struct co *co, long level)
+{
+    volatile long mine[8];
+
+    for (int i = 0; i < 8; i++)
+        mine[i] = level * 8 + i;
+    co_pause(co);
+    long below = level ? deep(co, level - 1) : 0;
+    co_pause(co);
+    for (int i = 0; i < 8; i++)
+        CHECK_INT(mine[i], level * 8 + i);
+    return below + 1;
+}
+
+static void deep_run(struct co *co)
+{
+    co->n = deep(co, co->n);
+}
+
+TEST(deep_frames_survive_switches)
+{
+    enum { N = 8, LEVELS = 200 };
+    struct co *co[N];
+
+    san_thread(&main_san);
+    for (int i = 0; i < N; i++)
+        co[i] = co_new(deep_run, LEVELS - 1);
+    for (int round = 0; round <= 2 * LEVELS; round++)
+        for (int i = 0; i < N; i++)
+            co_resume(co[i]);
+    for (int i = 0; i < N; i++) {
+        CHECK_INT(co[i]->n, LEVELS);
+        co_free(co[i]);
+    }
+}
+
+/* A context may be resumed by another context, not only by the thread's own. */
+static struct co *ring[3];
+
+static void pass_on(struct co *co)
+{
+    struct co *next = ring[(co->n + 1) % 3];
+
+    for (int i = 0; i < 1000; i++) {
+        co->x += 1;
+        san_leave(&co->san, &next->san, false);
+        hob__ctx_switch(&co->ctx, &next->ctx);
+        san_enter(&co->san, NULL);
+    }
+}
+
+TEST(contexts_switch_among_themselves)
+{
+    san_thread(&main_san);
+    for (int i = 0; i < 3; i++)
+        ring[i] = co_new(pass_on, i);
+    for (int i = 0; i < 3; i++)
+        co_resume(ring[i]);
+    for (int i = 0; i < 3; i++) {
+        CHECK(ring[i]->x == 1000);
+        co_free(ring[i]);
+    }
+}
