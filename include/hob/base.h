@@ -27,8 +27,8 @@
 #endif
 
 #if defined(__GNUC__)
-#define HOB_API        __attribute__((visibility("default")))
-#define HOB_MUST_CHECK __attribute__((warn_unused_result))
+#define HOB_API          __attribute__((visibility("default")))
+#define HOB_MUST_CHECK   __attribute__((warn_unused_result))
 #define HOB_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
 #define HOB_API

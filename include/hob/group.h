@@ -35,8 +35,8 @@ struct hob_group_opts {
     size_t size;       /* sizeof(struct hob_group_opts); HOB_GROUP_OPTS fills it */
     uint32_t max_live; /* children alive at once; hob_go parks at it; 0: no limit */
     hob_time until;    /* deadline, absolute; cancels with -ETIMEDOUT as the cause; 0: none */
-    bool spread;       /* idle loops may take children that have not started: write them race-free */
-    const char *name;  /* the children's name in traces and dumps; must outlive the group */
+    bool spread;      /* idle loops may take children that have not started: write them race-free */
+    const char *name; /* the children's name in traces and dumps; must outlive the group */
 };
 
 #define HOB_GROUP_OPTS(...)                                                                        \
