@@ -25,8 +25,7 @@ static inline __attribute__((noreturn, cold)) void hob__assert_failed(const char
     abort();
 }
 
-#define HOB_ASSERT(cond)                                                                           \
-    (likely(cond) ? (void)0 : hob__assert_failed(#cond, __FILE__, __LINE__))
+#define HOB_ASSERT(cond) (likely(cond) ? (void)0 : hob__assert_failed(#cond, __FILE__, __LINE__))
 
 #ifdef NDEBUG
 #define HOB_DEBUG_ASSERT(cond) ((void)0)

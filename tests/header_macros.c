@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * header_macros.c - one use of every macro with arguments that the public headers define
+ *
+ * tools/check_headers.py compiles, links and runs this as C11 and fails when a macro is missing.
+ * It generates the uses of constants and of HOB_*_OPTS() itself.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <hob/base.h>
+
+/* HOB_PRINTF(format, first): the compiler checks the arguments against the format. */
+HOB_PRINTF(2, 3) static int printed(FILE *f, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    int n = vfprintf(f, format, ap);
+    va_end(ap);
+    return n;
+}
+
+/* HOB_ERR_MAP(X): one line a code of hob's own. */
+#define COUNT_ONE(name, code, text) +1
+enum { N_ERR = HOB_ERR_MAP(COUNT_ONE) };
+#undef COUNT_ONE
+
+int main(void)
+{
+    return N_ERR > 0 && printed(stdout, "%d codes\n", N_ERR) > 0 ? 0 : 1;
+}

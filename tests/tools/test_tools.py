@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_tools.py - each check finds a planted violation, and nothing in a good tree"""
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SPDX = '/* SPDX-License-Identifier: MIT */\n'
+
+
+def essay(name):
+    return '/* SPDX-License-Identifier: MIT\n *\n * %s - a thing\n */\n' % name
+
+
+GOOD = {
+    'include/hob/base.h': SPDX + textwrap.dedent('''\
+        #ifndef HOB_BASE_H
+        #define HOB_BASE_H
+        #ifdef __cplusplus
+        extern "C" {
+        #endif
+        #define HOB_API __attribute__((visibility("default")))
+        #define HOB_PRINTF(f, a) __attribute__((format(printf, f, a)))
+        #define HOB_SEC 1000
+        /* HOB_API int hob_in_a_comment(void); */
+        HOB_API const char *hob_version(void);
+        HOB_API HOB_PRINTF(1, 2) int hob_print(const char *format, ...);
+        #ifdef __cplusplus
+        }
+        #endif
+        #endif
+        '''),
+    'src/hob.map': 'HOB_0.1 {\n    global:\n        hob_print;\n        hob_version;\n    local:\n        *;\n};\n',
+    'src/base/list.h': SPDX + '#include <stddef.h>\n',
+    'src/base/err.c': essay('err.c') + textwrap.dedent('''\
+        #include <hob/base.h>
+
+        #include "base/list.h"
+
+        const char *hob_version(void)
+        {
+            return "time() and rand() in a string";
+        }
+
+        int hob_print(const char *format, ...)
+        {
+            return format[0];
+        }
+        '''),
+    'src/plat/env.c': essay('env.c') + textwrap.dedent('''\
+        #include "base/list.h"
+        int hob__now(void);
+        int hob__now(void)
+        {
+            return clock_gettime(0, 0) + (int)getrandom(0, 0, 0);
+        }
+        '''),
+    'cmd/main.c': essay('main.c') + '#include <hob/base.h>\n#include "cmd.h"\n',
+    'cmd/cmd.h': SPDX,
+    'tests/unit/test_err.c': SPDX + '#include "base/list.h"\n',
+    'tests/header_macros.c': essay('header_macros.c') + textwrap.dedent('''\
+        #include <hob/base.h>
+        HOB_PRINTF(1, 2) int other(const char *format, ...);
+        int main(void)
+        {
+            return 0;
+        }
+        '''),
+}
+
+
+class Planted(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        for path, text in GOOD.items():
+            self.write(path, text)
+
+    def path(self, path):
+        return os.path.join(self.folder.name, path)
+
+    def write(self, path, text, mode='w'):
+        os.makedirs(os.path.dirname(self.path(path)), exist_ok=True)
+        with open(self.path(path), mode, encoding='utf-8') as f:
+            f.write(text)
+
+    def run_check(self, name, *args):
+        command = [sys.executable, os.path.join(ROOT, 'tools', name + '.py'),
+                   '--root', self.folder.name, *args]
+        r = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(r.stderr, '')
+        return r.returncode, r.stdout
+
+    def good(self, name, *args):
+        self.assertEqual(self.run_check(name, *args), (0, ''))
+
+    def bad(self, name, *words, args=()):
+        code, out = self.run_check(name, *args)
+        self.assertEqual(code, 1, out)
+        for word in words:
+            self.assertIn(word, out)
+
+    def library(self):
+        """The small tree's libraries, as --shared and --static."""
+        so, obj, archive = self.path('libhob.so'), self.path('err.o'), self.path('libhob.a')
+        flags = ['-fPIC', '-fvisibility=hidden', '-I', self.path('include'), '-I', self.path('src')]
+        source = self.path('src/base/err.c')
+        subprocess.run(['cc', *flags, '-c', source, '-o', obj], check=True)
+        subprocess.run(['cc', '-shared', obj, '-o', so,
+                        '-Wl,--version-script=' + self.path('src/hob.map')], check=True)
+        subprocess.run(['ar', 'rcs', archive, obj], check=True)
+        return ['--shared', so, '--static', archive]
+
+
+class Layers(Planted):
+    def test_good(self):
+        self.good('check_layers')
+
+    def test_a_folder_of_the_same_rank(self):
+        self.write('src/pool/job.h', SPDX)
+        self.write('src/sched/loop.c', essay('loop.c') + '#include "pool/job.h"\n')
+        self.bad('check_layers', 'src/sched/loop.c:5:', 'pool/job.h')
+
+    def test_a_higher_rank(self):
+        self.write('src/base/err.c', '#include "plat/env.h"\n', 'a')
+        self.bad('check_layers', 'plat/env.h')
+
+    def test_an_include_in_a_comment_is_none(self):
+        self.write('src/base/err.c', '/*\n#include "plat/env.h"\n*/\n', 'a')
+        self.good('check_layers')
+
+    def test_the_tool_includes_the_inside(self):
+        self.write('cmd/main.c', '#include "base/list.h"\n', 'a')
+        self.bad('check_layers', 'cmd/main.c:')
+
+    def test_the_tool_climbs_out(self):
+        self.write('cmd/main.c', '#include "../src/base/list.h"\n', 'a')
+        self.bad('check_layers', 'cmd/main.c:')
+
+    def test_a_public_header_includes_the_inside(self):
+        self.write('include/hob/base.h', '#include "base/list.h"\n', 'a')
+        self.bad('check_layers', 'include/hob/base.h:')
+
+    def test_another_library_in_the_wrong_folder(self):
+        self.write('src/base/err.c', '#include <curl/curl.h>\n', 'a')
+        self.bad('check_layers', '<curl/curl.h>')
+
+    def test_an_unknown_layer(self):
+        self.write('src/misc/x.c', essay('x.c') + '#include "base/list.h"\n')
+        self.bad('check_layers', 'src/misc is no layer')
+
+
+class Env(Planted):
+    def test_good(self):
+        self.good('check_env')
+
+    def test_a_clock(self):
+        self.write('src/base/err.c', 'long t(void)\n{\n    return time(0);\n}\n', 'a')
+        self.bad('check_env', 'src/base/err.c:', 'time()')
+
+    def test_random_bytes_from_a_file(self):
+        self.write('src/base/err.c', 'int r(void)\n{\n    return open("/dev/urandom", 0);\n}\n', 'a')
+        self.bad('check_env', '/dev/urandom')
+
+    def test_a_field_of_the_table_is_no_call(self):
+        self.write('src/base/err.c', 'long t(struct e *e)\n{\n    return e->random();\n}\n', 'a')
+        self.good('check_env')
+
+    def test_an_allowance_nobody_uses(self):
+        self.write('src/plat/env.c', essay('env.c'))
+        self.bad('check_env', 'drop the line')
+
+
+class Style(Planted):
+    def test_good(self):
+        self.good('check_style')
+
+    def test_a_long_file(self):
+        self.write('src/base/err.c', '/* line */\n' * 600, 'a')
+        self.bad('check_style', 'src/base/err.c:', 'Length:')
+
+    def test_a_long_file_that_says_why(self):
+        self.write('src/base/err.c', essay('err.c').replace(' */', ' * Length: a table\n */')
+                   + '/* line */\n' * 600)
+        self.good('check_style')
+
+    def test_a_long_function(self):
+        self.write('src/base/err.c', 'void f(void)\n{\n' + '    f();\n' * 69 + '}\n', 'a')
+        self.bad('check_style', 'function of 71 lines')
+
+    def test_no_licence(self):
+        self.write('src/base/list.h', '#include <stddef.h>\n')
+        self.bad('check_style', 'src/base/list.h:1:')
+
+    def test_no_essay(self):
+        self.write('src/base/err.c', SPDX)
+        self.bad('check_style', 'src/base/err.c:3:')
+
+    def test_a_sleep(self):
+        self.write('tests/unit/test_err.c', 'void f(void)\n{\n    usl' 'eep(1);\n}\n', 'a')
+        self.bad('check_style', 'tests/unit/test_err.c:')
+
+    def test_a_sleep_with_a_reason(self):
+        self.write('tests/unit/test_err.c',
+                   'void f(void)\n{\n    usl' 'eep(1); /* sleep: the point */\n}\n', 'a')
+        self.good('check_style')
+
+    def test_a_path_of_one_machine(self):
+        self.write('README.md', 'see /ho' 'me/me/notes\n')
+        self.bad('check_style', 'README.md:1:')
+
+
+class Symbols(Planted):
+    def test_good(self):
+        self.good('check_symbols', *self.library())
+
+    def test_not_in_the_map_and_update(self):
+        self.write('include/hob/base.h', 'HOB_API int hob_new_thing(void);\n', 'a')
+        self.bad('check_symbols', 'hob_new_thing is declared', '--update')
+        self.good('check_symbols', '--update')
+
+    def test_in_the_map_only(self):
+        self.write('src/hob.map', GOOD['src/hob.map'].replace('hob_print', 'hob_print; hob_gone'))
+        self.bad('check_symbols', 'hob_gone is listed')
+
+    def test_declared_but_not_defined(self):
+        self.write('include/hob/base.h', 'HOB_API int hob_new_thing(void);\n', 'a')
+        self.good('check_symbols', '--update')
+        self.bad('check_symbols', 'does not export hob_new_thing', args=self.library())
+
+    def test_exported_but_not_declared(self):
+        self.write('src/hob.map', 'HOB_0.1 {\n    global:\n        hob_*;\n    local:\n        *;\n};\n')
+        self.write('src/base/err.c',
+                   '__attribute__((visibility("default"))) int hob_loose(void)\n{\n    return 1;\n}\n', 'a')
+        self.bad('check_symbols', 'exports hob_loose', args=self.library())
+
+    def test_a_global_without_the_prefix(self):
+        self.write('src/base/err.c', 'int helper(void)\n{\n    return 1;\n}\n', 'a')
+        self.bad('check_symbols', 'helper is global', args=self.library())
+
+
+class Headers(Planted):
+    def test_good(self):
+        self.good('check_headers', '--', 'gcc')
+
+    def test_a_header_that_needs_another(self):
+        self.write('include/hob/two.h', SPDX + 'size_t hob_two(void);\n')
+        self.bad('check_headers', '<hob/two.h> alone', args=['--', 'gcc'])
+
+    def test_a_header_that_is_not_cplusplus(self):
+        self.write('include/hob/two.h', SPDX + '#ifndef T\n#define T\nint f(int class);\n#endif\n')
+        self.bad('check_headers', 'as c++17', args=['--', 'gcc'])
+
+    def test_a_macro_without_a_use(self):
+        self.write('include/hob/base.h', '#define HOB_TWICE(x) ((x) + (x))\n', 'a')
+        self.bad('check_headers', 'HOB_TWICE', args=['--', 'gcc'])
+
+    def test_a_constant_that_does_not_compile(self):
+        self.write('include/hob/base.h', '#define HOB_BROKEN (1 + hob_nothing)\n', 'a')
+        self.bad('check_headers', 'every constant', args=['--', 'gcc'])
+
+    def test_a_function_without_c_linkage(self):
+        self.write('include/hob/base.h', GOOD['include/hob/base.h'].replace('extern "C" {', '')
+                   .replace('#ifdef __cplusplus\n}\n#endif\n', ''))
+        lib = self.library()[1]
+        self.bad('check_headers', 'as c++17', args=['--lib', lib, '--', 'gcc'])
+
+
+if __name__ == '__main__':
+    sys.dont_write_bytecode = True
+    unittest.main()
