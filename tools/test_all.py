@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_all.py - what `./run test` and `./run check-all` run
+
+A list of steps: a build with one compiler and one set of options, the suites over it, checks that
+need no build.  Every case of every test program counts as one check, as does a build that failed.
+One line a step with its time; the log of what failed; last a line `N passed, N failed`, with
+`, N skipped` when something was.  A skip is shown with its reason, and with --all it is a failure.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import tree
+
+os.chdir(tree.HERE)
+WORK = 'build-test'
+JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
+LOG_LINES = 120
+
+SANITIZER_ENV = {
+    'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
+    'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
+    'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',
+}
+
+# name: (compiler, meson options).  Debug and release, gcc and clang, both context switches.
+BUILDS = {
+    'gcc-release': ('gcc', ['--buildtype=release']),
+    'gcc-debug-ucontext': ('gcc', ['--buildtype=debug', '-Dctx=ucontext']),
+    'clang-debug': ('clang-14', ['--buildtype=debug']),
+    'clang-release': ('clang-14', ['--buildtype=release']),
+    'asan-ubsan': ('gcc', ['--buildtype=debugoptimized', '-Db_ndebug=false',
+                           '-Db_sanitize=address,undefined']),
+    'tsan': ('clang-14', ['--buildtype=debugoptimized', '-Db_ndebug=false',
+                          '-Db_sanitize=thread', '-Db_lundef=false']),
+}
+
+
+class Tally:
+    def __init__(self, skip_fails):
+        self.passed = self.failed = 0
+        self.skipped, self.failures = [], []
+        self.skip_fails = skip_fails
+
+    def skip(self, what, why):
+        self.skipped.append('%s: %s' % (what, why or 'no reason given'))
+
+    def fail(self, what, n=1):
+        self.failed += n
+        self.failures.append(what)
+
+
+class Step:
+    """One line of output: its name, what it counted, how long it took."""
+
+    def __init__(self, tally, name):
+        self.tally, self.name = tally, name
+
+    def __enter__(self):
+        self.start = time.monotonic()
+        t = self.tally
+        self.before = (t.passed, t.failed, len(t.skipped))
+        self.logs = []
+        return self
+
+    def __exit__(self, kind, error, trace):
+        t = self.tally
+        passed, failed, skipped = (now - then for now, then in
+                                   zip((t.passed, t.failed, len(t.skipped)), self.before))
+        line = '%-32s %4d passed' % (self.name, passed)
+        line += ', %d failed' % failed if failed else ''
+        line += ', %d skipped' % skipped if skipped else ''
+        print('%-64s %6.1f s' % (line, time.monotonic() - self.start))
+        for title, text in self.logs:
+            lines = text.rstrip().split('\n')
+            print('---- %s' % title)
+            print('\n'.join(lines[-LOG_LINES:]))
+        if self.logs:
+            print('----')
+        for s in t.skipped[self.before[2]:]:
+            print('    SKIP %s' % s)
+        sys.stdout.flush()
+
+    def log(self, title, text):
+        self.logs.append((title, text))
+
+    def run(self, command, env=None):
+        """Whether it succeeded; its output is kept for the log when it did not."""
+        r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, errors='replace',
+                           env=dict(os.environ, **(env or {})))
+        if r.returncode not in (0, tree.SKIP):
+            self.log(' '.join(command), r.stdout)
+        return r.returncode, r.stdout
+
+    def check(self, what, command, env=None):
+        """One command is one check; 77 is a skip whose reason is its last line."""
+        code, out = self.run(command, env)
+        if code == 0:
+            self.tally.passed += 1
+        elif code == tree.SKIP:
+            self.tally.skip(what, (out.strip().split('\n') or [''])[-1])
+        else:
+            self.tally.fail('%s: %s' % (self.name, what))
+
+
+TAP_LINE = re.compile(r'^(not )?ok\b[ \d]*(?:- )?([^#]*)(?:# *(SKIP|TODO)\b:? *(.*))?$', re.I)
+
+
+def count_tap(tally, where, text):
+    """Adds a TAP program's cases; returns (passed, failed, skipped)."""
+    n = [0, 0, 0]
+    for line in text.split('\n'):
+        m = TAP_LINE.match(line.strip())
+        if not m:
+            continue
+        bad, name, directive, reason = m.groups()
+        if directive and directive.upper() == 'SKIP':
+            tally.skip('%s: %s' % (where, name.strip()), reason)
+            n[2] += 1
+        elif bad:
+            tally.fail('%s: %s' % (where, name.strip()))
+            n[1] += 1
+        else:
+            tally.passed += 1
+            n[0] += 1
+    return n
+
+
+def last_line(test):
+    text = (test.get('stdout', '') + '\n' + test.get('stderr', '')).strip()
+    return text.split('\n')[-1].replace('SKIP: ', '') if text else ''
+
+
+def count_test(step, where, test):
+    """One entry of meson's testlog.json."""
+    tally, result = step.tally, test['result']
+    out = test.get('stdout') or ''
+    passed, failed, skipped = 0, 0, 0
+    if re.search(r'^1\.\.\d+', out, re.M):
+        passed, failed, skipped = count_tap(tally, where, out)
+    if result in ('OK', 'EXPECTEDFAIL'):
+        tally.passed += 0 if passed + skipped else 1
+    elif result == 'SKIP':
+        if not skipped:
+            tally.skip(where, last_line(test))
+    else:
+        if not failed:
+            tally.fail('%s: %s' % (where, result))
+        step.log('%s: %s' % (where, result), out + '\n' + (test.get('stderr') or ''))
+
+
+def count_log(step, path):
+    n = 0
+    if os.path.exists(path):
+        with open(path, encoding='utf-8') as f:
+            for line in f:
+                test = json.loads(line)
+                count_test(step, '%s: %s' % (step.name, test['name'].split(' / ')[-1]), test)
+                n += 1
+    return n
+
+
+def build_dir(name):
+    return os.path.join(WORK, name)
+
+
+def build(tally, name):
+    """Configure and compile; a good build is one check.  Whether it was good."""
+    compiler, options = BUILDS[name]
+    folder = build_dir(name)
+    with Step(tally, 'build ' + name) as step:
+        if not shutil.which(compiler):
+            tally.fail('build %s: there is no %s' % (name, compiler))
+            return False
+        command = ['meson', 'setup', folder, '-Dwerror=true'] + options
+        if os.path.exists(os.path.join(folder, 'build.ninja')):
+            command = ['meson', 'configure', folder, '-Dwerror=true'] + options
+        code, _ = step.run(command, {'CC': compiler})
+        if code == 0:
+            code, _ = step.run(['ninja', '-C', folder, '-j', JOBS])
+        if code != 0:
+            tally.fail('build ' + name)
+            return False
+        tally.passed += 1
+    return True
+
+
+def no_random_addresses():
+    """gcc 12's and clang 14's runtimes do not know every layout a new kernel may choose."""
+    ok = shutil.which('setarch') and subprocess.run(['setarch', '-R', 'true'],
+                                                    stderr=subprocess.DEVNULL).returncode == 0
+    return ['setarch', '-R'] if ok else []
+
+
+def suite(tally, build_name, title, suites, env=None):
+    """meson test over one build; every case counts."""
+    folder = build_dir(build_name)
+    log = os.path.join(folder, 'meson-logs', 'testlog.json')
+    if os.path.exists(log):
+        os.remove(log)
+    with Step(tally, title) as step:
+        command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet',
+                   '--num-processes', JOBS] + suites
+        if 'san' in build_name:
+            command = no_random_addresses() + command
+        env = dict(SANITIZER_ENV, **(env or {}))
+        r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, errors='replace',
+                           env=dict(os.environ, **env))
+        failed = tally.failed
+        n = count_log(step, log)
+        if n == 0 and 'No suitable tests' in r.stdout:
+            print('%-32s has no tests' % title)
+        elif (n == 0 or r.returncode != 0) and tally.failed == failed:
+            step.log(' '.join(command), r.stdout)
+            tally.fail('%s: meson test ended with %d' % (title, r.returncode))
+
+
+def check_format(tally):
+    with Step(tally, 'format') as step:
+        sources = tree.files('.', '.c', '.h')
+        step.check('clang-format', ['clang-format-14', '--dry-run', '-Werror'] + sources)
+
+
+def quick(tally):
+    """All of CI, the fastest to fail first."""
+    not_slow = ['--no-suite', 'slow']
+    cases = ['--no-suite', 'slow', '--no-suite', 'check']
+    check_format(tally)
+    if build(tally, 'gcc-release'):
+        suite(tally, 'gcc-release', 'gcc-release', not_slow)
+        suite(tally, 'gcc-release', 'gcc-release, epoll', cases, {'HOB_POLL': 'epoll'})
+    for name in ('asan-ubsan', 'tsan', 'clang-debug', 'gcc-debug-ucontext'):
+        if build(tally, name):
+            suite(tally, name, name, not_slow if name == 'clang-debug' else cases)
+
+
+def thorough(tally):
+    """What is too long for CI."""
+    for name in ('gcc-release', 'asan-ubsan', 'tsan'):
+        if os.path.exists(os.path.join(build_dir(name), 'build.ninja')):
+            suite(tally, name, name + ', slow', ['--suite', 'slow'])
+    if os.path.exists(os.path.join(build_dir('asan-ubsan'), 'build.ninja')):
+        suite(tally, 'asan-ubsan', 'asan-ubsan, epoll', ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
+        suite(tally, 'tsan', 'tsan, epoll', ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
+    if build(tally, 'clang-release'):
+        suite(tally, 'clang-release', 'clang-release', [])
+
+
+def main():
+    sys.dont_write_bytecode = True
+    sys.stdout.reconfigure(line_buffering=True)
+    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    p.add_argument('--all', action='store_true', help='also what is too long for CI; no skips')
+    args = p.parse_args()
+    tally = Tally(args.all)
+    start = time.monotonic()
+    quick(tally)
+    if args.all:
+        thorough(tally)
+    if args.all:
+        for what in tally.skipped:
+            tally.fail('skipped: ' + what)
+    if tally.failures:
+        print('\nfailed:')
+        for what in tally.failures:
+            print('    ' + what)
+    print('%d s' % (time.monotonic() - start))
+    print('%d passed, %d failed' % (tally.passed, tally.failed) +
+          (', %d skipped' % len(tally.skipped) if tally.skipped else ''))
+    return 1 if tally.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
