@@ -12,15 +12,21 @@
  *             hob__ctx_make builds the same picture by hand at the top of a new stack, with
  *             ctx_start as the return address, so that the first switch is like any other.
  *
+ *             (H1) The new stack's address and the jump's target are fetched before the old
+ *             registers are pushed: the jump is then known early, and the switch takes about half
+ *             the time of six pushes, six pops and a jump.
+ *
  * INVARIANTS  (I1) A saved sp is 8 below a multiple of 16, 7 words below the caller's frame: the
  *                  ABI's alignment at a call, with six registers pushed.
- *             (I2) The CFI rows hold before and after rsp changes, because both stacks have the
- *                  same picture there; so a debugger can stop on any instruction.
+ *             (I2) The CFI rows describe the old context until rsp changes and the new one after
+ *                  it, so a debugger may stop on any instruction.
  *             (I3) ctx_start is the outermost frame: its return address is undefined and rbp is
  *                  0, which ends a backtrace by CFI and one by frame pointers.
  *
  * REJECTED    `ret` at the end: the return predictor expects the call of the other stack and
  *               misses every time.  Figures: docs/design/0001-context-switch-and-stacks.md.
+ *             Inline assembly with clobbers at the call site: a nanosecond less by itself, but
+ *               the function around it then saves the same six registers in its prologue.
  *             MXCSR and the x87 control word: fibers share them, as functions do.
  *             Top-level asm in a .c: with -fcf-protection the compiler would mark the object as
  *               fit for a shadow stack, and it is not.
@@ -39,6 +45,7 @@
         .p2align 5
 hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *to) */
         .cfi_startproc
+        movq    (%rsi), %rdx            /* the loads of the new stack start first: (H1) */
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
@@ -57,28 +64,22 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         pushq   %r15
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r15, 0
+        movq    48(%rdx), %rcx
         movq    %rsp, (%rdi)
-        movq    (%rsi), %rsp            /* (I2) */
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
+        movq    0(%rdx), %r15           /* from here the rows still describe the old stack: (I2) */
+        movq    8(%rdx), %r14
+        movq    16(%rdx), %r13
+        movq    24(%rdx), %r12
+        movq    32(%rdx), %rbx
+        movq    40(%rdx), %rbp
+        leaq    56(%rdx), %rsp
+        .cfi_def_cfa_offset 0           /* and from here the new one, back in its caller */
         .cfi_restore rbp
-        popq    %rcx
-        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbx
+        .cfi_restore r12
+        .cfi_restore r13
+        .cfi_restore r14
+        .cfi_restore r15
         .cfi_register rip, rcx
         jmpq    *%rcx
         .cfi_endproc

@@ -8,7 +8,17 @@
  *
  *     san_leave(&from->san, &to->san, from_never_runs_again);
  *     hob__ctx_switch(&from->ctx, &to->ctx);
- *     san_enter(&from->san, &whoever_switched_here->san); // also first thing on a new fiber
+ *     san_enter(&from->san); // also first thing on a new context
+ *
+ * ASan must be told the bounds of the stack it is led to, and nobody knows those of the thread's
+ * own stack (which may be a fiber of another library).  ASan tells them on arrival, about the
+ * stack just left; so san_leave notes in `to` who left, and san_enter files the bounds there.
+ *
+ * LSan looks for pointers on the stacks that threads run on now.  Every other stack is made a
+ * root: those of a cache for as long as they are mapped (the free ones are poisoned, and LSan
+ * passes over poisoned memory), a thread's own once it was left.  One gap: with
+ * detect_stack_use_after_return=1 locals live on ASan's fake stack, and LSan does not see that of
+ * a parked fiber: what only such a local holds is reported as a leak.
  */
 #ifndef HOB_PLAT_SAN_H
 #define HOB_PLAT_SAN_H
@@ -33,19 +43,26 @@
 #endif
 
 #ifdef HOB_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
 #ifdef HOB_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+#ifdef HOB_VALGRIND /* the build found the header; a no-op of a few instructions outside valgrind  \
+                     */
+#include <valgrind/memcheck.h>
+#endif
 
-/* What a context needs beside its registers; empty but for the bounds in ordinary builds. */
+/* What a context needs beside its registers; empty in ordinary builds. */
 struct san {
 #ifdef HOB_ASAN
-    void *fake;     /* ASan's fake stack while this context is switched out */
-    const void *lo; /* lowest address of its stack */
-    size_t size;
+    void *fake;       /* ASan's fake stack while this context is switched out */
+    const void *lo;   /* lowest address of its stack; NULL: not known yet */
+    size_t size;      /* of its stack */
+    struct san *from; /* who switched here last; good until san_enter */
+    bool root;        /* the thread's own stack, registered with LSan */
 #endif
 #ifdef HOB_TSAN
     void *fiber;
@@ -57,39 +74,35 @@ struct san {
 /* The context a thread already runs on: nothing to create. */
 static inline void san_thread(struct san *s)
 {
-#ifdef HOB_ASAN
-    s->fake = NULL;
-    s->lo = NULL; /* learnt at the first switch away from it */
-    s->size = 0;
-#endif
+    *s = (struct san){0};
 #ifdef HOB_TSAN
     s->fiber = __tsan_get_current_fiber();
-    s->own = false;
 #endif
-    (void)s;
 }
 
 /* A new context on the stack [lo, lo + size). */
 static inline void san_new(struct san *s, const void *lo, size_t size)
 {
+    *s = (struct san){0};
 #ifdef HOB_ASAN
-    s->fake = NULL;
     s->lo = lo;
     s->size = size;
-    __lsan_register_root_region(lo, size);
 #endif
 #ifdef HOB_TSAN
     s->fiber = __tsan_create_fiber(0);
     s->own = true;
 #endif
-    (void)s, (void)lo, (void)size;
+    (void)lo, (void)size;
 }
 
-/* The context will not run again; called from another one. */
+/* The context will not run again, and another one calls; or, for a thread's own, the thread
+ * itself calls and will not switch any more. */
 static inline void san_free(struct san *s)
 {
 #ifdef HOB_ASAN
-    __lsan_unregister_root_region(s->lo, s->size);
+    if (s->root)
+        __lsan_unregister_root_region(s->lo, s->size);
+    s->root = false;
 #endif
 #ifdef HOB_TSAN
     if (s->own)
@@ -102,6 +115,7 @@ static inline __attribute__((always_inline)) void san_leave(struct san *from, st
                                                             bool last)
 {
 #ifdef HOB_ASAN
+    to->from = from;
     __sanitizer_start_switch_fiber(last ? NULL : &from->fake, to->lo, to->size);
 #endif
 #ifdef HOB_TSAN
@@ -110,20 +124,73 @@ static inline __attribute__((always_inline)) void san_leave(struct san *from, st
     (void)from, (void)to, (void)last;
 }
 
-/* `left`: the context that switched to this one; its bounds are filled in if unknown. */
-static inline __attribute__((always_inline)) void san_enter(struct san *self, struct san *left)
+/* First thing after every switch, and on a new context. */
+static inline __attribute__((always_inline)) void san_enter(struct san *self)
 {
 #ifdef HOB_ASAN
     const void *lo;
     size_t size;
 
     __sanitizer_finish_switch_fiber(self->fake, &lo, &size);
-    if (left && !left->lo) {
-        left->lo = lo;
-        left->size = size;
+    if (!self->from->lo) {
+        self->from->lo = lo;
+        self->from->size = size;
+        self->from->root = true;
+        __lsan_register_root_region(lo, size);
     }
 #endif
-    (void)self, (void)left;
+    (void)self;
+}
+
+/* Memory that will be stacks, one after another, until san_stack_unmap.  Returns an id for that. */
+static inline unsigned san_stack_map(const void *lo, size_t size)
+{
+    unsigned id = 0;
+
+#ifdef HOB_ASAN
+    __lsan_register_root_region(lo, size);
+#endif
+#ifdef HOB_VALGRIND
+    id = VALGRIND_STACK_REGISTER(lo, (const char *)lo + size - 1);
+#endif
+    (void)lo, (void)size;
+    return id;
+}
+
+static inline void san_stack_unmap(const void *lo, size_t size, unsigned id)
+{
+#ifdef HOB_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(lo, size);
+    __lsan_unregister_root_region(lo, size);
+#endif
+#ifdef HOB_VALGRIND
+    VALGRIND_STACK_DEREGISTER(id);
+#endif
+    (void)lo, (void)size, (void)id;
+}
+
+/* Frames that never returned leave ASan's marks behind: the next user starts without them. */
+static inline void san_stack_take(const void *lo, size_t size)
+{
+#ifdef HOB_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(lo, size);
+#endif
+#if defined(HOB_VALGRIND) && !defined(NDEBUG) /* a nanosecond: not on the spawn of a release */
+    VALGRIND_MAKE_MEM_UNDEFINED(lo, size);
+#endif
+    (void)lo, (void)size;
+}
+
+/* From here on nobody may touch it: a pointer to a dead fiber's local is found out. */
+static inline void san_stack_give(const void *lo, size_t size)
+{
+#ifdef HOB_ASAN
+    ASAN_POISON_MEMORY_REGION(lo, size);
+#endif
+#if defined(HOB_VALGRIND) && !defined(NDEBUG)
+    VALGRIND_MAKE_MEM_NOACCESS(lo, size);
+#endif
+    (void)lo, (void)size;
 }
 
 #endif

@@ -29,21 +29,21 @@ static void co_pause(struct co *co)
 {
     san_leave(&co->san, &main_san, co->ended);
     hob__ctx_switch(&co->ctx, &main_ctx);
-    san_enter(&co->san, &main_san);
+    san_enter(&co->san);
 }
 
 static void co_resume(struct co *co)
 {
     san_leave(&main_san, &co->san, false);
     hob__ctx_switch(&main_ctx, &co->ctx);
-    san_enter(&main_san, &co->san);
+    san_enter(&main_san);
 }
 
 static void co_entry(void *arg)
 {
     struct co *co = arg;
 
-    san_enter(&co->san, &main_san);
+    san_enter(&co->san);
     co->run(co);
     co->ended = true;
     co_pause(co);
@@ -125,7 +125,7 @@ static void registers_both_ways(struct co *co)
     for (long i = 0; i < co->n; i++) {
         san_leave(&co->san, &main_san, false);
         unsigned changed = registers_over_switch(&co->ctx, &main_ctx, 0x1111111100000000u + i);
-        san_enter(&co->san, &main_san);
+        san_enter(&co->san);
         CHECK_INT(changed, 0);
     }
 }
@@ -138,7 +138,7 @@ TEST(callee_saved_registers_survive_switches)
     while (!co->ended) {
         san_leave(&main_san, &co->san, false);
         unsigned changed = registers_over_switch(&main_ctx, &co->ctx, 0xaaaaaaaa00000000u);
-        san_enter(&main_san, &co->san);
+        san_enter(&main_san);
         CHECK_INT(changed, 0);
     }
     co_free(co);
@@ -271,7 +271,7 @@ static void pass_on(struct co *co)
         co->x += 1;
         san_leave(&co->san, &next->san, false);
         hob__ctx_switch(&co->ctx, &next->ctx);
-        san_enter(&co->san, NULL);
+        san_enter(&co->san);
     }
 }
 
