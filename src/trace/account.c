@@ -7,6 +7,7 @@
 #include "trace/account.h"
 
 bool hob__trace_on;
+uint32_t hob__trace_session;
 
 const char *hob__wait_text(enum hob_wait w)
 {
@@ -33,6 +34,21 @@ void hob__stage_init(struct trace_stage *s, const char *name)
 {
     *s = (struct trace_stage){.name = name};
     s->id = __atomic_add_fetch(&stage_last_id, 1, __ATOMIC_RELAXED);
+}
+
+void hob__task_tell(struct trace_task *t, int64_t now)
+{
+    struct trace_stage *s = t->stage;
+    uint32_t session = __atomic_load_n(&hob__trace_session, __ATOMIC_RELAXED);
+
+    /* Two threads may both tell: the recording takes the name twice and keeps one. */
+    if (s && __atomic_load_n(&s->told, __ATOMIC_RELAXED) != session) {
+        __atomic_store_n(&s->told, session, __ATOMIC_RELAXED);
+        hob__trace_emit_text(TRACE_EV_STAGE, now, 0, s->id, s->name);
+    }
+    hob__trace_emit(TRACE_EV_BEGIN, now, t->id, 0, s ? s->id : 0);
+    if (t->name)
+        hob__trace_emit_text(TRACE_EV_NAME, now, t->id, 0, t->name);
 }
 
 static void stage_add(int64_t *sum, int64_t d)

@@ -17,6 +17,8 @@
  *   queue: the scheduler's own hand-over orders the accesses.  A stage's sums are added to by
  *   any thread, with relaxed atomics, once a task (trace_flush), never once a switch.
  *
+ * While a recording is on (ring.h), each call also writes one event to the thread's queue.
+ *
  * The scheduler tests trace_accounted() and calls nothing else when it is false: a clock read
  * costs as much as several switches.
  */
@@ -27,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "trace/ring.h"
 #include "trace/wait.h"
 
 enum trace_state { TRACE_NEW, TRACE_READY, TRACE_RUNNING, TRACE_PARKED, TRACE_ENDED };
@@ -39,6 +42,7 @@ enum trace_flags {
 struct trace_stage {
     const char *name; /* outlives the stage's tasks */
     uint32_t id;      /* not 0; what events call it by */
+    uint32_t told;    /* the recording that knows its name */
     uint64_t n_tasks; /* tasks that ended */
     uint64_t n_runs;
     int64_t run_ns, ready_ns, wait_ns[HOB_N_CLASSES];
@@ -65,8 +69,12 @@ void hob__stage_init(struct trace_stage *s, const char *name);
  * task that lives for many.  Without a stage, nothing. */
 void hob__task_flush(struct trace_task *t);
 
-/* Whether a recording is on; trace/ring.h starts and stops it. */
+/* Whether a recording is on, and which; sink.c sets both. */
 extern bool hob__trace_on;
+extern uint32_t hob__trace_session;
+
+/* Tells the recording of a task that is new to it: its stage and name.  Only while recording. */
+void hob__task_tell(struct trace_task *t, int64_t now);
 
 static inline bool trace_recording(void)
 {
@@ -115,6 +123,11 @@ static inline void trace_charge(struct trace_task *t, int64_t now)
 /* It may run now: spawned, woken, or put back by a turn that was over. */
 static inline void trace_ready(struct trace_task *t, int64_t now)
 {
+    if (trace_recording()) {
+        if (t->state == TRACE_NEW)
+            hob__task_tell(t, now);
+        hob__trace_emit(TRACE_EV_READY, now, t->id, 0, 0);
+    }
     trace_charge(t, now);
     t->state = TRACE_READY;
 }
@@ -122,6 +135,8 @@ static inline void trace_ready(struct trace_task *t, int64_t now)
 /* It runs now, on the calling thread. */
 static inline void trace_run(struct trace_task *t, int64_t now)
 {
+    if (trace_recording())
+        hob__trace_emit(TRACE_EV_RUN, now, t->id, 0, 0);
     trace_charge(t, now);
     t->state = TRACE_RUNNING;
     t->n_runs++;
@@ -130,6 +145,8 @@ static inline void trace_run(struct trace_task *t, int64_t now)
 /* It stops running until something happens.  Called by the thread that ran it. */
 static inline void trace_park(struct trace_task *t, enum hob_wait wait, int64_t now)
 {
+    if (trace_recording())
+        hob__trace_emit(TRACE_EV_PARK, now, t->id, wait, 0);
     trace_charge(t, now);
     t->state = TRACE_PARKED;
     t->wait = (uint8_t)wait;
@@ -138,6 +155,8 @@ static inline void trace_park(struct trace_task *t, enum hob_wait wait, int64_t 
 /* It will not run again; its stage has its sums. */
 static inline void trace_end(struct trace_task *t, int64_t now)
 {
+    if (trace_recording())
+        hob__trace_emit(TRACE_EV_END, now, t->id, 0, 0);
     trace_charge(t, now);
     t->state = TRACE_ENDED;
     hob__task_flush(t);
