@@ -26,6 +26,7 @@ FOREIGN = {
     'openssl': {'src/net'},
     'sqlite3.h': {'src/db', 'cmd'},
     'libxml': {'cmd'},
+    'unicode': {'cmd'},
 }
 # libc and the kernel's own: everything without a folder that is not in FOREIGN, and these folders.
 SYSTEM = {'sys', 'linux', 'netinet', 'arpa', 'net', 'asm', 'bits'}
