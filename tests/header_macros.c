@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include <hob/base.h>
+#include <hob/trace.h>
 
 /* HOB_PRINTF(format, first): the compiler checks the arguments against the format. */
 HOB_PRINTF(2, 3) static int printed(FILE *f, const char *format, ...)
@@ -26,7 +27,15 @@ HOB_PRINTF(2, 3) static int printed(FILE *f, const char *format, ...)
 enum { N_ERR = HOB_ERR_MAP(COUNT_ONE) };
 #undef COUNT_ONE
 
+/* HOB_USAGE(fields): filled in with its size. */
+static int judged(void)
+{
+    struct hob_verdict v;
+
+    return hob_verdict_of(HOB_USAGE(.wall = HOB_SEC, .on_cpu = HOB_SEC), &v);
+}
+
 int main(void)
 {
-    return N_ERR > 0 && printed(stdout, "%d codes\n", N_ERR) > 0 ? 0 : 1;
+    return judged() == 0 && N_ERR > 0 && printed(stdout, "%d codes\n", N_ERR) > 0 ? 0 : 1;
 }

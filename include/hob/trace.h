@@ -15,7 +15,7 @@
  * belongs to one of four classes.  From that follow
  *
  *   a recording   every change of state of every task: hob_trace_start
- *   a verdict     whether the work waits or computes, in words: hob_verdict
+ *   a verdict     whether the work waits or computes, in words: hob_verdict_of
  *   a picture     recordings drawn on one scale of time: hob_timeline_svg
  *
  *     hob_trace *t;
@@ -100,6 +100,91 @@ HOB_API HOB_ANY_THREAD uint64_t hob_trace_lost(const hob_trace *t);
 
 /** hob_trace_mark - "here began the second phase": a mark on the calling thread; copied. */
 HOB_API HOB_ANY_THREAD void hob_trace_mark(const char *text);
+
+/*
+ * Verdicts
+ * --------
+ */
+
+/** What bounds the work. */
+enum hob_bound {
+    HOB_BOUND_IDLE,  /* nothing ran */
+    HOB_BOUND_IO,    /* it waits for network or disk */
+    HOB_BOUND_CPU,   /* it computes, or stands in line for a core */
+    HOB_BOUND_MIXED, /* both of them, and each is worth its own cure */
+    HOB_BOUND_SLEEP, /* it waits for the clock */
+    HOB_BOUND_LOCK   /* it waits for other tasks: a lock, a full stage, an empty one */
+};
+
+/** What would make it faster. */
+enum hob_advice {
+    HOB_ADVICE_NONE,
+    HOB_ADVICE_CONCURRENCY, /* more tasks at once */
+    HOB_ADVICE_PARALLELISM, /* more cores */
+    HOB_ADVICE_BOTH,
+    HOB_ADVICE_CONCURRENT, /* concurrency is in use already; more cores would not help */
+    HOB_ADVICE_PARALLEL,   /* every core is busy already */
+    HOB_ADVICE_FEWER_THREADS,
+    HOB_ADVICE_ELSEWHERE /* look at what it waits for */
+};
+
+/** Sums over all tasks of a stage, or of a program. */
+struct hob_usage {
+    size_t size;                    /* sizeof(struct hob_usage); HOB_USAGE fills it */
+    hob_dur wall;                   /* from the first task's start to the last one's end */
+    hob_dur on_cpu;                 /* running */
+    hob_dur ready;                  /* able to run, without a core */
+    hob_dur waiting[HOB_N_CLASSES]; /* parked, by what for */
+    hob_dur longest_turn;           /* on a loop, without giving way; 0: not on a loop */
+    uint64_t items;                 /* pieces of work; 0: not known */
+    uint32_t n_cores;               /* usable; 0: 1 */
+    uint32_t width;                 /* tasks allowed at once; 0: no limit, or not known */
+    uint32_t n_threads;             /* that compete for the cores; 0: not known */
+};
+
+#define HOB_USAGE(...) (&(struct hob_usage){.size = sizeof(struct hob_usage), __VA_ARGS__})
+
+enum { HOB_VERDICT_WORDS = 640 };
+
+struct hob_verdict {
+    enum hob_bound bound;
+    enum hob_advice advice;
+    enum hob_bound also_bound; /* the second reading of a close call; else the same */
+    enum hob_advice also_advice;
+    double cpu;     /* share of a task's time: on CPU, ready, or waiting for the pool */
+    double io;      /* ... network and disk */
+    double sync;    /* ... other tasks */
+    double sleep;   /* ... the clock */
+    double at_once; /* tasks alive at once, mean over wall */
+    double cores;   /* cores that computed, mean over wall */
+    double margin;  /* how far the nearest threshold is that would change the reading; 0.1: 10 % */
+    char words[HOB_VERDICT_WORDS]; /* one line, with the numbers that decided */
+};
+
+/**
+ * hob_verdict_of - whether work waits or computes, and what would make it faster
+ *
+ * Within 10 % of a threshold both readings are given.  Negative times count as 0.
+ *
+ * Return: 0, -EINVAL (usage's size not set), -E2BIG.
+ */
+HOB_API HOB_ANY_THREAD int hob_verdict_of(const struct hob_usage *usage, struct hob_verdict *ret);
+
+/** What a stage of a flow did. */
+struct hob_stage_stats {
+    const char *name;
+    const char *kind; /* "io", "cpu", "lane": how it runs its items */
+    uint32_t width;   /* items it may have at once */
+    uint64_t items_in, items_out, items_failed, items_cancelled;
+    hob_dur wall; /* from its first item's start to its last one's end */
+    hob_dur on_cpu, ready, waiting[HOB_N_CLASSES];
+    hob_dur longest_turn;
+    double busy; /* items at once, mean over wall */
+};
+
+/** hob_stage_verdict - hob_verdict_of for a stage on a machine of `n_cores` */
+HOB_API HOB_ANY_THREAD int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
+                                             struct hob_verdict *ret);
 
 HOB_END_DECLS
 #endif

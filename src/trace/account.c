@@ -99,3 +99,22 @@ void hob__task_flush(struct trace_task *t)
     t->run_ns = t->ready_ns = t->longest_run_ns = 0;
     t->n_runs = 0;
 }
+
+void hob__stage_stats(const struct trace_stage *s, struct hob_stage_stats *ret)
+{
+    int64_t first = __atomic_load_n(&s->first, __ATOMIC_RELAXED);
+    int64_t last = __atomic_load_n(&s->last, __ATOMIC_RELAXED);
+    int64_t life = 0;
+
+    ret->name = s->name;
+    ret->wall = last > first ? last - first : 0;
+    ret->on_cpu = __atomic_load_n(&s->run_ns, __ATOMIC_RELAXED);
+    ret->ready = __atomic_load_n(&s->ready_ns, __ATOMIC_RELAXED);
+    ret->longest_turn = __atomic_load_n(&s->longest_run_ns, __ATOMIC_RELAXED);
+    for (int i = 0; i < HOB_N_CLASSES; i++) {
+        ret->waiting[i] = __atomic_load_n(&s->wait_ns[i], __ATOMIC_RELAXED);
+        life += ret->waiting[i];
+    }
+    life += ret->on_cpu + ret->ready;
+    ret->busy = ret->wall ? (double)life / (double)ret->wall : 0;
+}

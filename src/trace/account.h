@@ -69,6 +69,9 @@ void hob__stage_init(struct trace_stage *s, const char *name);
  * task that lives for many.  Without a stage, nothing. */
 void hob__task_flush(struct trace_task *t);
 
+/* The times of a stage so far; leaves kind, width and the items to the caller. */
+void hob__stage_stats(const struct trace_stage *s, struct hob_stage_stats *ret);
+
 /* Whether a recording is on, and which; sink.c sets both. */
 extern bool hob__trace_on;
 extern uint32_t hob__trace_session;
