@@ -10,11 +10,18 @@
 
 int hob__poll_open(struct poller **ret)
 {
-    const char *want = getenv("HOB_POLL");
+    static const struct poll_ops *const kinds[] = {&hob__poll_uring, &hob__poll_epoll};
+    const char *forced = getenv("HOB_POLL");
+    int r = -EINVAL;
 
-    if (!want || !*want)
-        return hob__poll_epoll.open(ret);
-    if (strcmp(want, hob__poll_epoll.name) == 0)
-        return hob__poll_epoll.open(ret);
-    return -EINVAL;
+    if (forced && !*forced)
+        forced = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (forced && strcmp(forced, kinds[i]->name) != 0)
+            continue;
+        r = kinds[i]->open(ret);
+        if (r == 0 || forced)
+            return r;
+    }
+    return r;
 }

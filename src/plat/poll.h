@@ -57,6 +57,7 @@ struct poll_op {
     uint32_t events; /* EPOLLIN | EPOLLOUT | EPOLLRDHUP */
     uint32_t flags;
     socklen_t addr_len;
+    uint32_t gen; /* the poller's */
     union {
         void *buf;
         const void *cbuf;
@@ -68,7 +69,7 @@ struct poll_op {
 };
 
 struct poll_watch {
-    struct list node;
+    struct list node; /* the poller's; zero before the first watch() */
     int fd;
     uint32_t events;
     void (*ready)(struct poll_watch *w, uint32_t revents);

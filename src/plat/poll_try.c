@@ -47,12 +47,18 @@ int hob__poll_ready(int fd, uint32_t events)
     }
 }
 
+/* RWF_NOWAIT is not known here, or it would have waited: for data, or only for a disk? */
+static bool try_says_little(int err)
+{
+    return err == EOPNOTSUPP || err == ENOSYS || err == EAGAIN;
+}
+
 static ssize_t try_read(int fd, void *buf, size_t len)
 {
     struct iovec iov = {.iov_base = buf, .iov_len = len};
     ssize_t n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
 
-    if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+    if (n >= 0 || !try_says_little(errno))
         return n;
     int ready = hob__poll_ready(fd, POLLIN);
     if (ready > 0)
@@ -66,7 +72,7 @@ static ssize_t try_write_masked(int fd, const void *buf, size_t len)
     struct iovec iov = {.iov_base = (void *)buf, .iov_len = len};
     ssize_t n = pwritev2(fd, &iov, 1, -1, RWF_NOWAIT);
 
-    if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+    if (n >= 0 || !try_says_little(errno))
         return n;
     int ready = hob__poll_ready(fd, POLLOUT);
     if (ready > 0)
@@ -137,7 +143,7 @@ int32_t hob__poll_try(const struct poll_op *op)
     while (n < 0 && errno == EINTR);
     if (n >= 0)
         return n < INT32_MAX ? (int32_t)n : INT32_MAX;
-    return errno == EWOULDBLOCK ? POLL_TRY_WAIT : -errno;
+    return errno == EAGAIN ? POLL_TRY_WAIT : -errno;
 }
 
 int32_t hob__poll_connect(const struct poll_op *op)
@@ -151,11 +157,7 @@ int32_t hob__poll_connect(const struct poll_op *op)
     int r = connect(op->fd, op->addr, op->addr_len) < 0 ? -errno : 0;
     if (!(flags & O_NONBLOCK))
         fcntl(op->fd, F_SETFL, flags);
-    /* Interrupted, it goes on by itself.  -EAGAIN stays an error: a Unix socket's backlog is
-     * full, and nothing will tell when it no longer is; so it must not look like "wait". */
-    if (r == -EINPROGRESS || r == -EINTR)
-        return POLL_TRY_WAIT;
-    return r == -EAGAIN ? -ECONNREFUSED : r;
+    return r == -EINTR ? POLL_TRY_WAIT : r; /* interrupted, it goes on by itself */
 }
 
 int32_t hob__poll_connected(const struct poll_op *op)

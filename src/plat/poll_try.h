@@ -5,10 +5,16 @@
 #ifndef HOB_PLAT_POLL_TRY_H
 #define HOB_PLAT_POLL_TRY_H
 
+#include <errno.h>
+
 #include "plat/poll.h"
 
-/* Results of an attempt beside the operation's own: it has to wait for its descriptor. */
-#define POLL_TRY_WAIT (-EAGAIN)
+/*
+ * A result of an attempt beside the operation's own: it has to wait for its descriptor.  Not
+ * -EAGAIN, which connect() on a Unix socket returns for a full backlog, and nothing tells when it
+ * no longer is.
+ */
+#define POLL_TRY_WAIT (-EINPROGRESS)
 
 /* What of `events` is ready on fd now; 0: nothing; a negative errno. */
 int hob__poll_ready(int fd, uint32_t events);
