@@ -3,24 +3,36 @@
  * t.c - the test runner: see t.h
  *
  * The parent prints TAP; a case's own output goes to standard error, so that it cannot break the
- * protocol.  A case ends by _exit in its process after the leak check of a sanitizer, if there is
- * one, has run: exit() does that.
+ * protocol.  A case that returns ends by exit(), because that runs the leak check of a sanitizer;
+ * one that fails or skips ends by _exit(), because then what it holds is no leak.  A case leads a
+ * process group, and what is left of the group when it ends is killed: no child of a case that
+ * timed out holds a port or a pipe for the next one.
  */
 #include "lib/t.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { T_EXIT_FAIL = 1, T_EXIT_SKIP = 77, T_SECONDS = 30, T_SLOWER_UNDER_SANITIZERS = 6 };
+enum {
+    T_EXIT_FAIL = 1,
+    T_EXIT_SKIP = 77,
+    T_SECONDS = 30,
+    T_SLOWER_UNDER_SANITIZERS = 6,
+    T_REASON_MAX = 256
+};
 
 static struct t_case *t_cases, **t_tail = &t_cases;
 static const char *t_now = "?";
+static char *t_reason; /* why the case skipped; shared with its process */
 
 void t_register(struct t_case *c)
 {
@@ -44,11 +56,10 @@ void t_skip(const char *format, ...)
 {
     va_list ap;
 
-    fprintf(stderr, "SKIP %s: ", t_now);
     va_start(ap, format);
-    vfprintf(stderr, format, ap);
+    vsnprintf(t_reason, T_REASON_MAX, format, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "SKIP %s: %s\n", t_now, t_reason);
     _exit(T_EXIT_SKIP);
 }
 
@@ -77,16 +88,31 @@ static int t_open_fds(void)
     return n;
 }
 
+static void t_show_fds(void)
+{
+    char link[64], target[PATH_MAX];
+
+    for (int fd = STDERR_FILENO + 1; fd < 1024; fd++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, target, sizeof target - 1);
+        if (n >= 0)
+            fprintf(stderr, "    %d: %.*s\n", fd, (int)n, target);
+    }
+}
+
 static void t_child(const struct t_case *c)
 {
     int before = t_open_fds();
 
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(STDERR_FILENO, STDOUT_FILENO);
     t_timeout(T_SECONDS);
     c->run();
     int after = t_open_fds();
     if (after != before) {
-        fprintf(stderr, "%s: %d descriptors leaked\n", c->name, after - before);
+        fprintf(stderr, "%s: %d descriptors leaked; open are:\n", c->name, after - before);
+        t_show_fds();
         _exit(T_EXIT_FAIL);
     }
     exit(0);
@@ -106,6 +132,7 @@ static int t_fork(const struct t_case *c)
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return -1;
+    kill(-pid, SIGKILL);
     return status;
 }
 
@@ -114,7 +141,8 @@ static bool t_report(const struct t_case *c, unsigned number, int status)
     bool skip = status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == T_EXIT_SKIP;
     bool good = skip || (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
-    printf("%s %u - %s%s\n", good ? "ok" : "not ok", number, c->name, skip ? " # SKIP" : "");
+    printf("%s %u - %s%s%s\n", good ? "ok" : "not ok", number, c->name, skip ? " # SKIP " : "",
+           skip ? t_reason : "");
     if (status >= 0 && WIFSIGNALED(status))
         printf("# %s: %s\n", c->name,
                WTERMSIG(status) == SIGALRM ? "timed out" : strsignal(WTERMSIG(status)));
@@ -128,6 +156,9 @@ int main(int argc, char **argv)
     const char *part = "";
     unsigned n = 0, number = 0, failed = 0;
 
+    t_reason = mmap(NULL, T_REASON_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (t_reason == MAP_FAILED)
+        return 1;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--no-fork") == 0)
             in_process = true;
