@@ -26,6 +26,16 @@ unsigned hob__cpu_affinity(void);
  */
 unsigned hob__cpu_quota(const char *root);
 
+/* Tells the core that this thread spins: its sibling, and the line it reads, get more room. */
+static inline void cpu_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /*
  * Asks the kernel to run the calling thread in turns of `slice` (0: the kernel's own choice), with
  * its policy and its nice value unchanged.  A wish may be ignored without a word (SCHED_IDLE is),
