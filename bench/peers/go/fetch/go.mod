@@ -1,0 +1,3 @@
+module hobpeers/fetch
+
+go 1.19

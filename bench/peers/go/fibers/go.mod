@@ -1,0 +1,3 @@
+module hobpeers/fibers
+
+go 1.19
