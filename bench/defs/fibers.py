@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""The hot paths of the concurrent half against Go and Tokio, each on one core."""
+from harness.model import Bench, Build, Subject, printed
+
+GO = Build("go-fibers", copy="go/fibers",
+           steps=(("go", "build", "-o", "{out}/fibers", "."),),
+           env={"GOCACHE": "{peers}/go-cache", "GOPROXY": "off", "GOFLAGS": "-mod=mod"})
+TOKIO = Build("tokio", copy="tokio",
+              steps=(("{cargo}", "build", "--release", "--offline"),),
+              env={"RUSTC": "{rustc}", "CARGO_HOME": "{peers}/cargo-home",
+                   "CARGO_TARGET_DIR": "{out}/target"})
+
+
+def hob(program):
+    return Subject("hob", ("{release}/bench/" + program,))
+
+
+def go(mode, name="go"):
+    return Subject(name, ("{peers}/go-fibers/fibers", mode), GO, env={"GOMAXPROCS": "1"})
+
+
+def tokio(mode):
+    program = "{peers}/tokio/target/release/fibers"
+    return (Subject("tokio", (program, mode, "0"), TOKIO),
+            Subject("tokio-mt", (program, mode, "1"), TOKIO))
+
+
+BENCHES = [
+    Bench("yield", "two tasks on one core yield to each other",
+          unit="ns/switch", better="lower", value=printed("yield"),
+          subjects=(hob("yield"), go("yield"), *tokio("yield")),
+          targets={"go": 5}),
+    Bench("spawn", "start an empty task and wait for its end, one after the other",
+          unit="ns/task", better="lower", value=printed("spawn"),
+          subjects=(hob("spawn"), go("spawn"), go("spawn_chan", "go-chan"), *tokio("spawn")),
+          targets={"go": 8, "go-chan": 8}),
+    Bench("spawn_batch", "start a thousand empty tasks, then wait for all",
+          unit="ns/task", better="lower", value=printed("spawn_batch"),
+          subjects=(hob("spawn"), go("spawn_batch"), *tokio("spawn_batch"))),
+    Bench("pingpong", "hand one value to another task of the same core, and back",
+          unit="ns/message", better="lower", value=printed("pingpong"),
+          subjects=(hob("pingpong"), go("pingpong"), *tokio("pingpong"))),
+]

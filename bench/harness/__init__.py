@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The bench harness; bench/README.md says what it promises."""

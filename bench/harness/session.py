@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Run one bench: every subject once to warm up, then in turn, A B C A B C, until all have enough.
+
+A run is clean if nothing else used its cores meanwhile.  Runs that were not are repeated, a
+bounded number of times, before any figure is looked at.  Medians are over clean runs; a subject
+that could not get enough of them is flagged and its figures come from all its runs.
+"""
+import os
+import shutil
+import statistics
+import sys
+from dataclasses import dataclass, field
+
+from . import machine, process
+from .build import Missing
+from .model import fill
+from .server import Served
+
+EXTRA_ROUNDS = 3
+
+
+@dataclass
+class Outcome:
+    """What became of one subject in one bench."""
+    subject: str
+    missing: str = ""
+    clean: list = field(default_factory=list)
+    dirty: list = field(default_factory=list)
+    why: set = field(default_factory=set)
+    wanted: int = 0
+
+    @property
+    def values(self):
+        return self.clean if len(self.clean) >= self.wanted else self.clean + self.dirty
+
+    @property
+    def disturbed(self):
+        return not self.missing and len(self.clean) < self.wanted
+
+    @property
+    def median(self):
+        return None if self.missing else statistics.median(self.values)
+
+
+@dataclass
+class Result:
+    bench: object
+    outcomes: list
+    ncores: int
+    note: str = ""
+
+    def of(self, name):
+        return next((o for o in self.outcomes if o.subject == name), None)
+
+
+class Session:
+    def __init__(self, builder, cores, runs, log=sys.stderr):
+        self.builder, self.cores, self.runs, self.log = builder, cores, runs, log
+
+    def say(self, text):
+        print(text, file=self.log, flush=True)
+
+    def bench(self, bench):
+        """Run it; a missing server makes every subject missing, loudly."""
+        cores = self.cores.one if bench.cores == "one" else self.cores.rest
+        result = Result(bench, [Outcome(s.name, wanted=self.runs) for s in bench.subjects],
+                        len(cores))
+        try:
+            if bench.site:
+                self.say(f"{bench.name}: generating {bench.site.pages} pages")
+                with Served(bench.site, self.builder.src, self.cores) as served:
+                    if not served.in_memory:
+                        result.note = "the site is on disk, not in memory: figures vary"
+                    self.rounds(result, cores, served)
+            else:
+                self.rounds(result, cores, None)
+        except Missing as e:
+            for outcome in result.outcomes:
+                outcome.missing = outcome.missing or str(e)
+        return result
+
+    def rounds(self, result, cores, served):
+        bench = result.bench
+        names = {**self.builder.names, **(served.names if served else {}), "ncores": len(cores)}
+        for subject, outcome in zip(bench.subjects, result.outcomes):
+            try:
+                self.builder.check(subject, names)
+                self.once(bench, subject, names, cores, served)
+                self.say(f"{bench.name}: {subject.name} is ready")
+            except Missing as e:
+                outcome.missing = str(e)
+                self.say(f"{bench.name}: {subject.name} is MISSING: {e}")
+        for n in range(self.runs + EXTRA_ROUNDS):
+            due = [(s, o) for s, o in zip(bench.subjects, result.outcomes)
+                   if not o.missing and (n < self.runs or o.disturbed)]
+            for subject, outcome in due:
+                self.measure(result, subject, outcome, names, cores, served)
+
+    def measure(self, result, subject, outcome, names, cores, served):
+        try:
+            value, why = self.once(result.bench, subject, names, cores, served)
+        except Missing as e:
+            outcome.missing = f"failed in a later run: {e}"
+            self.say(f"{result.bench.name}: {subject.name} {outcome.missing}")
+            return
+        (outcome.dirty if why else outcome.clean).append(value)
+        if why:
+            outcome.why.add(why)
+        self.say(f"{result.bench.name}: {subject.name} {value:.5g} {result.bench.unit}"
+                 + (f"  ({why})" if why else ""))
+
+    def once(self, bench, subject, names, cores, served):
+        """One run: (value, what disturbed it); a run without a right result is Missing."""
+        server_before = served.cpu() if served else 0.0
+        tmp = names.get("tmp")
+        if tmp:
+            os.mkdir(tmp)
+        try:
+            before = machine.load_read(cores)
+            run = process.run(fill(subject.argv, names), env=subject.env, cwd=tmp,
+                              cores=cores,
+                              timeout=bench.timeout)
+            after = machine.load_read(cores)
+            if run.timed_out:
+                raise Missing(f"not done in {bench.timeout:g} s")
+            if run.status != 0:
+                words = run.err.strip().splitlines()
+                raise Missing(f"exit status {run.status}" + (f": {words[-1]}" if words else ""))
+            pages = subject.count(run.out, tmp) if bench.expect_pages else 0
+        except OSError as e:
+            raise Missing(str(e)) from None
+        finally:
+            if tmp:
+                shutil.rmtree(tmp, ignore_errors=True)
+        if pages != bench.expect_pages:
+            raise Missing(f"{pages} pages instead of {bench.expect_pages}")
+        try:
+            value = bench.value(run, pages)
+        except (ValueError, ZeroDivisionError) as e:
+            raise Missing(str(e)) from None
+        own = run.cpu
+        if served and cores & self.cores.server:
+            own += served.cpu() - server_before
+        return value, machine.disturbance(before, after, own, run.wall, len(cores))
