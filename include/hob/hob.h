@@ -29,9 +29,11 @@
  *
  *     base.h   linkage, time, error codes      chan.h   channels
  *     rt.h     hob_run and its options         group.h  groups: start, join, cancel, deadline
- *     fiber.h  the running fiber: yield, sleep
+ *     fiber.h  the running fiber: yield, sleep   bridge.h off the loop and back: offload, block,
+ * lane
  */
 #include <hob/base.h>
+#include <hob/bridge.h>
 #include <hob/chan.h>
 #include <hob/fiber.h>
 #include <hob/group.h>

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.c - one turn of a loop, messages, sleep
+ *
+ * WHAT        A loop is one thread with a ready queue, an inbox, timers and a poller.  A turn is
+ *
+ *                 1. fibers     at most 128 switches or 200 us, whichever comes first
+ *                 2. messages   all that came from other threads
+ *                 3. timers     all that are due
+ *                 4. poller     what completed; asleep in it if nothing is ready
+ *
+ * INVARIANTS  (I1) steps 2 to 4 come after every step 1, however many fibers are ready: two that
+ *                  ping-pong for ever delay a socket by one turn
+ *             (I2) a loop sleeps only after its inbox has accepted ASLEEP (msg.h)
+ *             (I3) who wakes a loop has counted itself in n_posters before the loop could see why,
+ *                  and the loop's poller is closed only when nobody is counted: a wake may come
+ *                  after the end of what it was for
+ *             (I4) the poller is asked without sleeping only when it says it could have news: a
+ *                  loop whose fibers only talk to each other makes no system call
+ *
+ * A turn runs fibers that became ready during it, up to its bound, and not only those ready at its
+ * start: with two fibers a turn of two switches would cost more than the switches.  The bound is
+ * the same.  Figures: docs/design/0007-loop.md.
+ */
+#include "sched/loop.h"
+
+#include <sched.h>
+
+#include "sched/park.h"
+#include "sched/rt.h"
+
+/* *l is zeroed memory. */
+int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_size)
+{
+    l->rt = rt;
+    l->index = index;
+    l->turn_switches = TURN_SWITCHES;
+    runq_init(&l->ready);
+    runq_init(&l->spread.queue);
+    inbox_init(&l->inbox);
+    hob__wheel_init(&l->timers, hob__now());
+    san_thread(&l->san);
+    int r = hob__env->poll_open(&l->poller);
+    if (r < 0)
+        return r;
+    hob__stacks_init(&l->stacks, stack_size, STACK_GUARD_AUTO);
+    return 0;
+}
+
+void hob__loop_fini(struct loop *l)
+{
+    HOB_ASSERT(l->n_fibers == 0 && !l->ready.head);
+    while (atomic_load_explicit(&l->n_posters, memory_order_acquire)) /* (I3) */
+        sched_yield();
+    hob__stacks_fini(&l->stacks);
+    l->poller->ops->close(l->poller);
+    hob__task_slabs_free(l);
+}
+
+void hob__loop_post(struct loop *l, struct msg *m)
+{
+    atomic_fetch_add_explicit(&l->n_posters, 1, memory_order_relaxed);
+    if (inbox_push(&l->inbox, m))
+        l->poller->ops->wake(l->poller);
+    atomic_fetch_sub_explicit(&l->n_posters, 1, memory_order_release);
+}
+
+void hob__loop_wake(struct loop *l)
+{
+    atomic_fetch_add_explicit(&l->n_posters, 1, memory_order_relaxed);
+    l->poller->ops->wake(l->poller);
+    atomic_fetch_sub_explicit(&l->n_posters, 1, memory_order_release);
+}
+
+static void loop_fibers(struct loop *l)
+{
+    struct runnable *r;
+
+    l->turn_start = hob__now();
+    l->n_run = 0;
+    l->left = l->chunk = l->turn_switches < TURN_CHECK ? l->turn_switches : TURN_CHECK;
+    if ((r = hob__loop_next(l)))
+        hob__fiber_enter(l, r);
+    l->n_turns++;
+}
+
+static void loop_messages(struct loop *l)
+{
+    struct msg *m, *next;
+
+    for (m = inbox_take(&l->inbox); m; m = next) {
+        next = m->next;
+        m->run(m);
+    }
+}
+
+static void loop_poll(struct loop *l, hob_time until)
+{
+    int r = l->poller->ops->wait(l->poller, until);
+
+    HOB_ASSERT(r == 0); /* a poller that broke under us cannot be lived without */
+}
+
+/* Nothing is ready here. */
+static void loop_sleep(struct loop *l)
+{
+    hob_time until = hob__wheel_next(&l->timers);
+
+    if (!inbox_sleep(&l->inbox)) /* (I2) */
+        until = 0;
+    else if (hob__rt_idle(l->rt, l))
+        until = 0; /* work appeared on another loop's spread queue meanwhile */
+    loop_poll(l, until);
+    hob__rt_busy(l->rt, l);
+    inbox_awake(&l->inbox);
+}
+
+bool hob__loop_turn(struct loop *l, bool may_sleep)
+{
+    if (l->ready.head)
+        loop_fibers(l);
+    hob__rt_signals(l->rt, l);
+    loop_messages(l);
+    hob__wheel_advance(&l->timers, hob__now());
+    if (!l->ready.head && l->rt->n_loops > 1 && !hob__spread_take(l))
+        hob__spread_steal(l);
+    if (l->stop)
+        return false;
+    if (!l->ready.head && may_sleep)
+        loop_sleep(l);
+    else if (l->poller->ops->busy(l->poller)) /* (I4) */
+        loop_poll(l, 0);
+    return l->ready.head != NULL;
+}
+
+void hob__loop_run(struct loop *l)
+{
+    while (!l->stop)
+        hob__loop_turn(l, true);
+}

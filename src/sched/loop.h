@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.h - the scheduler's own structures: fiber, task, scope, loop, runtime
+ *
+ * Glossary.  A *task* is what hob_go made and nobody has started: a function, an argument and a
+ * group, without a stack.  A *fiber* is a task that was started: it has a stack, at whose top the
+ * struct below lies, and it never leaves its loop.  Both are *runnable*.  A *scope* is a group's
+ * part on one loop; a *group* has one scope on its home loop and, if it is spread, one on each of
+ * the others.  A *message* carries a call to another loop.
+ */
+#ifndef HOB_SCHED_LOOP_H
+#define HOB_SCHED_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hob/rt.h>
+
+#include "base/list.h"
+#include "plat/ctx.h"
+#include "plat/env.h"
+#include "plat/poll.h"
+#include "plat/san.h"
+#include "plat/stack.h"
+#include "sched/msg.h"
+#include "sched/timer.h"
+#include "trace/account.h"
+
+struct fiber;
+struct group;
+struct loop;
+struct rt;
+
+enum run_state { RUN_NEW, RUN_READY, RUN_RUNNING, RUN_PARKED, RUN_DEAD };
+
+/* First in struct task and struct fiber: what a ready queue holds. */
+struct runnable {
+    struct runnable *next;
+    uint8_t state; /* enum run_state; RUN_NEW: a task */
+};
+
+struct runq {
+    struct runnable *head, **tail;
+};
+
+struct task {
+    struct runnable run;
+    hob_fn fn;
+    void *arg;
+    struct group *group;
+    struct msg msg; /* to the group's home loop, when it ended on another one */
+    int rc;         /* and how it ended there */
+};
+
+struct scope {
+    struct scope *parent;      /* enclosing, on the same loop; NULL: the root, or not at home */
+    struct list sibling;       /* in parent->children */
+    struct list children;      /* scopes opened inside this one */
+    struct list members;       /* fibers started for this scope, on this loop */
+    struct scope *next_cancel; /* hob__scope_cancel's work list */
+    struct group *group;
+    bool cancelled; /* a level: while set every parking call inside is -ECANCELED */
+};
+
+enum group_cause { CAUSE_NONE, CAUSE_ERROR, CAUSE_REQUEST, CAUSE_DEADLINE, CAUSE_OUTSIDE };
+
+/* A place in a full group, waited for. */
+struct place_waiter {
+    struct list node; /* in group.full; off it when granted */
+    void (*granted)(struct place_waiter *w);
+};
+
+enum request { REQUEST_NONE, REQUEST_SENT, REQUEST_DONE, REQUEST_CLOSED };
+
+/* A spread group's part on a loop that is not its home. */
+struct group_part {
+    struct scope scope;
+    struct msg cancel; /* home -> that loop -> home again */
+    struct loop *loop;
+    bool sent;
+};
+
+struct group {
+    struct scope scope; /* first: the part at home */
+    struct loop *home;
+    struct fiber *opener; /* NULL: the root */
+    uint32_t n_live;      /* children that have not ended; home only */
+    uint32_t max_live;
+    uint32_t n_acks;    /* messages on their way to other loops and back */
+    int cause;          /* valid with cause_kind != NONE */
+    uint8_t cause_kind; /* enum group_cause */
+    bool seen;          /* somebody inside was told -ECANCELED */
+    bool joining;       /* the opener is parked in its join */
+    bool closing;       /* and waits for the request under way */
+    bool spread;
+    _Atomic(bool) stop; /* spread: children not started shall not; read by any loop */
+    struct list full;   /* struct place_waiter: who wants to start a child, oldest first */
+    struct timer deadline;
+    struct group_part *parts; /* spread: one a loop */
+    _Atomic(int) request;     /* enum request: a cancel from another thread, or no more of them */
+    int request_reason;       /* valid with REQUEST_SENT */
+    struct msg request_msg;
+    const char *name;
+};
+
+/* How a parked fiber takes a cancel or the end of its time. */
+enum park_kind {
+    PARK_PLAIN,  /* it is taken off its queue and woken with the reason */
+    PARK_SHIELD, /* not at all: somebody will wake it for certain, soon */
+    PARK_HOOK,   /* abort() is called, once; the fiber wakes when the operation has ended */
+};
+
+struct fiber {
+    struct runnable run; /* first */
+    uint8_t park_kind;
+    uint8_t wait; /* enum hob_wait, while parked */
+    int wake_rc;
+    int abort_rc; /* PARK_HOOK: the reason abort() was called for; 0: it was not */
+    struct ctx ctx;
+    struct san san;
+    struct loop *loop;
+    struct scope *scope;     /* innermost */
+    struct scope *own_scope; /* the one it is a member of */
+    struct list member;      /* in own_scope->members */
+    struct list *wait_node;  /* what of it stands in the queue it is parked on; NULL: nothing */
+    void (*abort)(struct fiber *f);
+    void *abort_arg;
+    struct timer timer;
+    struct task *task; /* what it was started from; goes home with the result */
+    void *stack;
+    struct trace_task trace;
+};
+
+enum {
+    TURN_SWITCHES = 128,
+    TURN_CHECK = 16, /* switches between two looks at the clock, when they are short */
+    LOOPS_MAX = 64,
+};
+#define TURN_TIME (200 * HOB_US)
+
+struct loop {
+    struct fiber *current; /* NULL: the loop's own context runs */
+    struct runq ready;
+    uint32_t left;  /* switches until the next look at the clock */
+    uint32_t chunk; /* what `left` began with */
+    uint32_t n_run; /* switches of this turn before this chunk */
+    uint32_t turn_switches;
+    hob_time turn_start, now;    /* now: read once a turn, for timers */
+    struct fiber *dead;          /* ended, but its stack was still in use at the switch */
+    struct runnable *free_tasks; /* struct task */
+    struct stacks stacks;
+    struct ctx ctx;
+    struct san san;
+    struct wheel timers;
+    struct poller *poller;
+    struct inbox inbox;
+    _Atomic(uint32_t) n_posters; /* threads that may still touch this loop to wake it */
+    struct rt *rt;
+    unsigned index;
+    bool stop;         /* the loop's thread shall end; set on the loop */
+    uint64_t n_fibers; /* started and not dead */
+    uint64_t n_turns, n_switches;
+    struct msg stop_msg;
+    struct task_slab *slabs;
+    /* Tasks of spread groups that any idle loop may take. */
+    struct {
+        atomic_flag lock;
+        struct runq queue;
+        _Atomic(uint32_t) n;
+    } spread;
+};
+
+/* The loop the thread runs, NULL off the loops.  A fiber never changes thread. */
+extern __thread struct loop *hob__loop __attribute__((tls_model("initial-exec")));
+
+static inline struct fiber *hob__self(void)
+{
+    return hob__loop ? hob__loop->current : NULL;
+}
+
+static inline void runq_init(struct runq *q)
+{
+    q->head = NULL;
+    q->tail = &q->head;
+}
+
+static inline void runq_push(struct runq *q, struct runnable *r)
+{
+    r->next = NULL;
+    *q->tail = r;
+    q->tail = &r->next;
+}
+
+static inline struct runnable *runq_pop(struct runq *q)
+{
+    struct runnable *r = q->head;
+
+    if (!r)
+        return NULL;
+    q->head = r->next;
+    if (!q->head)
+        q->tail = &q->head;
+    return r;
+}
+
+/* loop.c */
+int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_size);
+void hob__loop_fini(struct loop *l);
+void hob__loop_run(struct loop *l); /* until l->stop */
+/* One turn: fibers, messages, timers, poller.  Returns whether anything is ready after it. */
+bool hob__loop_turn(struct loop *l, bool may_sleep);
+/* From a fiber or another loop of the same runtime; a signal handler counts itself elsewhere. */
+void hob__loop_wake(struct loop *l);
+
+/* fiber.c */
+struct runnable *hob__loop_next(struct loop *l); /* NULL: the turn is over or nothing is ready */
+void hob__fiber_enter(struct loop *l, struct runnable *r); /* from the loop's own context */
+void hob__fiber_leave(struct loop *l, struct fiber *f);    /* f is parked or queued: run others */
+struct task *hob__task_new(struct loop *l, hob_fn fn, void *arg, struct group *g);
+void hob__task_free(struct loop *l, struct task *t);
+void hob__task_slabs_free(struct loop *l);
+
+/* spread.c */
+void hob__spread_push(struct loop *l, struct task *t);
+bool hob__spread_take(struct loop *l);  /* from the loop's own queue into ready */
+bool hob__spread_steal(struct loop *l); /* from another loop's */
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * park.h - how everything that waits parks and is woken
+ *
+ * WHAT        A primitive (channel, timer, group, socket) puts the fiber's wait_node on a queue of
+ *             its own, if it has one, and parks it with a reason.  Whoever ends the wait calls
+ *             hob__ready with the result; a cancel or the end of the time does so too.
+ *
+ * INVARIANTS  (I1) a parked fiber is woken exactly once: hob__ready takes it off its queue and
+ *                  stops its timer before anything else can find it there.  So result and cancel
+ *                  never meet, and no token is needed: all of it happens on one loop.
+ *             (I2) a call that parks checks for a cancel on entry, even if it would not wait
+ *             (I3) with PARK_HOOK the fiber's frame holds an operation that somebody else is
+ *                  working on: it wakes only when that has ended
+ */
+#ifndef HOB_SCHED_PARK_H
+#define HOB_SCHED_PARK_H
+
+#include <errno.h>
+
+#include "sched/loop.h"
+#include "trace/wait.h"
+
+/* Slow path of hob__check: notes that the cancel was seen.  Returns -ECANCELED. */
+int hob__cancel_seen(struct fiber *f);
+
+/* (I2): 0, or -ECANCELED while the fiber's scope is cancelled. */
+static inline int hob__check(struct fiber *f)
+{
+    return unlikely(f->scope->cancelled) ? hob__cancel_seen(f) : 0;
+}
+
+/* Parks the running fiber.  Returns what hob__ready was given; -ETIMEDOUT, -ECANCELED. */
+int hob__park(struct fiber *f, enum hob_wait why, hob_time until);
+
+/* The same for a wait that no cancel ends: PARK_SHIELD. */
+int hob__park_shielded(struct fiber *f, enum hob_wait why);
+
+/*
+ * The same for an operation in flight: on a cancel or at `until`, abort(f) asks for its end, with
+ * f->abort_rc set; the fiber parks on until hob__ready.
+ */
+int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
+                   void (*abort)(struct fiber *f));
+
+/* On the fiber's loop, while it is parked: it will run with `rc` as the result of its park. */
+void hob__ready(struct fiber *f, int rc);
+
+/* A cancel or a time-out reaches a fiber, whatever its state. */
+void hob__interrupt(struct fiber *f, int rc);
+
+/* Accounts the running fiber's time to a stage from now on; NULL: to none. */
+void hob__fiber_stage(struct fiber *f, struct trace_stage *stage);
+
+#endif

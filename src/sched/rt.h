@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rt.h - the runtime: its loops, their threads, and its start and end
+ */
+#ifndef HOB_SCHED_RT_H
+#define HOB_SCHED_RT_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "sched/loop.h"
+#include "sched/scope.h"
+
+struct rt {
+    unsigned n_loops;
+    size_t stack_size;
+    bool no_slice, stop_on_signals;
+    struct loop *loops; /* n_loops of them */
+    struct group root;  /* on loop 0; its only direct child is the first fiber */
+    hob_fn fn;
+    void *arg;
+    int rc; /* what fn returned */
+    /* A bit a loop that sleeps and would take spread tasks. */
+    _Atomic(uint64_t) idle;
+    _Atomic(int) signal; /* SIGINT or SIGTERM came and loop 0 has not seen it */
+};
+
+/* What sync/run.c hands down, checked. */
+struct rt_config {
+    unsigned n_loops;
+    size_t stack_size;
+    bool no_slice, stop_on_signals;
+    bool sim;
+    uint64_t seed;
+};
+
+/* hob_run without the halves that sched/ does not know.  0 and *ret_rc = what fn returned, or a
+ * negative errno and fn not run. */
+int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_rc);
+
+/* The running runtime; NULL: none. */
+extern struct rt *hob__rt;
+
+/* The simulator's driver: runs the loops until loop 0 stops.  sim.c */
+void hob__sim_run(struct rt *rt);
+/* Installs the simulated environment, to be undone by hob__sim_close. */
+void hob__sim_open(uint64_t seed);
+void hob__sim_close(void);
+/* A hash of every pick since hob__sim_open: two runs with the same one were the same run. */
+uint64_t hob__sim_hash(void);
+
+/* spread.c: the loop will sleep; true: it must not, somebody has spread tasks. */
+bool hob__rt_idle(struct rt *rt, struct loop *l);
+void hob__rt_busy(struct rt *rt, struct loop *l);
+
+/* Turns a signal that came into a cancel of the root; loop 0 only. */
+void hob__rt_signal_seen(struct rt *rt);
+
+static inline void hob__rt_signals(struct rt *rt, struct loop *l)
+{
+    if (unlikely(atomic_load_explicit(&rt->signal, memory_order_relaxed)) && l->index == 0)
+        hob__rt_signal_seen(rt);
+}
+
+#endif

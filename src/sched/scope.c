@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scope.c - scopes: what cancels together
+ *
+ * WHAT        Every fiber has an innermost scope; scopes form a tree.  Cancelling one cancels all
+ *             below it, and every fiber in one of those is woken, or told at its next parking
+ *             call: a level, not an event.
+ *
+ * HOW         root -- main fiber opens A -- member of A opens B -- members of B
+ *
+ *   A fiber's check is one load: f->scope->cancelled.  The level is copied down when a scope is
+ *   cancelled, not looked up at every check.  A spread group has a scope on each loop; the one at
+ *   home is in the tree, the others hang on the group and are cancelled by a message.
+ *
+ * INVARIANTS  (I1) a cancelled scope's children are cancelled
+ *             (I2) a group has at most one cause, the first
+ *             (I3) n_live counts every task and fiber of the group that has not ended, wherever
+ *                  it is, and every place reserved for a fiber in hob_go; n_live <= max_live
+ *             (I4) fibers wait in `full` only while n_live == max_live
+ *             (I5) the group's memory is touched by no loop after n_live and n_acks are 0
+ *
+ * REJECTED    Recursion down the tree: its depth is the program's, the stack is a fiber's.
+ */
+#include "sched/scope.h"
+
+#include <errno.h>
+
+#include "sched/park.h"
+
+static void scope_init(struct scope *s, struct group *g, struct scope *parent)
+{
+    list_init(&s->sibling);
+    list_init(&s->children);
+    list_init(&s->members);
+    s->parent = parent;
+    s->group = g;
+    s->next_cancel = NULL;
+    s->cancelled = parent && parent->cancelled; /* (I1) */
+    if (parent)
+        list_push(&parent->children, &s->sibling);
+}
+
+static void group_deadline(struct timer *t)
+{
+    hob__group_stop(container_of(t, struct group, deadline), CAUSE_DEADLINE, -ETIMEDOUT);
+}
+
+void hob__group_init(struct group *g, struct loop *home, struct fiber *opener)
+{
+    scope_init(&g->scope, g, opener ? opener->scope : NULL);
+    if (opener)
+        opener->scope = &g->scope;
+    g->home = home;
+    g->opener = opener;
+    g->n_live = g->n_acks = 0;
+    g->max_live = UINT32_MAX;
+    g->cause = 0;
+    g->cause_kind = g->scope.cancelled ? CAUSE_OUTSIDE : CAUSE_NONE;
+    g->seen = g->joining = g->closing = g->spread = false;
+    atomic_init(&g->stop, g->scope.cancelled);
+    list_init(&g->full);
+    g->deadline.set = false;
+    g->deadline.fire = group_deadline;
+    g->parts = NULL;
+    atomic_init(&g->request, REQUEST_NONE);
+    g->name = NULL;
+}
+
+void hob__group_fini(struct group *g)
+{
+    struct scope *s = &g->scope, *up = s->parent;
+    struct list *n;
+
+    HOB_ASSERT(g->n_live == 0 && g->n_acks == 0 && list_empty(&s->members)); /* (I5) */
+    timer_stop(&g->home->timers, &g->deadline);
+    list_del(&s->sibling);
+    if (g->opener && g->opener->scope == s)
+        g->opener->scope = up;
+    /* Groups that the opener opened later and has not joined yet move up one. */
+    while ((n = list_pop(&s->children))) {
+        struct scope *c = list_entry(n, struct scope, sibling);
+        c->parent = up;
+        list_push(&up->children, n);
+    }
+}
+
+static void scope_wake(struct scope *s)
+{
+    list_each_safe (n, &s->members)
+        hob__interrupt(list_entry(n, struct fiber, member), -ECANCELED);
+    if (s->group->opener && &s->group->scope == s)
+        hob__interrupt(s->group->opener, -ECANCELED);
+}
+
+/*
+ * Cancels a scope and all below it on this loop.  First every level is set, then everybody is
+ * woken: who is woken finds its whole chain of scopes cancelled.
+ */
+static void scope_cancel(struct scope *s)
+{
+    struct scope **tail = &s->next_cancel;
+
+    if (s->cancelled)
+        return;
+    s->cancelled = true;
+    s->next_cancel = NULL;
+    for (struct scope *x = s; x; x = x->next_cancel) {
+        list_each (n, &x->children) {
+            struct scope *c = list_entry(n, struct scope, sibling);
+            if (c->cancelled)
+                continue;
+            c->cancelled = true; /* (I1) */
+            *tail = c;
+            tail = &c->next_cancel;
+            *tail = NULL;
+            hob__group_stop(c->group, CAUSE_OUTSIDE, -ECANCELED);
+        }
+    }
+    for (struct scope *x = s; x; x = x->next_cancel)
+        scope_wake(x);
+}
+
+static void group_maybe_joined(struct group *g)
+{
+    if (g->n_live == 0 && g->n_acks == 0 && g->joining) {
+        g->joining = false;
+        hob__ready(g->opener, 0);
+    }
+}
+
+static void part_cancel_back(struct msg *m)
+{
+    struct group_part *p = container_of(m, struct group_part, cancel);
+    hob__group_ack(p->scope.group);
+}
+
+static void part_cancel(struct msg *m)
+{
+    struct group_part *p = container_of(m, struct group_part, cancel);
+
+    scope_cancel(&p->scope);
+    m->run = part_cancel_back;
+    hob__loop_post(p->scope.group->home, m);
+}
+
+static void parts_cancel(struct group *g)
+{
+    if (!g->parts)
+        return;
+    for (unsigned i = 0; i < hob_loops(); i++) {
+        struct group_part *p = &g->parts[i];
+        if (p->loop == g->home || p->sent)
+            continue;
+        p->sent = true;
+        p->cancel.run = part_cancel;
+        g->n_acks++;
+        hob__loop_post(p->loop, &p->cancel);
+    }
+}
+
+bool hob__group_stop(struct group *g, enum group_cause kind, int cause)
+{
+    if (g->cause_kind != CAUSE_NONE)
+        return false; /* (I2) */
+    g->cause_kind = (uint8_t)kind;
+    g->cause = cause;
+    atomic_store_explicit(&g->stop, true, memory_order_release);
+    timer_stop(&g->home->timers, &g->deadline);
+    scope_cancel(&g->scope);
+    parts_cancel(g);
+    return true;
+}
+
+static void group_place_free(struct group *g)
+{
+    struct list *n;
+
+    g->n_live--;
+    if ((n = list_pop(&g->full))) {
+        struct place_waiter *w = list_entry(n, struct place_waiter, node);
+        g->n_live++; /* (I3): the place is the waiter's */
+        w->granted(w);
+    }
+}
+
+void hob__group_ack(struct group *g)
+{
+    g->n_acks--;
+    group_maybe_joined(g);
+}
+
+void hob__group_await(struct group *g)
+{
+    if (g->n_live == 0 && g->n_acks == 0)
+        return;
+    g->joining = true;
+    hob__park_shielded(g->opener, HOB_WAIT_JOIN);
+}
+
+void hob__group_place_back(struct group *g)
+{
+    group_place_free(g);
+    group_maybe_joined(g);
+}
+
+void hob__group_child_ended(struct group *g, int rc)
+{
+    if (unlikely(rc < 0)) {
+        if (rc == -ECANCELED && g->cause_kind != CAUSE_NONE)
+            g->seen = true;
+        else
+            hob__group_stop(g, CAUSE_ERROR, rc);
+    }
+    if (likely(list_empty(&g->full)))
+        g->n_live--;
+    else
+        group_place_free(g);
+    if (g->n_live == 0) {
+        if (unlikely(!g->opener))
+            g->home->stop = true; /* the root */
+        else
+            group_maybe_joined(g);
+    }
+}
+
+int hob__group_result(const struct group *g)
+{
+    switch ((enum group_cause)g->cause_kind) {
+    case CAUSE_NONE:
+        return 0;
+    case CAUSE_ERROR:
+    case CAUSE_REQUEST:
+        return g->cause;
+    case CAUSE_DEADLINE:
+        return g->seen ? -ETIMEDOUT : 0;
+    case CAUSE_OUTSIDE:
+        return g->seen ? -ECANCELED : 0;
+    }
+    return 0;
+}
+
+int hob__cancel_seen(struct fiber *f)
+{
+    for (struct scope *s = f->scope; s && s->cancelled && s == &s->group->scope; s = s->parent)
+        s->group->seen = true;
+    return -ECANCELED;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim.c - the simulator: every loop on one thread, virtual time, an order from a seed
+ *
+ * WHAT        With HOB_SIM=seed the same binary takes this environment instead of the machine's.
+ *             The driver picks, step by step, what happens next: a turn of one of the loops, a
+ *             job of the pool, a call on a blocking thread, or the passing of time.  Every pick
+ *             comes from the seed, so a run with the same seed is the same run.
+ *
+ * HOW         picks    loop i    its ready queue stirred, its turn cut short at a seeded length
+ *                      work w    run to its end, here; its message goes to its loop
+ *                      time      on to the next timer - now and then even though something is
+ *                                ready: a machine under load does that, and some lost wake-ups
+ *                                show only then
+ *
+ * INVARIANTS  (I1) nothing here depends on an address, a thread, or the machine's clock
+ *             (I2) time never goes back, and never passes a timer without firing it
+ *             (I3) when nothing can happen any more the root is cancelled with -EDEADLK, once;
+ *                  if that does not end the run, it aborts with a list of who is parked
+ *
+ * What it cannot see: races between loops (TSan does), and code that waits outside hob.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "plat/env.h"
+#include "sched/park.h"
+#include "sched/rt.h"
+
+enum {
+    TIME_LEAPS = 16, /* one pick in so many lets time pass although something is ready */
+    STIRS = 4,       /* one turn in so many stirs its ready queue */
+};
+
+static struct {
+    uint64_t state; /* of the generator */
+    uint64_t hash;  /* of every pick so far */
+    hob_time now;
+    struct list work;
+    unsigned n_work;
+    bool deadlocked;
+    struct hob_env *real;
+} sim;
+
+static hob_time sim_now(void)
+{
+    return sim.now;
+}
+
+/* splitmix64 (Steele, Lea and Flood, OOPSLA 2014). */
+static uint64_t sim_random(void)
+{
+    uint64_t z = (sim.state += 0x9e3779b97f4a7c15u);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* One of n; recorded in the schedule's hash. */
+static unsigned sim_pick(unsigned n)
+{
+    unsigned k = n > 1 ? (unsigned)(sim_random() % n) : 0;
+
+    sim.hash = (sim.hash ^ (k + 1)) * 0x100000001b3u;
+    return k;
+}
+
+static int sim_poll_open(struct poller **ret)
+{
+    return hob__poll_sim.open(ret);
+}
+
+static int sim_submit(struct env_work *w)
+{
+    list_push(&sim.work, &w->node);
+    sim.n_work++;
+    return 0;
+}
+
+static struct hob_env env_sim = {
+    .name = "sim",
+    .now = sim_now,
+    .random = sim_random,
+    .poll_open = sim_poll_open,
+    .pool_submit = sim_submit,
+    .block_submit = sim_submit,
+    .sim = true,
+};
+
+void hob__sim_open(uint64_t seed)
+{
+    sim.state = seed;
+    sim.hash = 0xcbf29ce484222325u;
+    sim.now = 1000 * HOB_SEC;
+    sim.n_work = 0;
+    sim.deadlocked = false;
+    sim.real = hob__env;
+    list_init(&sim.work);
+    hob__env = &env_sim;
+}
+
+void hob__sim_close(void)
+{
+    hob__env = sim.real;
+}
+
+uint64_t hob__sim_hash(void)
+{
+    return sim.hash;
+}
+
+static bool loop_can_run(struct loop *l)
+{
+    return l->ready.head || !inbox_empty(&l->inbox) || hob__wheel_next(&l->timers) <= sim.now ||
+           l->poller->ops->busy(l->poller) || atomic_load(&l->spread.n) > 0;
+}
+
+static void queue_stir(struct runq *q)
+{
+    struct runq old = *q;
+    struct runnable *r;
+
+    if (!old.head)
+        return;
+    runq_init(q);
+    while (old.head) {
+        r = old.head;
+        old.head = r->next;
+        if (sim_pick(2)) {
+            runq_push(q, r);
+        } else {
+            r->next = q->head;
+            if (!q->head)
+                q->tail = &r->next;
+            q->head = r;
+        }
+    }
+}
+
+static void run_loop(struct loop *l)
+{
+    if (sim_pick(STIRS) == 0)
+        queue_stir(&l->ready);
+    l->turn_switches = sim_pick(2) ? TURN_SWITCHES : 1 + sim_pick(8);
+    sim.now += sim_pick(2000);
+    hob__loop = l;
+    hob__loop_turn(l, false);
+    hob__loop = NULL;
+}
+
+/* Work that was submitted together may end in any order. */
+static void run_work(void)
+{
+    struct list *n = sim.work.next;
+
+    for (unsigned k = sim_pick(sim.n_work); k > 0; k--)
+        n = n->next;
+    list_del(n);
+    sim.n_work--;
+    sim.now += sim_pick(1000000);
+    struct env_work *w = list_entry(n, struct env_work, node);
+    w->run(w);
+}
+
+/* To the next timer of all loops; false: none is set. */
+static bool pass_time(struct rt *rt)
+{
+    hob_time next = HOB_FOREVER;
+
+    for (unsigned i = 0; i < rt->n_loops; i++) {
+        hob_time t = hob__wheel_next(&rt->loops[i].timers);
+        if (t < next)
+            next = t;
+    }
+    if (next == HOB_FOREVER)
+        return false;
+    if (next > sim.now)
+        sim.now = next; /* (I2) */
+    return true;
+}
+
+static void print_parked(struct loop *l, struct scope *s, int depth)
+{
+    list_each (n, &s->members) {
+        struct fiber *f = list_entry(n, struct fiber, member);
+        fprintf(stderr, "hob: %*sloop %u, group %s: %s\n", depth * 2, "", l->index,
+                s->group->name ? s->group->name : "(no name)",
+                f->run.state == RUN_PARKED ? hob__wait_text((enum hob_wait)f->wait) : "ready");
+    }
+    if (depth >= 16)
+        return;
+    list_each (n, &s->children)
+        print_parked(l, list_entry(n, struct scope, sibling), depth + 1);
+}
+
+static void deadlock(struct rt *rt)
+{
+    if (sim.deadlocked) { /* (I3) */
+        fprintf(stderr, "hob: simulation stuck after its deadlock was cancelled\n");
+        print_parked(&rt->loops[0], &rt->root.scope, 0);
+        abort();
+    }
+    fprintf(stderr, "hob: deadlock in the simulation: nothing can run any more\n");
+    print_parked(&rt->loops[0], &rt->root.scope, 0);
+    sim.deadlocked = true;
+    hob__loop = &rt->loops[0];
+    hob__group_stop(&rt->root, CAUSE_REQUEST, -EDEADLK);
+    hob__loop = NULL;
+}
+
+static void sim_step(struct rt *rt)
+{
+    unsigned can[LOOPS_MAX + 1], n = 0;
+
+    for (unsigned i = 0; i < rt->n_loops; i++)
+        if (loop_can_run(&rt->loops[i]))
+            can[n++] = i;
+    if (sim.n_work > 0)
+        can[n++] = LOOPS_MAX;
+    if (n == 0) {
+        if (!pass_time(rt))
+            deadlock(rt);
+        return;
+    }
+    if (sim_pick(TIME_LEAPS) == 0)
+        (void)pass_time(rt);
+    unsigned k = can[sim_pick(n)];
+    if (k == LOOPS_MAX)
+        run_work();
+    else
+        run_loop(&rt->loops[k]);
+}
+
+void hob__sim_run(struct rt *rt)
+{
+    hob__loop = NULL;
+    while (!rt->loops[0].stop)
+        sim_step(rt);
+    hob__loop = &rt->loops[0];
+}

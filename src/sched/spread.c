@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * spread.c - tasks of spread groups, and the loops that take them
+ *
+ * WHAT        Each loop has a queue of tasks that any loop may take: not started, without a stack.
+ *             Its own loop takes from it when nothing else is ready; a loop about to sleep takes
+ *             half of another's.
+ *
+ * INVARIANTS  (I1) a task is in one queue, under that queue's lock
+ *             (I2) no task waits while a loop sleeps: who pushes looks for a sleeper after the
+ *                  push, who sleeps looks for tasks after it has said so.  Both are
+ *                  read-modify-writes of rt->idle, so one of them sees the other.
+ *
+ * REJECTED    A lock-free deque: a steal here costs a wake of 33 us when it matters, and the lock
+ *             is held for a handful of instructions.  Record speed is a later step's.
+ */
+#include "sched/loop.h"
+
+#include <sched.h>
+
+#include "plat/cpu.h"
+
+#include "sched/rt.h"
+
+enum { TAKE_OWN = 16, STEAL_MOST = 64 };
+
+static void spread_lock(struct loop *l)
+{
+    unsigned tries = 0;
+
+    while (atomic_flag_test_and_set_explicit(&l->spread.lock, memory_order_acquire)) {
+        if (++tries % 256 == 0)
+            sched_yield(); /* its holder may be off the CPU */
+        else
+            cpu_pause();
+    }
+}
+
+static void spread_unlock(struct loop *l)
+{
+    atomic_flag_clear_explicit(&l->spread.lock, memory_order_release);
+}
+
+/* Wakes one sleeping loop, if there is one, and takes it off the sleepers. */
+static void wake_one(struct rt *rt)
+{
+    uint64_t idle = atomic_fetch_or(&rt->idle, 0); /* a read-modify-write: (I2) */
+
+    while (idle) {
+        unsigned i = (unsigned)__builtin_ctzll(idle);
+        idle = atomic_fetch_and(&rt->idle, ~(1ull << i));
+        if (idle & (1ull << i)) {
+            hob__loop_wake(&rt->loops[i]);
+            return;
+        }
+    }
+}
+
+void hob__spread_push(struct loop *l, struct task *t)
+{
+    spread_lock(l);
+    runq_push(&l->spread.queue, &t->run);
+    atomic_fetch_add_explicit(&l->spread.n, 1, memory_order_relaxed);
+    spread_unlock(l);
+    wake_one(l->rt);
+}
+
+/* Moves up to `most` tasks, at least one if there are any, from victim to l's ready queue. */
+static bool spread_move(struct loop *l, struct loop *victim, uint32_t most, bool half)
+{
+    struct runnable *r;
+    uint32_t n, moved;
+
+    if (atomic_load_explicit(&victim->spread.n, memory_order_relaxed) == 0)
+        return false;
+    spread_lock(victim);
+    n = atomic_load_explicit(&victim->spread.n, memory_order_relaxed);
+    if (half)
+        n = (n + 1) / 2;
+    if (n > most)
+        n = most;
+    for (moved = 0; moved < n; moved++) {
+        r = runq_pop(&victim->spread.queue);
+        runq_push(&l->ready, r);
+    }
+    atomic_fetch_sub_explicit(&victim->spread.n, moved, memory_order_relaxed);
+    spread_unlock(victim);
+    return moved > 0;
+}
+
+bool hob__spread_take(struct loop *l)
+{
+    return spread_move(l, l, TAKE_OWN, false);
+}
+
+bool hob__spread_steal(struct loop *l)
+{
+    struct rt *rt = l->rt;
+    unsigned first = (unsigned)(l->n_turns % rt->n_loops);
+
+    for (unsigned i = 0; i < rt->n_loops; i++) {
+        struct loop *victim = &rt->loops[(first + i) % rt->n_loops];
+        if (victim == l || !spread_move(l, victim, STEAL_MOST, true))
+            continue;
+        /* Where there was more than our half there may be enough for another sleeper. */
+        if (atomic_load_explicit(&victim->spread.n, memory_order_relaxed) > 0)
+            wake_one(rt);
+        return true;
+    }
+    return false;
+}
+
+bool hob__rt_idle(struct rt *rt, struct loop *l)
+{
+    if (rt->n_loops == 1)
+        return false;
+    atomic_fetch_or(&rt->idle, 1ull << l->index);
+    for (unsigned i = 0; i < rt->n_loops; i++)
+        if (atomic_load(&rt->loops[i].spread.n) > 0)
+            return true; /* (I2) */
+    return false;
+}
+
+void hob__rt_busy(struct rt *rt, struct loop *l)
+{
+    if (rt->n_loops > 1)
+        atomic_fetch_and(&rt->idle, ~(1ull << l->index));
+}

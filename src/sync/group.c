@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * group.c - groups as the user sees them: open, go, join, cancel
+ *
+ * WHAT        The machinery (who is cancelled with whom, who waits for a place, what a join
+ *             returns) is sched/scope.c's, because a fiber's end needs it.  Here are the calls,
+ *             from the home loop, from other loops, and from other threads.
+ *
+ * INVARIANTS  (I1) the group's memory is the opener's frame: after the join has returned no
+ *                  message, timer or fiber knows it
+ *             (I2) a cancel from another thread is one message embedded in the group: the first
+ *                  sends it, later ones find it sent; the join closes the door before it returns
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hob/group.h>
+
+#include "base/assert.h"
+#include "base/opts.h"
+#include "sched/park.h"
+#include "sched/remote.h"
+#include "sched/rt.h"
+#include "sched/scope.h"
+
+_Static_assert(sizeof(hob_group) >= sizeof(struct group), "hob_group is storage for a group");
+_Static_assert(_Alignof(hob_group) >= _Alignof(struct group), "and aligned for one");
+
+static struct group *group_of(hob_group *g)
+{
+    return (struct group *)(void *)g->opaque;
+}
+
+/* A scope on each of the other loops. */
+static int group_spread(struct group *g)
+{
+    unsigned n = hob_loops();
+
+    g->parts = calloc(n, sizeof *g->parts);
+    if (!g->parts)
+        return -ENOMEM;
+    for (unsigned i = 0; i < n; i++) {
+        struct group_part *p = &g->parts[i];
+        p->loop = &g->home->rt->loops[i];
+        p->scope.group = g;
+        list_init(&p->scope.sibling);
+        list_init(&p->scope.children);
+        list_init(&p->scope.members);
+    }
+    g->spread = true;
+    return 0;
+}
+
+int hob_group_open(hob_group *storage, const struct hob_group_opts *opts)
+{
+    struct group *g = group_of(storage);
+    struct fiber *f = hob__self();
+    struct hob_group_opts o;
+    int r = hob__opts_copy(&o, sizeof o, opts);
+
+    g->home = NULL; /* not open */
+    if (r < 0)
+        return r;
+    if (!f)
+        return -EPERM;
+    if (o.until < 0)
+        return HOB_MISUSE(-EINVAL, "a deadline before the beginning of time");
+    hob__group_init(g, f->loop, f);
+    g->name = o.name;
+    if (o.max_live)
+        g->max_live = o.max_live;
+    if (o.spread && hob_loops() > 1 && (r = group_spread(g)) < 0) {
+        hob__group_fini(g);
+        g->home = NULL;
+        return r;
+    }
+    if (o.until && o.until != HOB_FOREVER && !g->scope.cancelled)
+        hob__timer_set(&f->loop->timers, &g->deadline, o.until);
+    return 0;
+}
+
+/* On the home loop, with a place taken. */
+static int group_start(struct group *g, hob_fn fn, void *arg)
+{
+    struct loop *l = g->home;
+    struct task *t;
+
+    if (unlikely(g->scope.cancelled)) {
+        g->seen = true;
+        hob__group_place_back(g);
+        return -ECANCELED;
+    }
+    t = hob__task_new(l, fn, arg, g);
+    if (unlikely(!t)) {
+        hob__group_place_back(g);
+        return -ENOMEM;
+    }
+    if (unlikely(g->spread))
+        hob__spread_push(l, t);
+    else
+        runq_push(&l->ready, &t->run);
+    return 0;
+}
+
+struct place_of_fiber {
+    struct place_waiter waiter; /* first */
+    struct fiber *fiber;
+};
+
+static void place_granted(struct place_waiter *w)
+{
+    hob__ready(container_of(w, struct place_of_fiber, waiter)->fiber, 0);
+}
+
+static int place_wait(struct group *g, struct fiber *f)
+{
+    struct place_of_fiber p = {.waiter.granted = place_granted, .fiber = f};
+
+    list_push(&g->full, &p.waiter.node);
+    f->wait_node = &p.waiter.node;
+    return hob__park(f, HOB_WAIT_GROUP_FULL, HOB_FOREVER);
+}
+
+/* A hob_go that came from another loop. */
+struct remote_go {
+    struct remote remote; /* first */
+    struct place_waiter waiter;
+    struct group *group;
+    hob_fn fn;
+    void *arg;
+    bool park;
+};
+
+static void remote_granted(struct place_waiter *w)
+{
+    struct remote_go *rg = container_of(w, struct remote_go, waiter);
+
+    hob__remote_done(&rg->remote, group_start(rg->group, rg->fn, rg->arg));
+}
+
+static void remote_go_start(struct remote *r)
+{
+    struct remote_go *rg = container_of(r, struct remote_go, remote);
+    struct group *g = rg->group;
+
+    if (g->scope.cancelled) {
+        g->seen = true;
+        hob__remote_done(r, -ECANCELED);
+    } else if (g->n_live < g->max_live) {
+        g->n_live++;
+        remote_granted(&rg->waiter);
+    } else if (rg->park) {
+        rg->waiter.granted = remote_granted;
+        list_push(&g->full, &rg->waiter.node);
+    } else {
+        hob__remote_done(r, -EAGAIN);
+    }
+}
+
+static void remote_go_cancel(struct remote *r)
+{
+    list_del(&container_of(r, struct remote_go, remote)->waiter.node);
+    hob__remote_done(r, -ECANCELED);
+}
+
+static int go_remote(struct group *g, hob_fn fn, void *arg, bool park)
+{
+    struct remote_go rg = {.remote.start = remote_go_start,
+                           .remote.cancel = remote_go_cancel,
+                           .group = g,
+                           .fn = fn,
+                           .arg = arg,
+                           .park = park};
+
+    list_init(&rg.waiter.node);
+    return hob__remote_call(&rg.remote, g->home, HOB_WAIT_REMOTE, HOB_FOREVER);
+}
+
+static inline int group_go(struct group *g, hob_fn fn, void *arg, bool park)
+{
+    struct fiber *f = hob__self();
+    int r;
+
+    if (unlikely(!f))
+        return -EPERM;
+    if (unlikely(!g->home || !fn))
+        return HOB_MISUSE(-EINVAL, "hob_go on a group that is not open, or without a function");
+    if (unlikely((r = hob__check(f))))
+        return r;
+    if (unlikely(g->home != f->loop))
+        return go_remote(g, fn, arg, park);
+    if (likely(g->n_live < g->max_live))
+        g->n_live++;
+    else if (!park)
+        return -EAGAIN;
+    else if ((r = place_wait(g, f)) < 0)
+        return r;
+    return group_start(g, fn, arg);
+}
+
+int hob_go(hob_group *g, hob_fn fn, void *arg)
+{
+    return group_go(group_of(g), fn, arg, true);
+}
+
+int hob_try_go(hob_group *g, hob_fn fn, void *arg)
+{
+    return group_go(group_of(g), fn, arg, false);
+}
+
+static void request_run(struct msg *m)
+{
+    struct group *g = container_of(m, struct group, request_msg);
+
+    hob__group_stop(g, CAUSE_REQUEST, g->request_reason);
+    atomic_store(&g->request, REQUEST_DONE);
+    if (g->closing)
+        hob__group_ack(g);
+}
+
+/* No cancel from another thread begins after this; one under way is waited for.  (I2) */
+static void requests_close(struct group *g)
+{
+    int state = REQUEST_NONE;
+
+    if (atomic_compare_exchange_strong(&g->request, &state, REQUEST_CLOSED) ||
+        state != REQUEST_SENT)
+        return;
+    g->closing = true;
+    g->n_acks++;
+    hob__group_await(g);
+}
+
+int hob_group_join(hob_group *storage, int r)
+{
+    struct group *g = group_of(storage);
+    struct fiber *f = hob__self();
+
+    if (!g->home)
+        return r;
+    if (!f || g->opener != f)
+        return HOB_MISUSE(-EINVAL, "a group is joined by the fiber that opened it");
+    if (r < 0 && !(r == -ECANCELED && g->cause_kind != CAUSE_NONE))
+        hob__group_stop(g, CAUSE_ERROR, r);
+    hob__group_await(g);
+    requests_close(g);
+    hob__group_fini(g);
+    r = hob__group_result(g);
+    free(g->parts);
+    g->home = NULL; /* (I1) */
+    return r;
+}
+
+void hob_group_cancel(hob_group *storage, int reason)
+{
+    struct group *g = group_of(storage);
+    int none = REQUEST_NONE;
+
+    if (!g->home || reason > 0)
+        return;
+    if (hob__loop == g->home) {
+        hob__group_stop(g, CAUSE_REQUEST, reason);
+    } else if (atomic_compare_exchange_strong(&g->request, &none, REQUEST_SENT)) {
+        g->request_reason = reason;
+        g->request_msg.run = request_run;
+        hob__loop_post(g->home, &g->request_msg);
+    }
+}
+
+uint32_t hob_group_live(const hob_group *storage)
+{
+    const struct group *g = (const struct group *)(const void *)storage->opaque;
+
+    return g->home ? g->n_live : 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.c - hob_run: options and environment, then both halves are brought up
+ *
+ * The I/O half (sched/) and the CPU half (pool/) do not know each other; who starts a program
+ * knows both.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hob/rt.h>
+
+#include "base/opts.h"
+#include "pool/pool.h"
+#include "sched/rt.h"
+#include "sync/bridge.h"
+
+enum {
+    STACK_DEFAULT = 64 * 1024,
+    STACK_LEAST = 16 * 1024,
+    STACK_MOST = 64 * 1024 * 1024,
+    PAGE = 4096,
+    NICE_DEFAULT = 19,
+};
+
+static atomic_flag run_taken = ATOMIC_FLAG_INIT;
+
+/* A whole decimal number from the environment; *ret untouched when the variable is not set. */
+static int env_number(const char *name, uint64_t most, bool *ret_set, uint64_t *ret)
+{
+    const char *text = getenv(name);
+    unsigned long long n;
+    char *end;
+
+    *ret_set = text && *text;
+    if (!*ret_set)
+        return 0;
+    errno = 0;
+    n = strtoull(text, &end, 10);
+    if (errno || *end || end == text || strchr(text, '-') || n > most)
+        return -EINVAL;
+    *ret = n;
+    return 0;
+}
+
+static int config_read(const struct hob_opts *o, struct rt_config *c)
+{
+    uint64_t loops = 1;
+    bool set;
+    int r;
+
+    *c = (struct rt_config){.no_slice = o->no_slice, .stop_on_signals = o->stop_on_signals};
+    if ((r = env_number("HOB_SIM", UINT64_MAX, &c->sim, &c->seed)) < 0)
+        return r;
+    if ((r = env_number("HOB_LOOPS", LOOPS_MAX, &set, &loops)) < 0)
+        return r;
+    c->n_loops = o->loops ? o->loops : (unsigned)loops;
+    if (c->n_loops == 0 || c->n_loops > LOOPS_MAX)
+        return -EINVAL;
+    c->stack_size = o->stack_size ? o->stack_size : STACK_DEFAULT;
+    if (c->stack_size < STACK_LEAST || c->stack_size > STACK_MOST || c->stack_size % PAGE)
+        return -EINVAL;
+    if (o->pool_nice < 0 || o->pool_nice > NICE_DEFAULT)
+        return -EINVAL;
+    return 0;
+}
+
+int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
+{
+    struct hob_opts o;
+    struct rt_config config;
+    int r, rc;
+
+    if ((r = hob__opts_copy(&o, sizeof o, opts)) < 0 || (r = config_read(&o, &config)) < 0)
+        return r;
+    if (!fn)
+        return -EINVAL;
+    if (atomic_flag_test_and_set(&run_taken))
+        return -EBUSY;
+    hob__bridge_open();
+    if (!o.no_pool_nice && !config.sim)
+        hob__pool_set_nice(o.pool_nice ? o.pool_nice : NICE_DEFAULT);
+    r = hob__rt_run(&config, fn, arg, &rc);
+    hob__bridge_close();
+    atomic_flag_clear(&run_taken);
+    return r < 0 ? r : rc;
+}

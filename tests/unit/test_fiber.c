@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include <hob/hob.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "lib/each.h"
+#include "lib/t.h"
+
+static int give_back(void *arg)
+{
+    return *(int *)arg;
+}
+
+TEST(run_returns_what_the_first_fiber_returned)
+{
+    int values[] = {0, 7, -EIO, -ECANCELED};
+
+    for (unsigned i = 0; i < 4; i++)
+        each_world_run(give_back, &values[i], NULL, values[i]);
+}
+
+static int run_again(void *arg)
+{
+    return hob_run(NULL, give_back, arg) == -EBUSY ? 0 : -1;
+}
+
+TEST(one_runtime_at_a_time)
+{
+    int v = 3;
+
+    CHECK_INT(hob_run(NULL, run_again, &v), 0);
+    CHECK_INT(hob_run(NULL, give_back, &v), 3);
+}
+
+TEST(options_are_checked)
+{
+    struct {
+        struct hob_opts o;
+        int newer;
+    } tail = {.o = {.size = sizeof tail}};
+    int v = 1;
+
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 65), give_back, &v), -EINVAL);
+    CHECK_INT(hob_run(HOB_OPTS(.stack_size = 5000), give_back, &v), -EINVAL);
+    CHECK_INT(hob_run(HOB_OPTS(.pool_nice = 20), give_back, &v), -EINVAL);
+    CHECK_INT(hob_run(&tail.o, give_back, &v), 1);
+    tail.newer = 1;
+    CHECK_INT(hob_run(&tail.o, give_back, &v), -E2BIG);
+    CHECK_INT(hob_run(NULL, NULL, NULL), -EINVAL);
+    setenv("HOB_POLL", "kqueue", 1);
+    CHECK_INT(hob_run(NULL, give_back, &v), -EINVAL);
+    unsetenv("HOB_POLL");
+    setenv("HOB_SIM", "x", 1);
+    CHECK_INT(hob_run(NULL, give_back, &v), -EINVAL);
+    unsetenv("HOB_SIM");
+    setenv("HOB_LOOPS", "0", 1);
+    CHECK_INT(hob_run(NULL, give_back, &v), -EINVAL);
+}
+
+static int sleeper(void *arg)
+{
+    hob_dur d = *(hob_dur *)arg;
+    hob_time before = hob_now();
+    int r = hob_sleep(d);
+
+    return r < 0 ? r : hob_now() - before >= d ? 0 : -ETIME;
+}
+
+TEST(sleep_is_never_early)
+{
+    hob_dur d[] = {0, 1, 65536, 200 * HOB_US, 3 * HOB_MS};
+
+    for (unsigned i = 0; i < 5; i++)
+        each_world_run(sleeper, &d[i], NULL, 0);
+}
+
+TEST(a_simulated_hour_takes_no_time)
+{
+    hob_dur d = 3600 * HOB_SEC;
+
+    setenv("HOB_SIM", "1", 1);
+    CHECK_INT(hob_run(NULL, sleeper, &d), 0);
+}
+
+struct order {
+    char text[16];
+    int n;
+};
+
+static int letter_a(void *arg)
+{
+    struct order *o = arg;
+
+    for (int i = 0; i < 3; i++) {
+        o->text[o->n++] = 'a';
+        hob_yield();
+    }
+    return 0;
+}
+
+static int letter_b(void *arg)
+{
+    struct order *o = arg;
+
+    for (int i = 0; i < 3; i++) {
+        o->text[o->n++] = 'b';
+        hob_yield();
+    }
+    return 0;
+}
+
+static int two_letters(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    if (r == 0)
+        r = hob_go(&g, letter_a, arg);
+    if (r == 0)
+        r = hob_go(&g, letter_b, arg);
+    return hob_group_join(&g, r);
+}
+
+TEST(yield_takes_turns)
+{
+    struct order o = {0};
+
+    CHECK_INT(hob_run(NULL, two_letters, &o), 0);
+    CHECK_STR(o.text, "ababab");
+}
+
+TEST(seeds_give_different_orders_and_the_same_seed_the_same)
+{
+    char seen[64][16];
+    int kinds = 0;
+
+    for (int seed = 0; seed < 64; seed++) {
+        struct order o = {0}, again = {0};
+        char text[16];
+        snprintf(text, sizeof text, "%d", seed);
+        setenv("HOB_SIM", text, 1);
+        CHECK_INT(hob_run(NULL, two_letters, &o), 0);
+        CHECK_INT(hob_run(NULL, two_letters, &again), 0);
+        CHECK_STR(again.text, o.text);
+        strcpy(seen[seed], o.text);
+        int k = 0;
+        while (strcmp(seen[k], o.text) != 0)
+            k++;
+        kinds += k == seed;
+    }
+    CHECK(kinds >= 3);
+}
+
+TEST(off_a_fiber_calls_say_so)
+{
+    hob_group g;
+    hob_chan *ch;
+
+    CHECK_INT(hob_yield(), -EPERM);
+    CHECK_INT(hob_sleep(1), -EPERM);
+    CHECK_INT(hob_check(), -EPERM);
+    CHECK_INT(hob_group_open(&g, NULL), -EPERM);
+    CHECK_INT(hob_go(&g, give_back, NULL), -EPERM);
+    CHECK_INT(hob_group_join(&g, -EPERM), -EPERM);
+    CHECK_INT(hob_chan_new(8, NULL, &ch), -EPERM);
+    CHECK(!hob_on_fiber());
+    CHECK_INT(hob_loop_index(), -1);
+    CHECK_INT(hob_loops(), 0);
+}
+
+static int deep(int n)
+{
+    volatile char frame[64];
+
+    frame[0] = (char)n;
+    return n == 0 ? 0 : deep(n - 1) + (frame[0] == (char)n ? 0 : 1);
+}
+
+static int deep_fiber(void *arg)
+{
+    (void)arg;
+    int r = deep(100);
+    hob_yield();
+    return r + deep(200);
+}
+
+static int many_fibers(void *arg)
+{
+    hob_group g;
+    int n = *(int *)arg, r = hob_group_open(&g, NULL);
+
+    for (int i = 0; i < n && r == 0; i++)
+        r = hob_go(&g, deep_fiber, NULL);
+    return hob_group_join(&g, r);
+}
+
+TEST(ten_thousand_fibers_have_stacks_of_their_own)
+{
+    int n = 10000;
+
+    CHECK_INT(hob_run(NULL, many_fibers, &n), 0);
+}
