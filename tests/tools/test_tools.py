@@ -61,6 +61,39 @@ GOOD = {
         '''),
     'cmd/main.c': essay('main.c') + '#include <hob/base.h>\n#include "cmd.h"\n',
     'cmd/cmd.h': SPDX,
+    'man/hob.1': '.TH HOB 1\n.SH COMMANDS\n.TP\n.BR hob\\-crawl (1)\nCrawls.\n',
+    'man/hob-crawl.1': textwrap.dedent('''\
+        .TH HOB-CRAWL 1
+        .SH SYNOPSIS
+        .B hob crawl
+        .RI [ OPTIONS ]
+        .IR URL ...
+        .br
+        .B hob crawl \\-\\-status
+        .I FILE
+        .SH OPTIONS
+        .TP
+        .BR \\-j ", " \\-\\-concurrency " " \\fIN\\fR
+        At most N at once; see \\-\\-nothing.
+        .TP
+        .B \\-\\-status
+        Show.
+        '''),
+    'hob': textwrap.dedent('''\
+        #!/bin/sh
+        if [ "$1" = -h ]; then
+            echo "usage: hob COMMAND"
+            echo
+            echo "  crawl    fetch, parse and store"
+            exit 0
+        fi
+        echo "usage: hob crawl [OPTIONS]"
+        echo "                 URL..."
+        echo "   or: hob crawl --status FILE"
+        echo
+        echo "  -j, --concurrency N   at once, unlike --this"
+        echo "      --status          show"
+        '''),
     'tests/unit/test_err.c': SPDX + '#include "base/list.h"\n',
     'tests/header_macros.c': essay('header_macros.c') + textwrap.dedent('''\
         #include <hob/base.h>
@@ -212,6 +245,50 @@ class Style(Planted):
     def test_a_path_of_one_machine(self):
         self.write('README.md', 'see /ho' 'me/me/notes\n')
         self.bad('check_style', 'README.md:1:')
+
+
+class Docs(Planted):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.path('hob'), 0o755)
+
+    def change(self, path, old, new):
+        self.assertIn(old, GOOD[path])
+        self.write(path, GOOD[path].replace(old, new))
+
+    def bad_docs(self, *words):
+        self.bad('check_docs', *words, args=[self.path('hob')])
+
+    def test_good(self):
+        self.good('check_docs', self.path('hob'))
+
+    def test_no_tool_and_no_pages(self):
+        os.remove(self.path('man/hob-crawl.1'))
+        self.good('check_docs', self.path('absent'))
+
+    def test_another_synopsis(self):
+        self.change('man/hob-crawl.1', '.IR URL ...', '.IR FILE ...')
+        self.bad_docs('SYNOPSIS differs')
+
+    def test_an_option_without_a_paragraph(self):
+        self.change('hob', 'echo "      --status', 'echo "      --depth N   deep"\necho "      --status')
+        self.bad_docs('man/hob-crawl.1: --depth is in -h')
+
+    def test_a_paragraph_without_an_option(self):
+        self.change('hob', 'echo "  -j, --concurrency N', 'echo "  -k, --concurrency N')
+        self.bad_docs('-j is not in hob crawl -h', '-k is in -h')
+
+    def test_a_command_without_a_page(self):
+        os.remove(self.path('man/hob-crawl.1'))
+        self.bad_docs('has no manual page')
+
+    def test_a_page_without_a_command(self):
+        self.write('man/hob-fetch.1', GOOD['man/hob-crawl.1'])
+        self.bad_docs('man/hob-fetch.1: hob -h does not list')
+
+    def test_a_command_the_overview_forgets(self):
+        self.write('man/hob.1', '.TH HOB 1\n')
+        self.bad_docs('does not name hob-crawl(1)')
 
 
 class Symbols(Planted):

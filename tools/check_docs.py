@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check_docs.py - what `hob COMMAND -h` says and what its manual page says are the same
+
+`hob -h` lists each command on a line of its own: two spaces, the name, two or more, what it does.
+`hob COMMAND -h` starts with `usage: hob COMMAND ...` (more lines: `   or: hob COMMAND ...`, or a
+line that goes on), then an empty line; an option is a line that begins with spaces and a dash.
+The manual page is man/hob-COMMAND.1: its SYNOPSIS equals the usage, its tagged paragraphs (.TP)
+that begin with a dash are the same options, short and long.
+"""
+import os
+import re
+import subprocess
+import sys
+
+import tree
+
+ROFF_ESCAPES = [(r'\-', '-'), (r'\&', ''), (r'\fB', ''), (r'\fI', ''), (r'\fR', ''), (r'\fP', ''),
+                (r'\(aq', "'"), (r'\(dq', '"'), (r'\ ', ' '), (r'\|', ''), (r'\e', '\\')]
+OPTION = re.compile(r'(?<![\w-])(--?[A-Za-z0-9][\w-]*)')
+
+
+def squeeze(text):
+    return ' '.join(text.split())
+
+
+def roff_line(line):
+    """One line of a manual page as plain text; None for a macro that only breaks lines."""
+    m = re.match(r'\.(\w+) ?(.*)', line)
+    if m:
+        macro, rest = m.groups()
+        words = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', rest)]
+        if macro in ('B', 'I', 'SM'):
+            line = ' '.join(words)
+        elif re.fullmatch('[BIR]{2}', macro):
+            line = ''.join(words)
+        else:
+            return None
+    for escape, plain in ROFF_ESCAPES:
+        line = line.replace(escape, plain)
+    return line
+
+
+def man_sections(text):
+    """{section: its raw lines}"""
+    sections, now = {}, None
+    for line in text.split('\n'):
+        m = re.match(r'\.SH "?([^"]*)"?', line)
+        if m:
+            now = sections.setdefault(m.group(1).strip().upper(), [])
+        elif now is not None and not line.startswith('.\\"'):
+            now.append(line)
+    return sections
+
+
+def man_synopsis(lines):
+    text, usages = '', []
+    for line in lines + ['.br']:
+        plain = roff_line(line)
+        if plain is not None:
+            text += ' ' + plain
+        elif text.strip():
+            usages.append(squeeze(text))
+            text = ''
+    return usages
+
+
+def man_options(sections):
+    """The flags of each tagged paragraph whose tag begins with a dash."""
+    found = set()
+    for lines in sections.values():
+        for before, line in zip(lines, lines[1:]):
+            tag = roff_line(line) or ''
+            if before.startswith('.TP') and tag.startswith('-'):
+                found.update(OPTION.findall(tag))
+    return found
+
+
+def help_usage(text):
+    usages = []
+    for line in text.split('\n\n')[0].split('\n'):
+        m = re.match(r'\s*(?:usage|or): *(.*)', line)
+        if m:
+            usages.append(m.group(1))
+        elif usages:
+            usages[-1] += ' ' + line
+    return [squeeze(u) for u in usages]
+
+
+def help_options(text):
+    found = set()
+    for line in text.split('\n'):
+        m = re.match(r' +(-.*?)(?:  |$)', line)
+        if m:
+            found.update(OPTION.findall(m.group(1)))
+    return found
+
+
+def asked(hob, *args):
+    r = subprocess.run([hob, *args, '-h'], capture_output=True, text=True, timeout=20)
+    return r.returncode, r.stdout
+
+
+def check_command(root, hob, command):
+    page = 'man/hob-%s.1' % command
+    code, text = asked(hob, command)
+    if code != 0 or not text.startswith('usage: hob %s' % command):
+        yield 'hob %s -h: exit code %d, and does not begin with "usage: hob %s"' % (
+            command, code, command)
+        return
+    if not os.path.exists(os.path.join(root, page)):
+        yield '%s: hob lists this command, but it has no manual page' % page
+        return
+    sections = man_sections(tree.read(root, page))
+    synopsis = man_synopsis(sections.get('SYNOPSIS', []))
+    if synopsis != help_usage(text):
+        yield '%s: SYNOPSIS differs from -h:\n    man  %s\n    -h   %s' % (
+            page, ' | '.join(synopsis), ' | '.join(help_usage(text)))
+    there, here = man_options(sections), help_options(text)
+    for option in sorted(here - there):
+        yield '%s: %s is in -h, and not here' % (page, option)
+    for option in sorted(there - here):
+        yield '%s: %s is not in hob %s -h' % (page, option, command)
+
+
+def check(root, hob):
+    problems, commands = [], []
+    if os.path.exists(hob):
+        code, text = asked(hob)
+        if code != 0:
+            return ['hob -h: exit code %d' % code]
+        commands = re.findall(r'^  ([a-z][a-z-]*)  +\S', text, re.M)
+        for command in commands:
+            problems.extend(check_command(root, hob, command))
+    overview = squeeze(' '.join(roff_line(line) or '' for line in
+                                tree.read(root, 'man/hob.1').split('\n')))
+    for command in commands:
+        if not re.search(r'\bhob-%s ?\(1\)' % command, overview):
+            problems.append('man/hob.1: does not name hob-%s(1)' % command)
+    for page in tree.files(os.path.join(root, 'man'), '.1'):
+        m = re.fullmatch(r'hob-([a-z-]+)\.1', page)
+        if m and m.group(1) not in commands:
+            problems.append('man/%s: hob -h does not list this command' % page)
+    return problems
+
+
+if __name__ == '__main__':
+    sys.dont_write_bytecode = True
+    parser = tree.arguments(__doc__)
+    parser.add_argument('hob', help='the tool; one that does not exist has no commands')
+    args = parser.parse_args()
+    tree.finish(check(args.root, args.hob))
