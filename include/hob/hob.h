@@ -27,16 +27,18 @@
  *
  *     int main(void) { return hob_run(NULL, both, NULL) < 0; }
  *
- *     base.h   linkage, time, error codes      chan.h   channels
- *     rt.h     hob_run and its options         group.h  groups: start, join, cancel, deadline
- *     fiber.h  the running fiber: yield, sleep   bridge.h off the loop and back: offload, block,
- * lane
+ *     base.h    linkage, time, error codes    chan.h   channels
+ *     rt.h      hob_run and its options       group.h  groups: start, join, cancel, deadline
+ *     fiber.h   the running fiber: sleep      pool.h   all cores: for, map, reduce
+ *     bridge.h  off the loop and back         trace.h  record, account, verdict
  */
 #include <hob/base.h>
 #include <hob/bridge.h>
 #include <hob/chan.h>
 #include <hob/fiber.h>
 #include <hob/group.h>
+#include <hob/pool.h>
 #include <hob/rt.h>
+#include <hob/trace.h>
 
 #endif

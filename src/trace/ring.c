@@ -217,7 +217,7 @@ static void lane_write(const struct trace_event *e, const char *text)
                                  .kind = TRACE_EV_GAP};
     }
     c->slot[at++] = *e;
-    if (e->len) {
+    if (text && e->len) {
         memcpy(&c->slot[at], text, e->len); /* (I1) */
         at += trace_event_slots(e) - 1;
     }

@@ -21,8 +21,16 @@ PROGRAM = '''\
 
 #include <hob/hob.h>
 
+static int run(void *unused)
+{
+    (void)unused;
+    return hob_sleep(HOB_MS);
+}
+
 int main(void)
 {
+    if (hob_run(NULL, run, NULL) != 0)
+        return 1;
     printf("%s %s\\n", hob_version(), hob_strerror(-EPIPE));
     return 0;
 }
