@@ -13,15 +13,20 @@
  *   connection then needs no epoll_ctl.  But owners close descriptors without telling, so that
  *   the belief may be about a file that is gone.  Hence:
  *
- *             (B1) no operation sleeps on a belief: between its submit and the first wait that
- *                  blocks, its slot is confirmed by EPOLL_CTL_MOD (ENOENT: ADD).  MOD looks at
- *                  the file once more, so an edge that came too early for us is not lost.
- *             (B2) no event is trusted: it only makes us try again.
+ *             (B1) No operation sleeps on a belief.  Before a wait that blocks, and EP_TRUST_TURNS
+ *                  turns after its submit at the latest, its slot is confirmed: EPOLL_CTL_MOD, on
+ *                  ENOENT ADD.  MOD looks at the file once more, so an edge that came too early
+ *                  for us, or that we drew the wrong conclusion from, is not lost.  A loop under
+ *                  load rarely gets there: the event comes first.
+ *             (B2) No event is trusted: it only makes us try again.
+ *             (B3) While an operation or a watch is pending its owner keeps the file open (P2):
+ *                  a slot once confirmed is sure until its last operation ends.
  *
  *   A descriptor with a watch is level-triggered, and its mask is then kept exact.
  *
  * INVARIANTS  (I1) an operation is in exactly one list: its slot's, or `finished`
- *             (I2) a slot with an unconfirmed operation is on `dirty`
+ *             (I2) a slot with operations is sure and its mask has all they want, or it is on
+ *                  `dirty` or `unsure`
  *             (I3) `done` is called only while wait() runs
  *
  * THREADS     wake() from any thread and from signal handlers; all else on the loop's thread.
@@ -30,13 +35,16 @@
  *             before, the loop's exchange acquires it, also when wakes coalesced into one.
  *
  * REJECTED    EPOLLONESHOT with one MOD an operation: the same safety for one more system call
- *               each; raw epoll programs do not pay it.
+ *               each; raw epoll programs do not pay it (docs/design/0002-pollers.md).
+ *             A call by which owners say that they close: descriptors that programs and libraries
+ *               hand us are closed by code that has never heard of it.
  *             EPOLLEXCLUSIVE, one set for several loops: fibers never change loop.
  *             Reading the eventfd: with EPOLLET every write is an edge, and a counter of 64 bits
  *               does not fill up.
  *             An array of slots that grows by realloc: list heads do not survive it; hence pages.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -50,8 +58,10 @@
 #include "plat/poll_try.h"
 
 enum {
-    EP_BATCH = 256,     /* events taken, and completions delivered, per wait() */
-    EP_PAGE_SLOTS = 64, /* slots allocated at once */
+    EP_BATCH = 256,      /* events taken, and completions delivered, per wait() */
+    EP_PAGE_SLOTS = 64,  /* slots allocated at once */
+    EP_TRUST_TURNS = 32, /* turns are short: a stale belief costs a few ms, under load only */
+    EP_FEW = 4,          /* so few are confirmed outright; of more, most get their event first */
 };
 
 /* poll_op.state */
@@ -59,12 +69,16 @@ enum { OP_IDLE, OP_WAITING, OP_FINISHED };
 
 struct ep_slot {
     struct list ops;  /* waiting for an event, oldest first */
-    struct list node; /* on poller.dirty; points at itself when not */
+    struct list node; /* on poller.dirty or .unsure; points at itself when not */
     struct poll_watch *watch;
     uint32_t armed; /* believed to be in the set with this mask; 0: not there */
     uint32_t gen;   /* of the watch: events of earlier ones are not for it */
+    uint32_t turn;  /* since when on `unsure` */
     int fd;
+    bool sure;     /* (B3) */
     bool readable; /* not seen empty since the last event: worth a try */
+    bool tcp;      /* a read that got less than it asked for has emptied it ... */
+    bool ended;    /* ... unless its peer will say no more: that was the last edge */
 };
 
 struct ep_poller {
@@ -76,7 +90,9 @@ struct ep_poller {
     bool no_pwait2;
     size_t n_waiting, n_watches;
     struct list finished; /* results for `done`, oldest first */
-    struct list dirty;    /* slots to confirm before blocking */
+    struct list dirty;    /* slots whose registration lacks something */
+    struct list unsure;   /* slots to confirm before blocking, oldest first */
+    uint32_t turn;
     struct ep_slot **pages;
     size_t n_pages;
     struct epoll_event events[EP_BATCH];
@@ -139,12 +155,6 @@ static int ep_slot_get(struct ep_poller *p, int fd, struct ep_slot **ret)
     return 0;
 }
 
-static void ep_slot_dirty(struct ep_poller *p, struct ep_slot *s)
-{
-    if (list_empty(&s->node))
-        list_push(&p->dirty, &s->node);
-}
-
 /* ---- operations ---- */
 
 static uint32_t ep_op_events(const struct poll_op *op)
@@ -161,11 +171,36 @@ static uint32_t ep_op_events(const struct poll_op *op)
     }
 }
 
+static uint32_t ep_slot_wants(const struct ep_slot *s)
+{
+    uint32_t events = s->watch ? s->watch->events : EPOLLET | s->armed;
+
+    list_each (it, &s->ops)
+        events |= ep_op_events(list_entry(it, struct poll_op, node));
+    return s->watch ? events & ~(uint32_t)EPOLLET : events;
+}
+
+/* After a change of what waits on the slot. (I2) */
+static void ep_slot_changed(struct ep_poller *p, struct ep_slot *s)
+{
+    bool idle = list_empty(&s->ops) && !s->watch;
+    bool lacks = !idle && s->armed != ep_slot_wants(s);
+
+    s->sure = s->sure && !idle; /* (B3) */
+    if (idle || lacks || s->sure)
+        list_del(&s->node);
+    if (!lacks && (idle || s->sure || !list_empty(&s->node)))
+        return;
+    s->turn = p->turn;
+    list_push(lacks ? &p->dirty : &p->unsure, &s->node);
+}
+
 static void ep_finish(struct ep_poller *p, struct poll_op *op, int32_t res)
 {
     if (op->state == OP_WAITING) {
         list_del(&op->node);
         p->n_waiting--;
+        ep_slot_changed(p, ep_slot_find(p, op->fd));
     }
     op->res = res;
     op->state = OP_FINISHED;
@@ -179,7 +214,7 @@ static void ep_forget(struct ep_poller *p, int fd)
 
     if (s && list_empty(&s->ops) && !s->watch) {
         s->armed = 0;
-        s->readable = false;
+        s->readable = s->ended = false;
     }
 }
 
@@ -190,8 +225,9 @@ static bool ep_try(struct ep_poller *p, struct ep_slot *s, struct poll_op *op)
                   : op->state == OP_WAITING ? hob__poll_connected(op)
                                             : hob__poll_connect(op);
 
+    bool emptied = s->tcp && !s->ended && res > 0 && (size_t)res < op->len;
     if (op->kind == POLL_RECV || op->kind == POLL_ACCEPT)
-        s->readable = res != POLL_TRY_WAIT;
+        s->readable = res != POLL_TRY_WAIT && !(op->kind == POLL_RECV && emptied);
     if (res == POLL_TRY_WAIT)
         return false;
     if (op->kind == POLL_ACCEPT && res >= 0)
@@ -241,7 +277,7 @@ static void ep_submit(struct poller *base, struct poll_op *op)
     op->state = OP_WAITING;
     p->n_waiting++;
     list_push(&s->ops, &op->node);
-    ep_slot_dirty(p, s); /* (I2) */
+    ep_slot_changed(p, s);
 }
 
 static void ep_cancel(struct poller *base, struct poll_op *op)
@@ -252,13 +288,16 @@ static void ep_cancel(struct poller *base, struct poll_op *op)
 
 /* ---- the set ---- */
 
-static uint32_t ep_slot_wants(const struct ep_slot *s)
+/* Another file than the one known under this number, as far as we know. */
+static void ep_slot_met(struct ep_slot *s)
 {
-    uint32_t events = s->watch ? s->watch->events : EPOLLET | s->armed;
+    int protocol = 0;
+    socklen_t len = sizeof protocol;
 
-    list_each (it, &s->ops)
-        events |= ep_op_events(list_entry(it, struct poll_op, node));
-    return s->watch ? events & ~(uint32_t)EPOLLET : events;
+    /* A Unix stream's read also stops where descriptors were passed; a datagram's after one. */
+    s->tcp =
+        getsockopt(s->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
+    s->readable = s->ended = false;
 }
 
 /* Makes the set agree with the slot, whatever it held for this number before. */
@@ -271,11 +310,20 @@ static int ep_slot_arm(struct ep_poller *p, struct ep_slot *s)
     int first = s->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     int second = s->armed ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     int r = epoll_ctl(p->set, first, s->fd, &ev);
+    bool stale = r < 0 && (errno == ENOENT || errno == EEXIST);
 
-    if (r < 0 && (errno == ENOENT || errno == EEXIST))
+    if (stale)
         r = epoll_ctl(p->set, second, s->fd, &ev);
-    s->armed = r < 0 ? 0 : ev.events;
-    return r < 0 ? -errno : 0;
+    if (r < 0) {
+        r = -errno;
+        s->armed = 0;
+        return r;
+    }
+    if (stale || first == EPOLL_CTL_ADD)
+        ep_slot_met(s);
+    s->armed = ev.events;
+    s->sure = true;
+    return 0;
 }
 
 /* The set refused the descriptor. */
@@ -289,18 +337,23 @@ static void ep_slot_refused(struct ep_poller *p, struct ep_slot *s, int err)
     }
 }
 
-/* (B1) */
-static void ep_confirm(struct ep_poller *p)
+static void ep_confirm(struct ep_poller *p, struct ep_slot *s)
 {
-    struct list *n;
+    HOB_ASSERT(!list_empty(&s->ops) || s->watch); /* (I2) */
+    list_del(&s->node);
+    int r = ep_slot_arm(p, s);
+    if (r < 0)
+        ep_slot_refused(p, s, r);
+}
 
-    while ((n = list_pop(&p->dirty))) {
-        struct ep_slot *s = list_entry(n, struct ep_slot, node);
-        if (list_empty(&s->ops) && !s->watch)
-            continue;
-        int r = ep_slot_arm(p, s);
-        if (r < 0)
-            ep_slot_refused(p, s, r);
+/* (B1): every slot on the list put there up to `turn`. */
+static void ep_confirm_all(struct ep_poller *p, struct list *slots, uint32_t turn)
+{
+    while (!list_empty(slots)) {
+        struct ep_slot *s = list_entry(slots->next, struct ep_slot, node);
+        if ((int32_t)(turn - s->turn) < 0)
+            break;
+        ep_confirm(p, s);
     }
 }
 
@@ -317,8 +370,7 @@ static void ep_unwatch(struct poller *base, struct poll_watch *w)
     /* Level-triggered, it would be reported for ever; it may be closed already. */
     (void)epoll_ctl(p->set, EPOLL_CTL_DEL, w->fd, NULL);
     s->armed = 0;
-    if (!list_empty(&s->ops))
-        ep_slot_dirty(p, s);
+    ep_slot_changed(p, s);
 }
 
 static int ep_watch(struct poller *base, struct poll_watch *w)
@@ -343,6 +395,15 @@ static int ep_watch(struct poller *base, struct poll_watch *w)
 }
 
 /* ---- waiting ---- */
+
+static bool list_longer(const struct list *l, int n)
+{
+    const struct list *it = l->next;
+
+    while (it != l && n-- > 0)
+        it = it->next;
+    return it != l;
+}
 
 static int ep_pwait(struct ep_poller *p, hob_time until)
 {
@@ -371,6 +432,8 @@ static void ep_slot_event(struct ep_poller *p, struct ep_slot *s, uint32_t event
 
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         s->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        s->ended = true;
     list_each_safe (it, &s->ops) {
         struct poll_op *op = list_entry(it, struct poll_op, node);
         uint32_t wants = ep_op_events(op) | EPOLLHUP | EPOLLERR;
@@ -380,8 +443,6 @@ static void ep_slot_event(struct ep_poller *p, struct ep_slot *s, uint32_t event
         if (!ep_try(p, s, op) && shared)
             blocked |= wants; /* (B2) */
     }
-    if (s->watch && s->armed != ep_slot_wants(s))
-        ep_slot_dirty(p, s);
 }
 
 static void ep_event(struct ep_poller *p, const struct epoll_event *ev)
@@ -411,15 +472,30 @@ static void ep_deliver(struct ep_poller *p)
     }
 }
 
+/* Fetches events; the only place that blocks. */
+static int ep_fetch(struct ep_poller *p, hob_time until)
+{
+    ep_confirm_all(p, &p->dirty, p->turn);
+    ep_confirm_all(p, &p->unsure, p->turn - EP_TRUST_TURNS);
+    p->turn++;
+    if (until != 0 && list_longer(&p->unsure, EP_FEW)) {
+        int n = ep_pwait(p, 0);
+        if (n != 0)
+            return n;
+    }
+    if (until != 0)
+        ep_confirm_all(p, &p->unsure, p->turn);
+    return ep_pwait(p, list_empty(&p->finished) ? until : 0);
+}
+
 static int ep_wait(struct poller *base, hob_time until)
 {
     struct ep_poller *p = ep_of(base);
 
     HOB_ASSERT(!p->in_wait);
     p->in_wait = true;
-    ep_confirm(p);
     bool woken = atomic_load(&p->woken) && atomic_exchange(&p->woken, 0);
-    int n = ep_pwait(p, woken || !list_empty(&p->finished) ? 0 : until);
+    int n = ep_fetch(p, woken || !list_empty(&p->finished) ? 0 : until);
     for (int i = 0; i < n; i++)
         ep_event(p, &p->events[i]);
     ep_deliver(p);
@@ -471,6 +547,7 @@ static int ep_open(struct poller **ret)
     p->base.ops = &hob__poll_epoll;
     list_init(&p->finished);
     list_init(&p->dirty);
+    list_init(&p->unsure);
     p->set = epoll_create1(EPOLL_CLOEXEC);
     p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (p->set < 0 || p->wake_fd < 0) {
