@@ -2,6 +2,7 @@
 #ifndef HOB_TRACE_H
 #define HOB_TRACE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include <hob/base.h>
@@ -185,6 +186,47 @@ struct hob_stage_stats {
 /** hob_stage_verdict - hob_verdict_of for a stage on a machine of `n_cores` */
 HOB_API HOB_ANY_THREAD int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
                                              struct hob_verdict *ret);
+
+/*
+ * Pictures
+ * --------
+ */
+
+/** One recording in a picture. */
+struct hob_panel {
+    const char *title; /* "50 at once"; NULL: none */
+    const char *note;  /* a line under it, such as a verdict's words; NULL: none */
+    const hob_trace *trace;
+};
+
+struct hob_timeline_opts {
+    size_t size;        /* sizeof(struct hob_timeline_opts); HOB_TIMELINE_OPTS fills it */
+    const char *title;  /* above all panels; NULL: none */
+    uint32_t width;     /* pixels, 600..4000; 0: 1200 */
+    uint32_t max_rows;  /* tasks of a stage drawn one above the other, at most 64; 0: 24 */
+    uint32_t max_lanes; /* threads drawn; 0: 16 */
+    uint32_t max_bytes; /* slices of time are made wider until the file is smaller; 0: 300,000 */
+    bool no_rows;       /* threads only, no tasks */
+};
+
+#define HOB_TIMELINE_OPTS(...)                                                                     \
+    (&(struct hob_timeline_opts){.size = sizeof(struct hob_timeline_opts), __VA_ARGS__})
+
+/**
+ * hob_timeline_svg - draw recordings one below the other, on one scale of time
+ * @opts: NULL for all defaults
+ * @out:  gets one self-contained SVG file; open_memstream(3) makes it a string
+ *
+ * Each panel shows its threads (what is on CPU when), its tasks by stage (what each waits for),
+ * and how many there are at once.  A recording far shorter than the longest one also gets a bar
+ * of its true length and is drawn magnified below it.  Light and dark; no scripts; the colours
+ * are told apart by the colour-blind, and by the height of what they fill.
+ *
+ * Return: 0, -EINVAL (no panel, or an option out of range), -E2BIG, -ENOMEM, -EIO (out failed).
+ */
+HOB_API HOB_ANY_THREAD HOB_MUST_CHECK int hob_timeline_svg(const struct hob_panel *panels, size_t n,
+                                                           const struct hob_timeline_opts *opts,
+                                                           FILE *out);
 
 HOB_END_DECLS
 #endif
