@@ -159,7 +159,7 @@ TEST(flushing_between_items_counts_nothing_twice)
     trace_run(&t, 100);
     for (int i = 1; i <= 4; i++) {
         trace_park(&t, HOB_WAIT_FLOW_SOURCE, 100 + i * 10);
-        trace_ready(&t, 105 + i * 10);
+        trace_ready(&t, 103 + i * 10);
         trace_run(&t, 105 + i * 10);
         hob__task_flush(&t);
         CHECK_INT(s.n_tasks, 0);
@@ -167,7 +167,8 @@ TEST(flushing_between_items_counts_nothing_twice)
     trace_end(&t, 150);
     CHECK_INT(s.n_tasks, 1);
     CHECK_INT(s.run_ns, 10 + 5 * 4);
-    CHECK_INT(s.wait_ns[HOB_CLASS_SYNC], 20);
+    CHECK_INT(s.wait_ns[HOB_CLASS_SYNC], 12);
+    CHECK_INT(s.ready_ns, 8);
     CHECK_INT(s.first, 100);
     CHECK_INT(s.last, 150);
     CHECK_INT(s.n_runs, 5);

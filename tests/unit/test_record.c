@@ -176,6 +176,43 @@ TEST(bytes_that_lie_are_refused_or_skipped)
     CHECK_INT(hob__record_read(u.bytes, sizeof(u.bytes), &t), -EBADMSG);
 }
 
+TEST(a_text_longer_than_its_block_is_no_text)
+{
+    struct {
+        struct record_head head;
+        struct record_block block;
+        struct trace_event event[4];
+    } r = {.head = {.magic = RECORD_MAGIC, .event_size = sizeof(struct trace_event)},
+           .block = {.kind = RECORD_EVENTS, .n_slots = 2, .lane.id = 1},
+           .event = {{.at = 1, .kind = TRACE_EV_NAME, .task = 1, .len = 24},
+                     {.at = 0x41414141, .task = 0x41414141}}};
+    hob_trace *t;
+
+    CHECK_INT(hob__record_read(&r, sizeof(r), &t), 0);
+    CHECK_STR(hob__record_text(t, TRACE_EV_NAME, 1), "AAAA");
+    hob_trace_free(t);
+    r.event[0].len = 25;
+    CHECK_INT(hob__record_read(&r, sizeof(r), &t), 0);
+    CHECK_INT(t->n_texts, 0);
+    hob_trace_free(t);
+}
+
+TEST(what_was_written_after_a_recording_is_in_no_other)
+{
+    hob_trace *t;
+
+    CHECK_INT(hob_trace_start(NULL), 0);
+    CHECK_INT(hob_trace_stop(NULL), 0);
+    hob__trace_emit(TRACE_EV_RUN, hob__now() + HOB_MIN, 99, 0, 0); /* saw the flag just before */
+    CHECK_INT(hob_trace_start(NULL), 0);
+    task_live(1, NULL, NULL, hob__now());
+    CHECK_INT(hob_trace_stop(&t), 0);
+    for (size_t i = 0; i < t->n_events; i++)
+        CHECK_INT(t->events[i].task, 1);
+    CHECK_INT(t->n_events, 7);
+    hob_trace_free(t);
+}
+
 TEST(a_recording_over_its_limit_keeps_the_beginning_and_counts_the_rest)
 {
     hob_trace *t = NULL;

@@ -149,6 +149,10 @@ TEST(a_task_that_ends_gives_its_row_to_the_next)
     CHECK_INT(tl.groups[0].n_rows, 3);
     CHECK_INT(tl.groups[0].peak, 3);
     CHECK_INT(tl.groups[0].n_tasks, 100);
+    for (uint32_t i = 0; i < 100; i++) /* each of them has a row */
+        CHECK_INT(tl.groups[0].row[0].begins[i] + tl.groups[0].row[1].begins[i] +
+                      tl.groups[0].row[2].begins[i],
+                  1);
     hob__timeline_free(&tl);
     CHECK_INT(hob__timeline_build(t, 100, 2, 0, &tl), 0);
     CHECK_INT(tl.groups[0].n_rows, 2);
