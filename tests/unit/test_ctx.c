@@ -17,6 +17,7 @@ struct co {
     struct san san;
     void (*run)(struct co *co);
     unsigned char *stack;
+    unsigned stack_id;
     long n;
     double x;
     bool ended;
@@ -59,6 +60,7 @@ static struct co *co_new(void (*run)(struct co *co), long n)
     co->n = n;
     co->stack = malloc(STACK_BYTES);
     CHECK(co->stack != NULL);
+    co->stack_id = san_stack_map(co->stack, STACK_BYTES);
     san_new(&co->san, co->stack, STACK_BYTES);
     hob__ctx_make(&co->ctx, co->stack, STACK_BYTES, co_entry, co);
     return co;
@@ -68,6 +70,7 @@ static void co_free(struct co *co)
 {
     CHECK(co->ended);
     san_free(&co->san);
+    san_stack_unmap(co->stack, STACK_BYTES, co->stack_id);
     free(co->stack);
     free(co);
 }
