@@ -29,8 +29,8 @@ static inline void futex_wait_until(atomic_uint *word, unsigned seen, hob_time u
 {
     struct timespec t = {.tv_sec = (time_t)(until / HOB_SEC), .tv_nsec = (long)(until % HOB_SEC)};
 
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until == HOB_FOREVER ? NULL : &t, NULL,
-            FUTEX_BITSET_MATCH_ANY);
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until == HOB_FOREVER ? NULL : &t,
+            NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
 static inline void futex_wake(atomic_uint *word, int n_max)

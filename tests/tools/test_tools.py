@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """test_tools.py - each check finds a planted violation, and nothing in a good tree"""
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -245,6 +246,23 @@ class Style(Planted):
     def test_a_path_of_one_machine(self):
         self.write('README.md', 'see /ho' 'me/me/notes\n')
         self.bad('check_style', 'README.md:1:')
+
+
+@unittest.skipUnless(shutil.which('clang-format-14'), 'there is no clang-format-14')
+class Format(Planted):
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(ROOT, '.clang-format'), encoding='utf-8') as f:
+            self.write('.clang-format', f.read())
+        subprocess.run(['clang-format-14', '-i', *(self.path(f) for f in GOOD if f.endswith(('.c', '.h')))],
+                       check=True)
+
+    def test_good(self):
+        self.good('check_format')
+
+    def test_a_badly_formatted_file(self):
+        self.write('src/base/err.c', 'int  f( void ){ return 1; }\n', 'a')
+        self.bad('check_format', 'src/base/err.c:', './run fmt')
 
 
 class Docs(Planted):

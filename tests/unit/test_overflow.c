@@ -198,7 +198,7 @@ TEST(a_signal_that_was_sent_kills_as_before)
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
-static void *faulted_at;
+static void *volatile faulted_at; /* written before the fault, read in its handler */
 
 static void repair(int sig, siginfo_t *info, void *context)
 {
