@@ -27,16 +27,20 @@
  *
  *     int main(void) { return hob_run(NULL, both, NULL) < 0; }
  *
- *     base.h    linkage, time, error codes    chan.h   channels
- *     rt.h      hob_run and its options       group.h  groups: start, join, cancel, deadline
- *     fiber.h   the running fiber: sleep      pool.h   all cores: for, map, reduce
- *     bridge.h  off the loop and back         trace.h  record, account, verdict
+ *     base.h    linkage, time, error codes
+ *     rt.h      hob_run and its options        fiber.h   the running fiber: yield, sleep
+ *     group.h   start, join, cancel, deadline  chan.h    channels
+ *     net.h     addresses, names, TCP          file.h    files
+ *     bridge.h  off the loop and back: offload, block, lanes
+ *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
  */
 #include <hob/base.h>
 #include <hob/bridge.h>
 #include <hob/chan.h>
 #include <hob/fiber.h>
+#include <hob/file.h>
 #include <hob/group.h>
+#include <hob/net.h>
 #include <hob/pool.h>
 #include <hob/rt.h>
 #include <hob/trace.h>

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_NET_H
+#define HOB_NET_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <hob/base.h>
+
+HOB_BEGIN_DECLS
+
+/*
+ * Sockets: addresses, names, TCP, reading and writing
+ * ===================================================
+ *
+ * Descriptors are the kernel's, so that other libraries can be given them; the calls park instead
+ * of blocking.  Those that make a descriptor make it non-blocking and close-on-exec.  One fiber
+ * may read and another write the same descriptor at the same time.  Close it only when no call on
+ * it is under way.
+ *
+ * A cancel or `until` takes the operation back from the kernel before the call returns, so the
+ * buffer is the caller's again; what the kernel had already done is the result.  From a plain
+ * thread the calls block that thread; from a pool job they are -EDEADLK.  Under HOB_SIM they are
+ * -EOPNOTSUPP: the simulator has no network.
+ */
+
+/** A socket address, IPv4 or IPv6, with its port. */
+typedef struct hob_addr {
+    socklen_t len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage room;
+    } sa;
+} hob_addr;
+
+enum { HOB_ADDR_TEXT_MAX = 64 }; /* bytes hob_addr_text writes at most, with the final NUL */
+
+/**
+ * hob_addr_parse - the address of "127.0.0.1" or "::1" (also in brackets) and a port; no lookup
+ *
+ * Return: 0; -EINVAL: not a numeric address.
+ */
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_addr_parse(const char *text, uint16_t port,
+                                                         hob_addr *ret);
+
+/** hob_addr_text - "127.0.0.1:80" or "[::1]:80" into `to`; returns `to`. */
+HOB_API HOB_ANY_THREAD char *hob_addr_text(const hob_addr *a, char to[HOB_ADDR_TEXT_MAX]);
+
+/** hob_addr_port - the port in host order. */
+HOB_API HOB_ANY_THREAD uint16_t hob_addr_port(const hob_addr *a);
+
+/**
+ * hob_addr_public - whether an address may belong to a host of the public Internet
+ *
+ * False for loopback, private, link-local (cloud metadata among it), shared (CGN), benchmark,
+ * documentation, multicast, reserved and unspecified ranges of the IANA special-purpose
+ * registries (RFC 6890), and for IPv6 addresses that carry such an IPv4 address: mapped,
+ * compatible, 6to4, NAT64.
+ */
+HOB_API HOB_ANY_THREAD bool hob_addr_public(const hob_addr *a);
+
+/**
+ * hob_resolve - the addresses of a name, in the order of RFC 6724 (getaddrinfo's)
+ * @name:    a host name or a numeric address
+ * @port:    put into each address
+ * @max:     how many the caller has room for, at least 1
+ * @until:   absolute; the lookup itself cannot be hurried and is left to end alone
+ * @ret:     the addresses; untouched on failure
+ * @ret_n:   how many, at least 1
+ *
+ * Return: 0; -HOB_EDNS (no such name, or no address), -EAGAIN (the name server failed for now),
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL (empty or longer than 253 bytes), -EDEADLK.
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS int hob_resolve(const char *name, uint16_t port, size_t max,
+                                                 hob_time until, hob_addr *ret, size_t *ret_n);
+
+/**
+ * hob_tcp_listen - listen on an address
+ * @backlog: connections not yet accepted; 0: 1024
+ *
+ * Return: a descriptor; a negative errno of socket, bind or listen (-EADDRINUSE, -EACCES, ...).
+ */
+HOB_API HOB_MUST_CHECK int hob_tcp_listen(const hob_addr *a, int backlog);
+
+/**
+ * hob_tcp_accept - park until a connection comes
+ *
+ * Return: its descriptor; -ETIMEDOUT, -ECANCELED, or accept's (-EMFILE, -ENFILE: leave it for a
+ * moment, the connection waits in the backlog).
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS int hob_tcp_accept(int fd, hob_time until);
+
+/**
+ * hob_tcp_dial - connect to an address
+ *
+ * Return: a descriptor; -ETIMEDOUT, -ECANCELED, -ECONNREFUSED, -EHOSTUNREACH, ...
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS int hob_tcp_dial(const hob_addr *a, hob_time until);
+
+/** hob_sock_addr - the address a socket is bound to (of a listener: with the port it got). */
+HOB_API HOB_MUST_CHECK int hob_sock_addr(int fd, hob_addr *ret);
+
+/**
+ * hob_read - read what is there, parking until there is something
+ *
+ * Sockets, pipes, terminals.  Return: bytes, 0 at the end; -ETIMEDOUT, -ECANCELED: no byte was
+ * taken; -ECONNRESET, ...
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS ssize_t hob_read(int fd, void *buf, size_t n, hob_time until);
+
+/**
+ * hob_write - write all of it
+ *
+ * Return: n; fewer if an error, a cancel or `until` came after a part (the next call says which);
+ * -EPIPE (never a signal), -ETIMEDOUT, -ECANCELED, -ECONNRESET, ...: no byte was taken.
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS ssize_t hob_write(int fd, const void *buf, size_t n,
+                                                   hob_time until);
+
+/**
+ * hob_fd_wait - park until a descriptor is ready
+ * @events: EPOLLIN, EPOLLOUT, EPOLLRDHUP of <sys/epoll.h>, as a mask
+ *
+ * Return: the events that are ready, EPOLLERR and EPOLLHUP among them; -ETIMEDOUT, -ECANCELED.
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS int hob_fd_wait(int fd, uint32_t events, hob_time until);
+
+/** hob_close - close a descriptor; never parks, never fails; a negative one is a no-op. */
+HOB_API HOB_ANY_THREAD void hob_close(int fd);
+
+HOB_END_DECLS
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dns.c - names to addresses, by getaddrinfo on threads of its own
+ *
+ * WHAT        A lookup is a record on the heap and a detached thread.  The fiber parks; a cancel
+ *             or a time-out abandons the record at once, even while getaddrinfo runs in it, which
+ *             cannot be stopped and may take half a minute: it ends alone, in memory it owns.
+ *
+ * HOW         RUNNING --thread--> DONE ------> message --> fiber copies the answer, frees
+ *                '---fiber--> ABANDONED ----> the thread frees
+ *
+ * INVARIANTS  (I1) one compare-and-swap on `state` decides who frees the record
+ *             (I2) an abandoned lookup reaches no loop: it may outlive the runtime
+ *             (I3) at most THREADS_MAX lookups run; more wait, oldest first, and can be abandoned
+ *                  while they wait
+ *
+ * REJECTED    The blocking threads of sync/block.c: a runtime's end waits for those, and would
+ *             wait for a name server.
+ */
+#include "net/dns.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/io.h"
+#include "plat/futex.h"
+#include "sched/msg.h"
+
+enum { THREADS_MAX = 32, NAME_MAX_BYTES = 253 };
+enum dns_state { DNS_RUNNING, DNS_DONE, DNS_ABANDONED };
+
+struct lookup {
+    struct list node; /* in set.queue, until a thread takes it */
+    struct msg back;
+    struct fiber *fiber; /* NULL: a plain thread waits on `ended` */
+    struct loop *loop;
+    _Atomic(int) state; /* enum dns_state */
+    _Atomic(uint32_t) ended;
+    struct dns_answer answer;
+    char name[NAME_MAX_BYTES + 1];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct list queue;
+    unsigned n_threads;
+} set = {.lock = PTHREAD_MUTEX_INITIALIZER, .queue = {&set.queue, &set.queue}};
+
+static void getaddrinfo_lookup(const char *name, struct dns_answer *ret)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
+    int r = getaddrinfo(name, NULL, &hints, &list);
+
+    ret->n = 0;
+    for (struct addrinfo *a = list; r == 0 && a && ret->n < DNS_ADDRS_MAX; a = a->ai_next) {
+        if (a->ai_addrlen > sizeof ret->addr[0].sa.room)
+            continue;
+        ret->addr[ret->n].len = a->ai_addrlen;
+        memcpy(&ret->addr[ret->n].sa.room, a->ai_addr, a->ai_addrlen);
+        ret->n++;
+    }
+    if (list)
+        freeaddrinfo(list);
+    ret->rc = r == EAI_AGAIN ? -EAGAIN : r == EAI_MEMORY ? -ENOMEM : ret->n == 0 ? -HOB_EDNS : 0;
+}
+
+dns_lookup *hob__dns_lookup = getaddrinfo_lookup;
+
+unsigned hob__dns_running(void)
+{
+    pthread_mutex_lock(&set.lock);
+    unsigned n = set.n_threads;
+    pthread_mutex_unlock(&set.lock);
+    return n;
+}
+
+static void lookup_back(struct msg *m)
+{
+    hob__ready(container_of(m, struct lookup, back)->fiber, 0);
+}
+
+/* On its thread.  (I1) */
+static void lookup_run(struct lookup *k)
+{
+    int running = DNS_RUNNING;
+
+    if (atomic_load(&k->state) == DNS_RUNNING)
+        hob__dns_lookup(k->name, &k->answer);
+    if (!atomic_compare_exchange_strong(&k->state, &running, DNS_DONE)) {
+        free(k); /* (I2) */
+    } else if (k->fiber) {
+        k->back.run = lookup_back;
+        hob__loop_post(k->loop, &k->back);
+    } else {
+        atomic_store(&k->ended, 1);
+        futex_wake(&k->ended, INT_MAX);
+    }
+}
+
+static void *set_thread(void *unused)
+{
+    struct list *n;
+
+    (void)unused;
+    pthread_mutex_lock(&set.lock);
+    while ((n = list_pop(&set.queue))) {
+        pthread_mutex_unlock(&set.lock);
+        lookup_run(list_entry(n, struct lookup, node));
+        pthread_mutex_lock(&set.lock);
+    }
+    set.n_threads--;
+    pthread_mutex_unlock(&set.lock);
+    return NULL;
+}
+
+static int thread_start(void)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_t id;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int r = -pthread_create(&id, &attr, set_thread, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    return r;
+}
+
+static int lookup_start(struct lookup *k)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&set.lock);
+    list_push(&set.queue, &k->node);
+    if (set.n_threads < THREADS_MAX) {
+        r = thread_start();
+        if (r == 0)
+            set.n_threads++;
+        else if (set.n_threads > 0)
+            r = 0; /* one of those that run will take it */
+        else
+            list_del(&k->node);
+    }
+    pthread_mutex_unlock(&set.lock);
+    return r;
+}
+
+/* True: the record is its thread's to free.  (I1) */
+static bool lookup_abandon(struct lookup *k)
+{
+    int running = DNS_RUNNING;
+
+    return atomic_compare_exchange_strong(&k->state, &running, DNS_ABANDONED);
+}
+
+static void lookup_abort(struct fiber *f)
+{
+    if (lookup_abandon(f->abort_arg))
+        hob__ready(f, -ECANCELED);
+}
+
+/* 0: the answer is there and the record the caller's. */
+static int lookup_wait(struct lookup *k, hob_time until)
+{
+    if (k->fiber) {
+        k->fiber->abort_arg = k;
+        return hob__park_hook(k->fiber, HOB_WAIT_DNS, until, lookup_abort);
+    }
+    while (!atomic_load(&k->ended)) {
+        if (until != HOB_FOREVER && hob__now() >= until) {
+            if (lookup_abandon(k))
+                return -ETIMEDOUT;
+            until = HOB_FOREVER;
+        }
+        futex_wait_until(&k->ended, 0, until);
+    }
+    return 0;
+}
+
+static void addr_set_port(hob_addr *a, uint16_t port)
+{
+    /* The port lies at the same place in both. */
+    ((struct sockaddr_in *)(void *)&a->sa.room)->sin_port = htons(port);
+}
+
+int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob_addr *ret,
+                size_t *ret_n)
+{
+    size_t len = strlen(name), n;
+    struct lookup *k;
+    struct fiber *f;
+    int r;
+
+    if (len == 0 || len > NAME_MAX_BYTES || max == 0)
+        return -EINVAL;
+    if (hob_addr_parse(name, port, ret) == 0) {
+        *ret_n = 1;
+        return 0;
+    }
+    if ((r = hob__io_begin(&f)) < 0)
+        return r;
+    k = calloc(1, sizeof *k);
+    if (!k)
+        return -ENOMEM;
+    memcpy(k->name, name, len + 1);
+    k->fiber = f;
+    k->loop = f ? f->loop : NULL;
+    if ((r = lookup_start(k)) < 0) {
+        free(k);
+        return r;
+    }
+    if ((r = lookup_wait(k, until)) < 0)
+        return r;
+    if ((r = k->answer.rc) == 0) {
+        n = k->answer.n < max ? k->answer.n : max;
+        for (size_t i = 0; i < n; i++) {
+            ret[i] = k->answer.addr[i];
+            addr_set_port(&ret[i], port);
+        }
+        *ret_n = n;
+    }
+    free(k);
+    return r;
+}

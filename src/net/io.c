@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * io.c - reading, writing and waiting on descriptors
+ *
+ * WHAT        A fiber's operation lies in its frame while the poller works on it.  The fiber parks
+ *             with a hook: a cancel asks the poller for the operation's end, and the fiber runs on
+ *             only when that has come, so the buffer is its own again.
+ *
+ * INVARIANTS  (I1) no call returns while the poller knows its operation
+ *             (I2) result or cancel, never both: bytes that were moved are reported
+ *
+ * Sends are tried at once: a socket is nearly always writable.  Receives go to the poller: the
+ * bytes are rarely there before they were asked for.
+ */
+#include "net/io.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <hob/net.h>
+
+#include "plat/poll_try.h"
+#include "pool/pool.h"
+
+static void io_done(struct poll_op *op)
+{
+    struct io *io = container_of(op, struct io, op);
+
+    hob__ready(io->fiber, op->res);
+}
+
+static void io_abort(struct fiber *f)
+{
+    struct io *io = f->abort_arg;
+    struct poller *p = f->loop->poller;
+
+    p->ops->cancel(p, &io->op);
+}
+
+int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
+{
+    struct fiber *f = io->fiber = hob__self();
+    struct poller *p = f->loop->poller;
+
+    if (until == 0)
+        return -ETIMEDOUT;
+    io->op.done = io_done;
+    io->op.state = 0;
+    f->abort_arg = io;
+    p->ops->submit(p, &io->op);
+    return hob__park_hook(f, why, until, io_abort); /* (I1) */
+}
+
+int hob__io_begin(struct fiber **ret_fiber)
+{
+    struct fiber *f = hob__self();
+
+    if (!f && hob__pool_on_worker())
+        return HOB_MISUSE(-EDEADLK, "a job of the pool waits for a descriptor");
+    int r = f ? hob__check(f) : 0;
+    if (r == 0 && hob__env->sim)
+        r = -EOPNOTSUPP;
+    if (r == 0)
+        *ret_fiber = f;
+    return r;
+}
+
+int hob__thread_poll(int fd, uint32_t events, hob_time until)
+{
+    struct pollfd p = {.fd = fd, .events = (short)events}; /* EPOLL* are POLL* on Linux */
+
+    for (;;) {
+        hob_dur left = until == HOB_FOREVER ? 0 : until - hob__now();
+        struct timespec t = {.tv_sec = left > 0 ? (time_t)(left / HOB_SEC) : 0,
+                             .tv_nsec = left > 0 ? (long)(left % HOB_SEC) : 0};
+        int r = ppoll(&p, 1, until == HOB_FOREVER ? NULL : &t, NULL);
+        if (r > 0)
+            return p.revents;
+        if (r == 0)
+            return -ETIMEDOUT;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+int hob_fd_wait(int fd, uint32_t events, hob_time until)
+{
+    struct io io = {.op = {.kind = POLL_READY, .fd = fd, .events = events}};
+    struct fiber *f;
+    int r = hob__io_begin(&f);
+
+    if (r < 0)
+        return r;
+    return f ? hob__io_run(&io, HOB_WAIT_FD, until) : hob__thread_poll(fd, events, until);
+}
+
+/* A plain thread: tries, and waits for the descriptor between tries. */
+static ssize_t thread_move(struct poll_op *op, uint32_t events, hob_time until)
+{
+    int r;
+
+    while ((r = hob__poll_try(op)) == POLL_TRY_WAIT)
+        if ((r = hob__thread_poll(op->fd, events, until)) < 0)
+            return r;
+    return r;
+}
+
+ssize_t hob_read(int fd, void *buf, size_t n, hob_time until)
+{
+    struct io io = {.op = {.kind = POLL_RECV, .fd = fd, .buf = buf, .len = n}};
+    struct fiber *f;
+    int r = hob__io_begin(&f);
+
+    if (r < 0)
+        return r;
+    return f ? hob__io_run(&io, HOB_WAIT_RECV, until) : thread_move(&io.op, EPOLLIN, until);
+}
+
+/* One piece: at once if the socket takes it. */
+static ssize_t write_some(struct fiber *f, struct io *io, hob_time until)
+{
+    ssize_t r = hob__poll_try(&io->op);
+
+    if (r != POLL_TRY_WAIT)
+        return r;
+    return f ? hob__io_run(io, HOB_WAIT_SEND, until) : thread_move(&io->op, EPOLLOUT, until);
+}
+
+ssize_t hob_write(int fd, const void *buf, size_t n, hob_time until)
+{
+    struct fiber *f;
+    size_t done = 0;
+    ssize_t r = hob__io_begin(&f);
+
+    if (r < 0 || n == 0)
+        return r;
+    do {
+        struct io io = {
+            .op = {.kind = POLL_SEND, .fd = fd, .cbuf = (const char *)buf + done, .len = n - done}};
+        if (f && (r = hob__check(f)) < 0)
+            break;
+        r = write_some(f, &io, until);
+        if (r > 0)
+            done += (size_t)r;
+    } while (r >= 0 && done < n);
+    return done > 0 ? (ssize_t)done : r; /* (I2) */
+}
+
+void hob_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}

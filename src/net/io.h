@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * io.h - one operation of the running fiber at its loop's poller
+ */
+#ifndef HOB_NET_IO_H
+#define HOB_NET_IO_H
+
+#include "plat/poll.h"
+#include "sched/park.h"
+
+struct io {
+    struct poll_op op; /* first */
+    struct fiber *fiber;
+};
+
+/*
+ * Submits io->op, whose kind and arguments are set, for the running fiber and parks until it has
+ * ended.  Returns the op's result; -ETIMEDOUT, -ECANCELED: it was taken back.
+ */
+int hob__io_run(struct io *io, enum hob_wait why, hob_time until);
+
+/*
+ * Whether a call may wait here.  *ret_fiber: the running fiber, NULL on a plain thread.  0;
+ * -ECANCELED, -EDEADLK (a pool job), -EOPNOTSUPP (simulated).
+ */
+int hob__io_begin(struct fiber **ret_fiber);
+
+/* A plain thread's wait: the events that are ready, -ETIMEDOUT, or a negative errno. */
+int hob__thread_poll(int fd, uint32_t events, hob_time until);
+
+#endif
