@@ -63,7 +63,8 @@ def main(argv):
     if args.list:
         listing()
         return 0
-    signal.signal(signal.SIGTERM, stop)
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
+        signal.signal(signum, stop)
     process.become_reaper()
     cores = machine.cores_choose()
     os.sched_setaffinity(0, cores.server)

@@ -57,11 +57,11 @@ class Machine(unittest.TestCase):
 
     def test_own_time_is_no_disturbance(self):
         before, after = machine.Load(0, 0), machine.Load(1.0, 0)
-        self.assertEqual(machine.disturbance(before, after, 0.99, 1.0, 1), "")
+        self.assertFalse(machine.disturbance(before, after, 0.99, 1.0, 1))
 
     def test_foreign_and_stolen_time_are_named(self):
         before, after = machine.Load(0, 0), machine.Load(1.0, 0.25)
-        self.assertEqual(machine.disturbance(before, after, 0.5, 1.0, 1),
+        self.assertEqual(str(machine.disturbance(before, after, 0.5, 1.0, 1)),
                          "50 % other processes, 25 % taken by the hypervisor")
 
     def test_server_and_single_core_never_meet_if_there_are_two_cores(self):
@@ -133,7 +133,7 @@ class Sessions(unittest.TestCase):
     def test_disturbed_runs_are_repeated_and_then_flagged(self):
         real = machine.disturbance
         self.addCleanup(setattr, machine, "disturbance", real)
-        machine.disturbance = lambda *args: "50 % other processes"
+        machine.disturbance = lambda *args: machine.Disturbance(0.5, 0.5, 0.0)
         result = self.session.bench(a_bench(shell("hob", "echo b 1 ns/op")))
         self.assertTrue(result.of("hob").disturbed)
         self.assertEqual(len(result.of("hob").values), 5)

@@ -15,7 +15,7 @@ SITE = Site(pages=500)
 PAGES = SITE.pages + 24 + 1  # and the category pages, and the index
 
 GO = Build("go-crawl", copy="go/crawl",
-           steps=(("go", "build", "-o", "{out}/crawl", "main.go"),),
+           steps=(("go", "build", "-buildvcs=false", "-o", "{out}/crawl", "main.go"),),
            env={"GOCACHE": "{peers}/go-cache", "GO111MODULE": "off",
                 "GOPATH": "/usr/share/gocode"})
 

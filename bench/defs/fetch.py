@@ -14,8 +14,9 @@ PAGES = SITE.pages * SITE.repeat
 BARE = Build("bare-loop", copy="c",
              steps=(("cc", "-O2", "-o", "{out}/multi_epoll", "multi_epoll.c", "-lcurl"),))
 GO = Build("go-fetch", copy="go/fetch",
-           steps=(("go", "build", "-o", "{out}/fetch", "."),),
-           env={"GOCACHE": "{peers}/go-cache", "GOPROXY": "off", "GOFLAGS": "-mod=mod"})
+           steps=(("go", "build", "-buildvcs=false", "-o", "{out}/fetch", "."),),
+           env={"GOCACHE": "{peers}/go-cache", "GOPATH": "{peers}/go-path",
+                "GOPROXY": "off", "GOFLAGS": "-mod=mod"})
 
 
 def jsonl_pages(output, tmp):

@@ -3,8 +3,9 @@
 from harness.model import Bench, Build, Subject, printed
 
 GO = Build("go-fibers", copy="go/fibers",
-           steps=(("go", "build", "-o", "{out}/fibers", "."),),
-           env={"GOCACHE": "{peers}/go-cache", "GOPROXY": "off", "GOFLAGS": "-mod=mod"})
+           steps=(("go", "build", "-buildvcs=false", "-o", "{out}/fibers", "."),),
+           env={"GOCACHE": "{peers}/go-cache", "GOPATH": "{peers}/go-path",
+                "GOPROXY": "off", "GOFLAGS": "-mod=mod"})
 TOKIO = Build("tokio", copy="tokio",
               steps=(("{cargo}", "build", "--release", "--offline"),),
               env={"RUSTC": "{rustc}", "CARGO_HOME": "{peers}/cargo-home",

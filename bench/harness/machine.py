@@ -6,8 +6,7 @@ from dataclasses import dataclass
 TICK = os.sysconf("SC_CLK_TCK")
 # /proc/stat counts in ticks, each core by itself: below this much, a difference says nothing.
 NOISE_S = 3.0 / TICK
-FOREIGN_MAX = 0.04
-STOLEN_MAX = 0.04
+SHARE_MAX = 0.04
 
 
 @dataclass(frozen=True)
@@ -55,20 +54,38 @@ def load_read(cores, text=None):
     return Load(busy / TICK, stolen / TICK)
 
 
+@dataclass(frozen=True, order=True)
+class Disturbance:
+    """Shares of a subject's cores, 0 to 1, that something else had; none below the noise."""
+    total: float
+    foreign: float
+    stolen: float
+
+    def __bool__(self):
+        return self.total > 0
+
+    def __str__(self):
+        words = []
+        if self.foreign:
+            words.append(f"{100 * self.foreign:.0f} % other processes")
+        if self.stolen:
+            words.append(f"{100 * self.stolen:.0f} % taken by the hypervisor")
+        return ", ".join(words)
+
+
 def disturbance(before, after, own, wall, ncores):
-    """Words for what else used the cores in a run of `wall` seconds; "" if nothing did.
+    """What else used the cores in a run of `wall` seconds.
 
     `own` is the CPU time of the subject, and of whatever of ours shares its cores.
     """
     span = max(wall * ncores, 1e-9)
-    foreign = after.busy - before.busy - own
-    stolen = after.stolen - before.stolen
-    words = []
-    if foreign > NOISE_S * ncores + FOREIGN_MAX * span:
-        words.append(f"{100 * foreign / span:.0f} % other processes")
-    if stolen > NOISE_S * ncores + STOLEN_MAX * span:
-        words.append(f"{100 * stolen / span:.0f} % taken by the hypervisor")
-    return ", ".join(words)
+
+    def share(seconds):
+        return seconds / span if seconds > NOISE_S * ncores + SHARE_MAX * span else 0.0
+
+    foreign = share(after.busy - before.busy - own)
+    stolen = share(after.stolen - before.stolen)
+    return Disturbance(foreign + stolen, foreign, stolen)
 
 
 def process_cpu(pid):

@@ -45,7 +45,7 @@ def table(result):
             lines[-1] += f"  >= {target:g}x {words}"
         if o.disturbed:
             lines.append(f"  {'':<14}! only {len(o.clean)} of {o.wanted} runs had their cores to"
-                         f" themselves; worst: {max(o.why, key=len)}")
+                         f" themselves; worst: {o.worst}")
     known = {o.subject for o in result.outcomes}
     for peer in bench.targets:
         if peer not in known:

@@ -26,7 +26,7 @@ class Outcome:
     missing: str = ""
     clean: list = field(default_factory=list)
     dirty: list = field(default_factory=list)
-    why: set = field(default_factory=set)
+    worst: object = None  # the greatest Disturbance of the dirty runs
     wanted: int = 0
 
     @property
@@ -105,7 +105,7 @@ class Session:
             return
         (outcome.dirty if why else outcome.clean).append(value)
         if why:
-            outcome.why.add(why)
+            outcome.worst = max(outcome.worst or why, why)
         self.say(f"{result.bench.name}: {subject.name} {value:.5g} {result.bench.unit}"
                  + (f"  ({why})" if why else ""))
 
