@@ -6,21 +6,25 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BUF_FIRST = 64 };
+/* No request for more is meant, and doubling must not overflow. */
+static const size_t buf_max = PTRDIFF_MAX / 2;
 
 char *buf_room(struct buf *b, size_t n)
 {
     if (b->failed)
         return NULL;
     if (n >= b->cap - b->len) { /* >=: the NUL */
+        bool sane = n < buf_max && b->len < buf_max - n;
         size_t cap = b->cap ? b->cap : BUF_FIRST;
-        while (cap - b->len <= n)
+        while (sane && cap - b->len <= n)
             cap *= 2;
-        char *p = realloc(b->p, cap);
+        char *p = sane ? realloc(b->p, cap) : NULL;
         if (!p) {
             b->failed = true;
             return NULL;

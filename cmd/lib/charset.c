@@ -103,9 +103,10 @@ static const char *charset_of_meta(const char *bytes, size_t n)
     return name && strncmp(name, "UTF-16", 6) == 0 ? utf8_name : name;
 }
 
-/* Length of the valid character at s, 0 when there is none; NUL counts as not valid. */
-static size_t utf8_length(const unsigned char *s, size_t n)
+size_t charset_utf8_length(const char *text, size_t n)
 {
+    const unsigned char *s = (const unsigned char *)text;
+
     if (s[0] < 0x80)
         return s[0] != 0;
     size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
@@ -137,7 +138,7 @@ static size_t utf8_valid(const char *bytes, size_t n)
                 continue;
             }
         }
-        size_t len = utf8_length((const unsigned char *)bytes + i, n - i);
+        size_t len = charset_utf8_length(bytes + i, n - i);
         if (len == 0)
             break;
         i += len;
@@ -156,7 +157,7 @@ static bool looks_like_utf8(const char *bytes, size_t n)
     size_t good = 0, bad = 0;
 
     for (size_t i = 0; i < n;) {
-        size_t len = utf8_length((const unsigned char *)bytes + i, n - i);
+        size_t len = charset_utf8_length(bytes + i, n - i);
         good += len > 1;
         bad += len == 0 && bytes[i] != '\0';
         i += len ? len : 1;

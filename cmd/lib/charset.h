@@ -33,4 +33,7 @@ int charset_to_utf8(const char *name, const char *bytes, size_t n, struct buf *o
 /** charset_is_utf8 - valid UTF-8 and no NUL: what a parser may be given as it stands. */
 bool charset_is_utf8(const char *bytes, size_t n);
 
+/** charset_utf8_length - octets of the character that starts here; 0: none, or NUL.  n > 0. */
+size_t charset_utf8_length(const char *text, size_t n);
+
 #endif

@@ -43,7 +43,8 @@ static const struct {
 } selectors[] = {
     {"p", "one"},
     {"P", "one"},
-    {"*", "onetwothreefour five bold tail 1"}, /* looked at up to there */
+    {"ul *", "1"},
+    {"*:not(html):not(body)", "onetwothreefour"},
     {"#top .c", "two"},
     {".b.c", "two"},
     {".box", "onetwothreefour"},
@@ -114,10 +115,7 @@ TEST(selectors_find_what_css_says)
     for (size_t i = 0; i < sizeof selectors / sizeof *selectors; i++) {
         char *got = first(selectors[i].css);
         const char *want = selectors[i].want;
-        bool prefix = strcmp(selectors[i].css, "*") == 0;
-        if (prefix)
-            CHECK(got && strncmp(got, want, 15) == 0);
-        else if (!got != !want || (got && strcmp(got, want) != 0))
+        if (!got != !want || (got && strcmp(got, want) != 0))
             t_fail(__FILE__, __LINE__, "%s finds \"%s\", not \"%s\"", selectors[i].css,
                    got ? got : "(nothing)", want ? want : "(nothing)");
         free(got);
