@@ -47,7 +47,12 @@ static void poller_works(struct poller *p)
         CHECK_INT(p->ops->wait(p, HOB_FOREVER), 0);
     CHECK_INT(r.op.res, 2);
     CHECK_INT(rq.op.res, 3);
-    drain(q[0], fill(q[1]));
+    char *big = calloc(1, 1 << 20);
+    struct job part = job_io(POLL_SEND, q[1], big, 1 << 20); /* more than a pipe holds */
+    int n = job_run(p, &part);
+    CHECK(n >= 1);
+    drain(q[0], (size_t)n);
+    free(big);
     p->ops->wake(p);
     CHECK_INT(p->ops->wait(p, HOB_FOREVER), 0);
     turns(p);
@@ -302,6 +307,32 @@ TEST(uring_survives_a_kernel_short_of_memory)
 TEST(uring_survives_partial_submissions)
 {
     uring_survives(enter_stingy, 0);
+}
+
+TEST(uring_does_not_sleep_on_what_the_kernel_has_not_taken)
+{
+    struct uring_opts opts = {.setup = URING_BEST, .sq_entries = 4, .enter = enter_stormy};
+    struct poller *p = poller_uring(URING_BEST, 0, 0);
+    int fd = eventfd(0, EFD_CLOEXEC);
+    struct job never[4], now;
+
+    p->ops->close(p);
+    CHECK_INT(hob__poll_uring_open(&opts, &p), 0);
+    for (int i = 0; i < 4; i++) {
+        never[i] = job_ready(fd, EPOLLIN);
+        job_start(p, &never[i]);
+    }
+    now = job_ready(fd, EPOLLOUT); /* no place for it in the submission queue */
+    job_start(p, &now);
+    storm = -EAGAIN;
+    n_enters = 0;
+    CHECK_INT(job_end(p, &now), EPOLLOUT);
+    for (int i = 0; i < 4; i++) {
+        p->ops->cancel(p, &never[i].op);
+        CHECK_INT(job_end(p, &never[i]), -ECANCELED);
+    }
+    p->ops->close(p);
+    close(fd);
 }
 
 TEST(a_broken_ring_is_reported_by_wait)

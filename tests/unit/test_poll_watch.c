@@ -301,9 +301,9 @@ static void *shout_run(void *arg)
     return NULL;
 }
 
-ON_EVERY_POLLER(no_wake_of_another_thread_is_lost)
+static void shout_is_heard(struct poller *p, int n)
 {
-    struct shout s = {.p = p, .n = 4000};
+    struct shout s = {.p = p, .n = n};
     pthread_t th;
 
     CHECK_INT(pthread_create(&th, NULL, shout_run, &s), 0);
@@ -314,6 +314,33 @@ ON_EVERY_POLLER(no_wake_of_another_thread_is_lost)
     }
     CHECK_INT(pthread_join(th, NULL), 0);
     turns(p);
+}
+
+ON_EVERY_POLLER(no_wake_of_another_thread_is_lost)
+{
+    shout_is_heard(p, 4000);
+}
+
+/* A completion queue that overflows ends the ring's own poll of the eventfd. */
+ON_EVERY_POLLER(wakes_go_on_after_a_flood)
+{
+    enum { N = 3000 };
+    struct job *j = calloc(N, sizeof *j);
+    int fd = event_open(0);
+
+    for (int i = 0; i < N; i++) {
+        j[i] = job_ready(fd, EPOLLIN);
+        job_start(p, &j[i]);
+    }
+    turns(p);
+    CHECK_INT(eventfd_write(fd, 1), 0);
+    p->ops->wake(p);
+    for (int i = 0; i < N; i++)
+        while (!j[i].n_done)
+            CHECK_INT(p->ops->wait(p, HOB_FOREVER), 0);
+    shout_is_heard(p, 400);
+    close(fd);
+    free(j);
 }
 
 static struct poller *signal_poller;
