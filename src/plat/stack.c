@@ -364,6 +364,7 @@ static struct stack_slot *take_unused(struct stacks *s)
 /* `hot` is empty: a stack from elsewhere, warmest first. */
 static __attribute__((noinline)) struct stack_slot *take_slow(struct stacks *s)
 {
+    HOB_ASSERT(s->n_hot == 0); /* (S3) */
     if (s->mag_newest) {
         struct stack_slot *slot = magazine_pop_newest(s);
         s->hot = slot->next;

@@ -399,6 +399,8 @@ static void body_race(void)
 TEST(a_race_between_contexts_of_two_threads_is_reported)
 {
     must_report(body_race, "ThreadSanitizer: data race");
+    /* Who raced are the contexts, made by the threads; the threads were made by the main one. */
+    must_report(body_race, "created by thread T");
 }
 
 #endif
