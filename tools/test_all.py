@@ -188,7 +188,7 @@ def build(tally, name):
             command = ['meson', 'configure', folder] + options
         code, _ = step.run(command, {'CC': compiler})
         if code == 0:
-            code, _ = step.run(['ninja', '-C', folder, '-j', JOBS], since='FAILED:')
+            code, _ = step.run(['ninja', '-k', '0', '-C', folder, '-j', JOBS], since='FAILED:')
         if code != 0:
             tally.fail('build ' + name)
             return False

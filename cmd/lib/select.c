@@ -281,7 +281,7 @@ static int css_not(struct css *c)
 static int css_pseudo(struct css *c, bool in_not)
 {
     const char *start = c->at;
-    int a, b, r;
+    int a = 0, b = 0, r;
 
     if (css_take(c, "nth-child(")) {
         css_space(c);

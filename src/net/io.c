@@ -130,7 +130,7 @@ static ssize_t write_some(struct fiber *f, struct io *io, hob_time until)
 
 ssize_t hob_write(int fd, const void *buf, size_t n, hob_time until)
 {
-    struct fiber *f;
+    struct fiber *f = NULL;
     size_t done = 0;
     ssize_t r = hob__io_begin(&f);
 

@@ -25,7 +25,7 @@ static void add_lane(struct hob_trace *t, enum trace_lane_kind kind, const char 
 {
     t->lanes = reallocarray(t->lanes, t->n_lanes + 1, sizeof(*t->lanes));
     t->lanes[t->n_lanes] = (struct trace_lane_info){.id = (uint32_t)t->n_lanes + 1, .kind = kind};
-    strncpy(t->lanes[t->n_lanes].name, name, TRACE_LANE_NAME_MAX - 1);
+    memcpy(t->lanes[t->n_lanes].name, name, strnlen(name, TRACE_LANE_NAME_MAX - 1));
     t->n_lanes++;
 }
 
