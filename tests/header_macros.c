@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include <hob/base.h>
+#include <hob/http.h>
 #include <hob/trace.h>
 
 /* HOB_PRINTF(format, first): the compiler checks the arguments against the format. */
@@ -35,7 +36,16 @@ static int judged(void)
     return hob_verdict_of(HOB_USAGE(.wall = HOB_SEC, .on_cpu = HOB_SEC), &v);
 }
 
+/* HOB_HTTP_REQUEST(fields), HOB_HTTP_FAKE(fields): the same. */
+static int asked(void)
+{
+    const struct hob_http_request *req = HOB_HTTP_REQUEST(.url = "http://example.com/");
+
+    return req->size == sizeof *req && HOB_HTTP_FAKE(.arg = NULL)->answer == NULL;
+}
+
 int main(void)
 {
-    return judged() == 0 && N_ERR > 0 && printed(stdout, "%d codes\n", N_ERR) > 0 ? 0 : 1;
+    return judged() == 0 && asked() && N_ERR > 0 && printed(stdout, "%d codes\n", N_ERR) > 0 ? 0
+                                                                                             : 1;
 }
