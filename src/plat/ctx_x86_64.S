@@ -10,7 +10,8 @@
  *                 sp -> r15 r14 r13 r12 rbx rbp  return address  frame of the caller ...
  *
  *             hob__ctx_make builds the same picture by hand at the top of a new stack, with
- *             ctx_start as the return address, so that the first switch is like any other.
+ *             ctx_start (past its nop) as the return address, so that the first switch is like
+ *             any other.
  *
  *             (H1) The new stack's address and the jump's target are fetched before the old
  *             registers are pushed: the jump is then known early, and the switch takes about half
@@ -92,7 +93,7 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
 hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size, entry, arg) */
         .cfi_startproc
         leaq    -72(%rsi,%rdx), %rax    /* (I1): two words stay free above the picture */
-        leaq    ctx_start(%rip), %rdx
+        leaq    .Lfirst(%rip), %rdx
         movq    $0, 0(%rax)             /* r15 */
         movq    $0, 8(%rax)             /* r14 */
         movq    %r8, 16(%rax)           /* r13: the argument */
@@ -112,6 +113,8 @@ hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size
 ctx_start:
         .cfi_startproc
         .cfi_undefined rip              /* (I3) */
+        nop                             /* unwinders look a return address up one byte before it */
+.Lfirst:
         movq    %r13, %rdi
         callq   *%r12
         ud2                             /* entry never returns */
