@@ -31,7 +31,7 @@
  *     rt.h      hob_run and its options        fiber.h   the running fiber: yield, sleep
  *     group.h   start, join, cancel, deadline  chan.h    channels
  *     net.h     addresses, names, TCP          file.h    files
- *     http.h    HTTP client
+ *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
  */
@@ -40,6 +40,7 @@
 #include <hob/chan.h>
 #include <hob/fiber.h>
 #include <hob/file.h>
+#include <hob/flow.h>
 #include <hob/group.h>
 #include <hob/http.h>
 #include <hob/net.h>

@@ -25,6 +25,16 @@ static uint64_t env_random(void)
     return x;
 }
 
+hob_dur hob__thread_cpu(void)
+{
+    struct timespec t;
+
+    if (hob__env->sim)
+        return hob__env->now();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (hob_dur)t.tv_sec * HOB_SEC + t.tv_nsec;
+}
+
 struct hob_env hob__env_real = {
     .name = "real",
     .now = env_now,

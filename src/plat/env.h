@@ -36,6 +36,9 @@ struct hob_env {
     bool sim;
 };
 
+/* CPU time the calling thread has used, in ns; virtual time under the simulator. */
+hob_dur hob__thread_cpu(void);
+
 /* Never NULL; changed only before the first loop starts and after the last one ended. */
 extern struct hob_env *hob__env;
 extern struct hob_env hob__env_real;

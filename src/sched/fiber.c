@@ -378,6 +378,8 @@ void hob__interrupt(struct fiber *f, int rc)
 {
     if (f->run.state != RUN_PARKED || f->park_kind == PARK_SHIELD)
         return;
+    if (rc == -ECANCELED && !f->scope->cancelled)
+        return; /* it is inside a shielded group */
     if (f->park_kind == PARK_HOOK) {
         if (f->abort_rc == 0) {
             f->abort_rc = rc;

@@ -85,6 +85,7 @@ struct group {
     struct scope scope; /* first: the part at home */
     struct loop *home;
     struct fiber *opener; /* NULL: the root */
+    struct scope *outer;  /* the opener's scope around this one; scope.parent unless shielded */
     uint32_t n_live;      /* children that have not ended; home only */
     uint32_t max_live;
     uint32_t n_acks;    /* messages on their way to other loops and back */

@@ -188,7 +188,7 @@ static int rt_live(struct rt *rt)
     struct loop *l = &rt->loops[0];
     struct sigaction old[2];
 
-    hob__group_init(&rt->root, l, NULL);
+    hob__group_init(&rt->root, l, NULL, false);
     rt->root.name = "main";
     struct task *t = hob__task_new(l, first_fiber, rt, &rt->root);
     if (!t)

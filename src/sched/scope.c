@@ -19,6 +19,9 @@
  *             (I4) fibers wait in `full` only while n_live == max_live
  *             (I5) the group's memory is touched by no loop after n_live and n_acks are 0
  *
+ * A shielded group's scope has no parent: it is not in the tree, and fibers inside it are not
+ * interrupted although they are members of a cancelled scope further out.
+ *
  * REJECTED    Recursion down the tree: its depth is the program's, the stack is a fiber's.
  */
 #include "sched/scope.h"
@@ -45,9 +48,10 @@ static void group_deadline(struct timer *t)
     hob__group_stop(container_of(t, struct group, deadline), CAUSE_DEADLINE, -ETIMEDOUT);
 }
 
-void hob__group_init(struct group *g, struct loop *home, struct fiber *opener)
+void hob__group_init(struct group *g, struct loop *home, struct fiber *opener, bool shielded)
 {
-    scope_init(&g->scope, g, opener ? opener->scope : NULL);
+    g->outer = opener ? opener->scope : NULL;
+    scope_init(&g->scope, g, shielded ? NULL : g->outer);
     if (opener)
         opener->scope = &g->scope;
     g->home = home;
@@ -68,7 +72,7 @@ void hob__group_init(struct group *g, struct loop *home, struct fiber *opener)
 
 void hob__group_fini(struct group *g)
 {
-    struct scope *s = &g->scope, *up = s->parent;
+    struct scope *s = &g->scope, *up = g->outer;
     struct list *n;
 
     HOB_ASSERT(g->n_live == 0 && g->n_acks == 0 && list_empty(&s->members)); /* (I5) */
@@ -79,7 +83,7 @@ void hob__group_fini(struct group *g)
     /* Groups that the opener opened later and has not joined yet move up one. */
     while ((n = list_pop(&s->children))) {
         struct scope *c = list_entry(n, struct scope, sibling);
-        c->parent = up;
+        c->parent = c->group->outer = up;
         list_push(&up->children, n);
     }
 }

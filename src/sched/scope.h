@@ -7,8 +7,11 @@
 
 #include "sched/loop.h"
 
-/* opener NULL: the root of loop `home`.  Touches only *g and the opener's scope chain. */
-void hob__group_init(struct group *g, struct loop *home, struct fiber *opener);
+/*
+ * opener NULL: the root of loop `home`.  Touches only *g and the opener's scope chain.  Shielded:
+ * cancels from outside do not reach it.
+ */
+void hob__group_init(struct group *g, struct loop *home, struct fiber *opener, bool shielded);
 
 /* Out of the opener's scope chain; every child has ended. */
 void hob__group_fini(struct group *g);

@@ -23,6 +23,7 @@
 #include "sched/remote.h"
 #include "sched/rt.h"
 #include "sched/scope.h"
+#include "sync/shield.h"
 
 _Static_assert(sizeof(hob_group) >= sizeof(struct group), "hob_group is storage for a group");
 _Static_assert(_Alignof(hob_group) >= _Alignof(struct group), "and aligned for one");
@@ -66,7 +67,7 @@ int hob_group_open(hob_group *storage, const struct hob_group_opts *opts)
         return -EPERM;
     if (o.until < 0)
         return HOB_MISUSE(-EINVAL, "a deadline before the beginning of time");
-    hob__group_init(g, f->loop, f);
+    hob__group_init(g, f->loop, f, false);
     g->name = o.name;
     if (o.max_live)
         g->max_live = o.max_live;
@@ -77,6 +78,19 @@ int hob_group_open(hob_group *storage, const struct hob_group_opts *opts)
     }
     if (o.until && o.until != HOB_FOREVER && !g->scope.cancelled)
         hob__timer_set(&f->loop->timers, &g->deadline, o.until);
+    return 0;
+}
+
+int hob__group_open_shielded(hob_group *storage, const char *name)
+{
+    struct group *g = group_of(storage);
+    struct fiber *f = hob__self();
+
+    g->home = NULL;
+    if (!f)
+        return -EPERM;
+    hob__group_init(g, f->loop, f, true);
+    g->name = name;
     return 0;
 }
 
