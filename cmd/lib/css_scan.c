@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/charset.h"
 #include "lib/url_host.h"
 
 int css_fail(struct css *c, const char *text)
@@ -18,7 +19,7 @@ int css_fail(struct css *c, const char *text)
 
 bool css_is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 void css_space(struct css *c)
@@ -64,6 +65,30 @@ static void put_utf8(struct buf *b, unsigned c)
     buf_putc(b, (char)(0x80 | (c & 63)));
 }
 
+/* No other character can be in a page's tree, nor in an XPath expression. */
+static bool is_xml_char(unsigned code)
+{
+    if (code < 0x20)
+        return code == '\t' || code == '\n' || code == '\r';
+    return code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000) && (code & ~1u) != 0xfffe;
+}
+
+int css_check_text(struct css *c)
+{
+    static const char noncharacter[] = "\xef\xbf\xbe"; /* U+FFFE; U+FFFF is one on */
+
+    for (size_t len; *c->at; c->at += len) {
+        unsigned char first = (unsigned char)*c->at;
+        len = charset_utf8_length(c->at, strnlen(c->at, 4));
+        if (first < 0x80 ? !is_xml_char(first) : len == 0)
+            return css_fail(c, "not a character of UTF-8 text");
+        if (len == 3 && memcmp(c->at, noncharacter, 2) == 0 && (c->at[2] & 0x3e) == 0x3e)
+            return css_fail(c, "not a character of UTF-8 text");
+    }
+    c->at = c->start;
+    return 0;
+}
+
 /* Behind a backslash: up to six hexadecimal digits and a space, or any character as itself. */
 static int css_escape(struct css *c)
 {
@@ -79,7 +104,7 @@ static int css_escape(struct css *c)
     }
     if (css_is_space(*c->at))
         c->at++;
-    bool bad = code == 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000);
+    bool bad = !is_xml_char(code);
     put_utf8(&c->word, bad ? 0xfffd : code);
     return 0;
 }

@@ -25,6 +25,9 @@ struct css {
 /** Says what is wrong at c->at; -EINVAL. */
 int css_fail(struct css *c, const char *text);
 
+/** Refuses what is not UTF-8 or no character of a page; once, at the start. */
+int css_check_text(struct css *c);
+
 bool css_is_space(char c);
 bool css_is_name_start(char c);
 

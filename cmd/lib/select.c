@@ -425,7 +425,9 @@ int select_to_xpath(const char *css, char **ret, struct select_error *err)
 {
     struct css c = {.start = css, .at = css, .err = err};
 
-    int r = css_selector(&c);
+    int r = css_check_text(&c);
+    if (r == 0)
+        r = css_selector(&c);
     while (r == 0 && css_take(&c, ",")) {
         buf_putc(&c.out, '|');
         r = css_selector(&c);

@@ -106,6 +106,8 @@ static const struct {
     {"svg\\:a", NULL},
     {"[xlink\\:href]", NULL},
     {"div>p", "one"},
+    {"p, \\3 x", "one"}, /* U+0003 cannot be in a page, nor in XPath */
+    {"p, \xef\xbf\xbd", "one"},
     {"ul>li~li+li", "3"},
     {"  p  ", "one"},
 };
@@ -163,6 +165,9 @@ TEST(a_mistake_is_named_with_its_place)
         {"p::attr(x", ") expected", 9},
         {"p$", "this does not belong to a selector", 1},
         {"p{}", "this does not belong to a selector", 1},
+        {"a[b='\x03']", "not a character of UTF-8 text", 5},
+        {"a\xff", "not a character of UTF-8 text", 1},
+        {"a\xef\xbf\xbf", "not a character of UTF-8 text", 1},
         {"p\\", "a backslash needs a character behind it", 2},
     };
 
