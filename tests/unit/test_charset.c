@@ -65,6 +65,13 @@ TEST(cases_of_html5lib)
     run_file(TEST_DATA "/encoding/tests2.dat", 22);
 }
 
+TEST(an_empty_comment_ends_at_once)
+{
+    static const char page[] = "<!--><meta charset=koi8-r>-->";
+
+    CHECK_STR(charset_sniff(page, sizeof page - 1, NULL), "KOI8-R");
+}
+
 TEST(labels_mean_what_the_standard_says)
 {
     CHECK_STR(charset_sniff("", 0, "ISO-8859-1"), "CP1252");

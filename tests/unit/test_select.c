@@ -49,6 +49,7 @@ static const struct {
     {".b.c", "two"},
     {".box", "onetwothreefour"},
     {"div > p + p", "two"},
+    {"p.a + :last-child", "123456"},
     {"p.a ~ p:last-child", "four"},
     {"div ul li:first-child", "1"},
     {"li:last-child", "6"},
