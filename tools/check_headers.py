@@ -96,7 +96,7 @@ def macros_missing(root, macros):
             and not re.search(r'\b%s\s*\(' % name, text)]
 
 
-def check(root, cc, cxx, lib, work, pending=False):
+def check(root, cc, cxx, lib, work, pending):
     c = Checker(root, cc, cxx, lib, work)
     headers = [h[4:] for h in tree.public_headers(root) if h.startswith('hob/')]
     standards = ['c11', 'c17'] + (['c++17'] if cxx else [])
@@ -105,13 +105,14 @@ def check(root, cc, cxx, lib, work, pending=False):
             c.compile('<hob/%s> alone' % h, standard,
                       '#include <hob/%s>\n#include <hob/%s>\nint main(void)\n{\n    return 0;\n}\n'
                       % (h, h), False)
-    functions = sorted(n for n in list(tree.api_functions(root)) + list(tree.inline_functions(root)))
-    if lib and pending:
-        functions = sorted(set(functions) & set(check_symbols.defined(lib, True)))
+    functions = set(tree.api_functions(root)) | set(tree.inline_functions(root))
+    if lib:
+        functions -= check_symbols.waiting(tree.api_functions(root),
+                                           check_symbols.defined(lib, True), pending)[0]
     macros = tree.public_macros(root)
     if not c.problems:
         for standard in standards:
-            c.compile('every function', standard, functions_program(headers, functions), True)
+            c.compile('every function', standard, functions_program(headers, sorted(functions)), True)
         c.compile('every constant', 'c11', constants_program(headers, macros), True)
         if os.path.exists(os.path.join(root, MACROS)):
             c.compile(MACROS, 'c11', tree.read(root, MACROS), True)
@@ -122,8 +123,8 @@ if __name__ == '__main__':
     sys.dont_write_bytecode = True
     parser = tree.arguments(__doc__)
     parser.add_argument('--lib', help='libhob.so to link with; only syntax is checked without')
-    parser.add_argument('--pending', action='store_true',
-                        help='a declaration may still be without its definition')
+    parser.add_argument('--pending', metavar='HEADER', action='append', default=[],
+                        help='a header that came before its source')
     parser.add_argument('cc', nargs='*', default=['cc'], help='the C compiler')
     args = parser.parse_args()
     cplusplus = cxx_of(args.cc[-1])

@@ -6,6 +6,7 @@ Installs the build into an empty folder, as a packager does with DESTDIR, and bu
 there with nothing but pkg-config: with the shared library and with the static one.
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,6 @@ PROGRAM = '''\
 
 static int run(void *unused)
 {
-    (void)unused;
     return hob_sleep(HOB_MS);
 }
 
@@ -68,13 +68,13 @@ class Install(unittest.TestCase):
     def pkg_config(self, *args):
         return run(['pkg-config', *args, 'hob'], **self.env).split()
 
-    def build(self, libs, *more):
+    def build(self, libs, text=PROGRAM):
         source = os.path.join(self.folder.name, 'program.c')
         program = os.path.join(self.folder.name, 'program')
         with open(source, 'w', encoding='utf-8') as f:
-            f.write(PROGRAM)
-        run([*CC, '-std=c11', '-Wall', '-Wextra', '-Werror', *self.pkg_config('--cflags'),
-             source, '-o', program, *libs, *more])
+            f.write(text)
+        run([*CC, '-std=c11', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter',
+             *self.pkg_config('--cflags'), source, '-o', program, *libs])
         return program
 
     def says(self, program, **env):
@@ -105,6 +105,12 @@ class Install(unittest.TestCase):
         program = self.build(libs)
         self.assertNotIn('libhob', run(['readelf', '-d', program]))
         self.says(program)
+
+    def test_the_program_of_the_readme(self):
+        with open(os.path.join(SOURCE, 'README.md'), encoding='utf-8') as f:
+            text = re.search(r'```c\n(.*?)```', f.read(), re.S).group(1)
+        out = run([self.build(self.pkg_config('--libs'), text)], LD_LIBRARY_PATH=self.lib)
+        self.assertEqual(sorted(out.split('\n')), ['', 'hello, cooks', 'hello, pots'])
 
     def test_nothing_but_the_promised_is_installed(self):
         for f in self.installed:

@@ -326,6 +326,10 @@ class Symbols(Planted):
         self.write('include/hob/base.h', 'HOB_API int hob_new_thing(void);\n', 'a')
         self.good('check_symbols', '--update')
         self.bad('check_symbols', 'does not export hob_new_thing', args=self.library())
+        self.good('check_symbols', *self.library(), '--pending', 'hob/base.h')
+
+    def test_nothing_is_pending_any_more(self):
+        self.bad('check_symbols', 'drop it', args=[*self.library(), '--pending', 'hob/base.h'])
 
     def test_exported_but_not_declared(self):
         self.write('src/hob.map', 'HOB_0.1 {\n    global:\n        hob_*;\n    local:\n        *;\n};\n')
