@@ -4,7 +4,7 @@
  *
  * URLs come from pages nobody trusts.  With an unkeyed hash a page can carry links that fall into
  * one slot (the set becomes a list) or on one value (a page is never fetched); with a secret key
- * it cannot.  About 40 ns for a URL of 62 bytes.
+ * it cannot.  34 ns for a URL of 69 bytes; SipHash-1-3 took 30.
  *
  * SEE         Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012; the vectors published
  *   with it are in tests/unit/test_seen.c.
