@@ -109,6 +109,7 @@ TEST(resume_cuts_off_what_does_not_count)
     CHECK_INT(feed_flush(f), 0);
     CHECK_INT(feed_sync(f, true, &m), 0);
     row(f, "http://h/2");
+    row(f, "http://h/2-and-more-than-what-comes-in-its-place");
     CHECK_INT(feed_flush(f), 0);
     feed_close(f);
 

@@ -116,6 +116,29 @@ TEST(a_moved_feed_is_known_again)
     teardown();
 }
 
+TEST(rows_of_a_batch_given_up_are_cut_off_at_close)
+{
+    enum { HUGE_TEXT = 300000 }; /* more than is gathered in memory */
+    char *fields = calloc(1, HUGE_TEXT + 1);
+
+    setup();
+    CHECK(fields != NULL);
+    snprintf(fields, HUGE_TEXT, "{\"a\":\"%*s\"}", HUGE_TEXT - 20, "");
+    struct store *st = open_with(STORE_OPTS(.feed = jsonl));
+    seed(st, 3, 0);
+    crawl_some(st, 1);
+    int64_t size = size_of(jsonl);
+    struct store_row row = next_one(st);
+    const struct store_result res = {.state = STORE_DONE, .status = 200, .fields = fields};
+    CHECK_INT(store_finish(st, &row, &res), 0);
+    CHECK(size_of(jsonl) > size);
+    store_close(st);
+    CHECK_INT(size_of(jsonl), size);
+    free(row.url);
+    free(fields);
+    teardown();
+}
+
 TEST(a_stream_gets_what_it_missed_again)
 {
     int p[2], out;
