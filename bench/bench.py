@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 from defs import BENCHES  # noqa: E402
 from harness import machine, peersdir, process, report  # noqa: E402
 from harness.build import Builder, Missing  # noqa: E402
+from harness.model import Program  # noqa: E402
 from harness.session import Session  # noqa: E402
 
 RUNS_MIN = 5
@@ -51,7 +52,8 @@ def arguments(argv):
 def listing():
     for bench in BENCHES:
         print(f"{bench.name:<12} {bench.what}")
-        print(f"{'':<12} {', '.join(s.name for s in bench.subjects)}")
+        if bench.subjects:
+            print(f"{'':<12} {', '.join(s.name for s in bench.subjects)}")
 
 
 def stop(signum, frame):
@@ -81,8 +83,11 @@ def main(argv):
     results = []
     for bench in BENCHES:
         if not args.names or bench.name in args.names:
-            results.append(session.bench(peersdir.add(bench, args.peers)))
-            print("\n".join(report.table(results[-1])) + "\n", flush=True)
+            new = (session.program(bench) if isinstance(bench, Program)
+                   else [session.bench(peersdir.add(bench, args.peers))])
+            results += new
+            for result in new:
+                print("\n".join(report.table(result)) + "\n", flush=True)
             if args.json:
                 report.write_json(args.json, results)  # what is done survives a Ctrl-C
     if len(cores.all) == 1:

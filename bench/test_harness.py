@@ -17,7 +17,7 @@ import bench as front  # noqa: E402
 from defs import BENCHES  # noqa: E402
 from harness import machine, peersdir, process, report  # noqa: E402
 from harness.build import Builder  # noqa: E402
-from harness.model import Bench, Subject, fill, metrics, printed  # noqa: E402
+from harness.model import Bench, Program, Subject, fill, metrics, printed  # noqa: E402
 from harness.session import Outcome, Result, Session  # noqa: E402
 
 
@@ -140,6 +140,23 @@ class Sessions(unittest.TestCase):
         self.assertIn("only 0 of 2 runs", "\n".join(report.table(result)))
 
 
+    def test_rows_of_a_program_become_results(self):
+        self.session.builder.ninja = lambda target: None
+        script = ("echo '{\"bench\": \"w\", \"subject\": \"untuned\", \"unit\": \"us\", \"median\": 10,"
+                  " \"min\": 9, \"max\": 11, \"n\": 5, \"n_cores\": 4}'; echo a remark; exit 1")
+        rows = Program("p", "what", "t", ("/bin/sh", "-c", script), {"w": {"untuned": 5}, "x": {}})
+        w, x = self.session.program(rows)
+        self.assertEqual((w.bench.name, w.bench.better, w.of("untuned").low), ("w", "lower", 9))
+        self.assertEqual(report.verdict(w, "untuned", 5), (False, "MISSED: hob is missing"))
+        self.assertEqual(x.of("hob").missing, "the program printed no row for it")
+
+    def test_a_program_that_prints_nothing_misses_its_targets(self):
+        self.session.builder.ninja = lambda target: None
+        result, = self.session.program(Program("p", "what", "t", ("/bin/false",),
+                                               {"w": {"untuned": 5}}))
+        self.assertEqual(report.summary([result])[0], False)
+
+
 class Targets(unittest.TestCase):
     def verdict(self, hob, peer):
         result = Result(a_bench(targets={"go": 5}), [hob, peer], 1)
@@ -167,6 +184,8 @@ class Targets(unittest.TestCase):
 
     def test_every_target_names_a_subject(self):
         for bench in BENCHES:
+            if isinstance(bench, Program):
+                continue
             names = [s.name for s in bench.subjects]
             self.assertEqual(len(set(names)), len(names), bench.name)
             self.assertIn("hob", names)

@@ -49,7 +49,10 @@ class Builder:
         if options["buildtype"] != "release" or options["b_sanitize"] != "none":
             raise Missing("build/ is configured as something else than a plain release:"
                           " figures from it would mean nothing; ./run build sets it right")
-        self.step(["ninja", "-C", self.root], self.top)
+        self.ninja("all")
+
+    def ninja(self, target):
+        self.step(["ninja", "-C", self.root, target], self.top)
 
     def step(self, argv, cwd, env=None):
         try:

@@ -79,6 +79,28 @@ class Bench:
         return high / low if low > 0 else float("inf")
 
 
+@dataclass(frozen=True)
+class Program:
+    """A bench that times its subjects itself, in turn, and prints JSON rows: hob against itself
+    with something switched off, or against a plain loop.
+
+    `target`: what ninja builds.  `targets`: bench of a row -> subject -> how many times better
+    hob must be than it.  A unit "per second" is better high, any other low.
+    """
+    name: str
+    what: str
+    target: str
+    argv: tuple
+    targets: dict = field(default_factory=dict)
+    timeout: float = 900.0  # on a busy machine such a program tries many rounds again
+    subjects: tuple = ()
+
+    def bench(self, name, unit):
+        """The bench that rows of this name stand for."""
+        return Bench(name, self.what, unit, "higher" if unit.endswith("/s") else "lower", (),
+                     None, self.targets.get(name, {}))
+
+
 def printed(metric):
     """A figure that the program prints itself."""
     def value(run, pages):

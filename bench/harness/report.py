@@ -32,9 +32,8 @@ def table(result):
         if o.missing:
             lines.append(f"  {o.subject:<14}MISSING: {o.missing}")
         else:
-            v = o.values
-            row = (f"  {o.subject:<14}{figure(o.median):>11}{figure(min(v)):>11}"
-                   f"{figure(max(v)):>11}{len(v):>4}")
+            row = (f"  {o.subject:<14}{figure(o.median):>11}{figure(o.low):>11}"
+                   f"{figure(o.high):>11}{o.count:>4}")
             ratio = ""
             if o.subject != "hob" and hob and not hob.missing:
                 ratio = f"{bench.ratio(hob.median, o.median):.2f}x"
@@ -43,7 +42,7 @@ def table(result):
             target = bench.targets[o.subject]
             words = verdict(result, o.subject, target)[1]
             lines[-1] += f"  >= {target:g}x {words}"
-        if o.disturbed:
+        if o.disturbed and not result.note:
             lines.append(f"  {'':<14}! only {len(o.clean)} of {o.wanted} runs had their cores to"
                          f" themselves; worst: {o.worst}")
     known = {o.subject for o in result.outcomes}
@@ -77,11 +76,9 @@ def rows(results):
     out = []
     for r in results:
         for o in r.outcomes:
-            v = [] if o.missing else o.values
             out.append({"bench": r.bench.name, "subject": o.subject, "unit": r.bench.unit,
-                        "median": o.median, "min": min(v, default=None),
-                        "max": max(v, default=None), "n": len(v), "n_cores": r.ncores,
-                        "disturbed": o.disturbed})
+                        "median": o.median, "min": o.low, "max": o.high, "n": o.count,
+                        "n_cores": r.ncores, "disturbed": o.disturbed})
     return out
 
 

@@ -5,6 +5,7 @@ A run is clean if nothing else used its cores meanwhile.  Runs that were not are
 bounded number of times, before any figure is looked at.  Medians are over clean runs; a subject
 that could not get enough of them is flagged and its figures come from all its runs.
 """
+import json
 import os
 import shutil
 import statistics
@@ -30,6 +31,18 @@ class Outcome:
     wanted: int = 0
 
     @property
+    def count(self):
+        return 0 if self.missing else len(self.values)
+
+    @property
+    def low(self):
+        return None if self.missing else min(self.values)
+
+    @property
+    def high(self):
+        return None if self.missing else max(self.values)
+
+    @property
     def values(self):
         return self.clean if len(self.clean) >= self.wanted else self.clean + self.dirty
 
@@ -40,6 +53,18 @@ class Outcome:
     @property
     def median(self):
         return None if self.missing else statistics.median(self.values)
+
+
+@dataclass
+class RowOutcome:
+    """The same, as a program of its own printed it."""
+    subject: str
+    median: float = None
+    low: float = None
+    high: float = None
+    count: int = 0
+    missing: str = ""
+    disturbed: bool = False
 
 
 @dataclass
@@ -59,6 +84,45 @@ class Session:
 
     def say(self, text):
         print(text, file=self.log, flush=True)
+
+    def program(self, program):
+        """Results from the rows of a program that does its own timing."""
+        cores = self.cores.all
+        try:
+            self.builder.ninja(program.target)
+            self.say(f"{program.name}: running")
+            before = machine.load_read(cores)
+            run = process.run(fill(program.argv, self.builder.names), cores=cores,
+                              timeout=program.timeout)
+            after = machine.load_read(cores)
+            if run.timed_out:
+                raise Missing(f"not done in {program.timeout:g} s")
+            try:
+                rows = [json.loads(line) for line in run.out.splitlines() if line[:1] == "{"]
+            except ValueError as e:
+                raise Missing(f"its rows are not JSON: {e}") from None
+            if not rows:
+                raise Missing(f"exit status {run.status} and no row")
+        except (Missing, OSError) as e:
+            self.say(f"{program.name}: MISSING: {e}")
+            return [Result(program.bench(name, ""), [RowOutcome("hob", missing=str(e))], 0)
+                    for name in program.targets or [program.name]]
+        why = machine.disturbance(before, after, run.cpu, run.wall, len(cores))
+        return self.results_of_rows(program, rows, why)
+
+    @staticmethod
+    def results_of_rows(program, rows, why):
+        results = {}
+        for row in rows:
+            result = results.setdefault(row["bench"], Result(
+                program.bench(row["bench"], row["unit"]), [], row["n_cores"],
+                f"while it ran: {why}" if why else ""))
+            result.outcomes.append(RowOutcome(row["subject"], row["median"], row["min"],
+                                              row["max"], row["n"], disturbed=bool(why)))
+        for name in program.targets.keys() - results.keys():
+            gone = RowOutcome("hob", missing="the program printed no row for it")
+            results[name] = Result(program.bench(name, ""), [gone], 0)
+        return list(results.values())
 
     def bench(self, bench):
         """Run it; a missing server makes every subject missing, loudly."""
