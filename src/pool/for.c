@@ -6,7 +6,7 @@
  *         after each burst looks whether some thread has nothing to do.  If so it cuts its piece
  *         in two, offers the upper half, works on the lower, and then joins the upper.
  *
- * HOW     [ b ............................. e )     bursts of 1, 4, 16, ... chunks
+ * HOW     [ b ............................. e )     bursts of 1, 4, 16 or 1, 16, 256 ... chunks
  *           burst burst | look: hungry
  *                       [ lower .... )[ upper .... )
  *                         this frame    pushed; taken back if nobody came
@@ -159,8 +159,8 @@ static size_t burst_adapt(struct region *r, size_t burst, hob_dur spent)
 {
     size_t next = burst;
 
-    if (spent < BURST_SHORT && burst <= SIZE_MAX / 4)
-        next = burst * 4;
+    if (spent < BURST_SHORT && burst <= SIZE_MAX / 16)
+        next = burst * (spent < BURST_SHORT / 16 ? 16 : 4);
     else if (spent > BURST_LONG && burst > 1)
         next = burst / 2;
     if (next != burst)

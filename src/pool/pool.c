@@ -18,7 +18,8 @@
  *         only if its submission is the pool's first work.
  *
  * INVARIANTS  (P1) running is set after at least one thread was made, and cleared before the
- *                  threads are told to stop: work in the inbox has somebody who will look.
+ *                  threads are told to stop; a thread that sees the stop looks once more.  So
+ *                  work in the inbox has somebody who will run it.
  *
  * REJECTED  One thread fewer than cores because the caller of hob_for works too: a runtime's
  *         caller is parked, and then a core would be idle.  hob_for limits its pieces instead.

@@ -279,7 +279,7 @@ static bool worker_search(struct seat *me, struct found *ret)
         while (!(found = worker_seek(me, ret)) && !(stop = atomic_load(&hob__pool.stopping)) &&
                worker_now() < until)
             worker_pause();
-        if (!found && stop) /* what was submitted before the stop is visible after it */
+        if (!found && stop) /* (P1) what was submitted before the stop is visible after it */
             found = worker_seek(me, ret);
         if (found || stop)
             break;

@@ -5,6 +5,7 @@
  * WHAT    submit   two workers search, sleep or are about to; a thread submits two works, of which
  *                  the first does not end before the second has run.  Each runs once, and
  *                  nobody sleeps beside work: that would be a deadlock (I3).
+ *         stop     a thread submits and stops the pool at once: the work is run first.
  *         join     a guest pushes a job, which pushes another; a worker steals.  Each job runs
  *                  once, on a seat that waits for nothing else (W3), and every join ends (W4).
  *         foreign  a guest waits for a job whose thief goes on to other work, which pushes a job
@@ -140,6 +141,28 @@ static void submitter(void)
 static void check_submit(void)
 {
     check_once(2);
+}
+
+/* stop */
+
+static void stop_reset(void)
+{
+    model_reset();
+    hob__pool.n_workers = 1;
+    hob__pool.idle.state = 1;
+}
+
+static void stopper(void)
+{
+    submit_one(&works[1]);
+    model_stop(0);
+}
+
+static void check_stop(void)
+{
+    if (n_runs[1] != 1)
+        explore_fail("stopped, and the work before it ran %u times", n_runs[1]);
+    check_idle();
 }
 
 /* join */
@@ -350,6 +373,7 @@ int main(int argc, char **argv)
     static const struct explore_case cases[] = {
         {"deque", deque_reset, {owner, thief, thief}, check_deque, 4},
         {"submit", model_reset, {submitter, worker_0, worker_1}, check_submit, 2},
+        {"stop", stop_reset, {stopper, worker_0}, check_stop, 3},
         {"join", join_reset, {guest, worker_0, worker_1}, check_join, 2},
         {"foreign", foreign_reset, {foreign_guest, worker_0, foreign_submitter}, check_foreign, 2},
     };

@@ -21,6 +21,7 @@ PLANTS = [
      "if (idle_search_end(&hob__pool.idle) && work_visible())",
      "if (idle_search_end(&hob__pool.idle) && false)"),
     ("Q1", "inject.h", "if (n)\n        atomic_fetch_sub", "atomic_fetch_sub"),
+    ("P1", "worker.c", "if (!found && stop)", "if (false)"),
     ("W2", "worker.c", "deque_steal(&thief->deque, &j->state, JOB_DONE)",
      "deque_steal(&thief->deque, NULL, 0)"),
     ("W4", "worker.c", "if (atomic_exchange(&j->state, JOB_DONE) == JOB_PARKED)",

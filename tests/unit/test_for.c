@@ -115,18 +115,28 @@ TEST(the_pool_helps_with_a_long_range)
     hob__pool_stop();
 }
 
-TEST(a_few_long_items_are_shared_out_at_once)
-{
-    struct pool_stats st;
-    unsigned cost = 300000;
+static atomic_uint n_met;
 
-    cores(4);
-    do {
-        CHECK_INT(hob_for(0, 4, mark, &cost, NULL), 0);
-        check_marks(4, 1);
-        hob__pool_stats(&st);
-    } while (st.pieces == 0);
-    hob__pool_stop();
+/* Each item ends only when all have begun: a time-out unless each has its own thread. */
+static int meet(size_t begin, size_t end, void *arg)
+{
+    unsigned all = *(unsigned *)arg;
+
+    CHECK_INT(end - begin, 1);
+    atomic_fetch_add(&n_met, 1);
+    while (atomic_load(&n_met) < all)
+        sched_yield();
+    return 0;
+}
+
+TEST(a_few_items_are_shared_out_before_the_first_ends)
+{
+    for (unsigned n = 2; n <= 4; n++) {
+        cores(n);
+        atomic_store(&n_met, 0);
+        CHECK_INT(hob_for(0, n, meet, &n, NULL), 0);
+        hob__pool_stop();
+    }
 }
 
 static atomic_uint n_inside, n_inside_max;

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/t.h"
+#include "plat/cpu.h"
 #include "pool/worker.h"
 
 /* ThreadSanitizer would end a child that starts threads; what it then cannot see is only that
@@ -343,6 +345,43 @@ TEST(nice_is_the_workers_and_not_the_programs)
     CHECK_INT(getpriority(PRIO_PROCESS, 0), own);
     hob__pool_stop();
     CHECK_INT(nice_of_a_worker(3), 19); /* later threads too */
+    hob__pool_stop();
+}
+
+static hob_dur seen_slice;
+
+static hob_dur slice_now(void)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } a;
+
+    CHECK(syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) == 0);
+    return (hob_dur)a.runtime;
+}
+
+static void slice_run(struct env_work *w)
+{
+    (void)w;
+    seen_slice = slice_now();
+    atomic_fetch_add(&n_run, 1);
+}
+
+TEST(a_worker_does_not_inherit_a_loops_slice)
+{
+    struct env_work w = {.run = slice_run};
+    hob_dur own = slice_now();
+
+    if (hob__thread_slice(100 * HOB_US) != 100 * HOB_US)
+        t_skip("this kernel grants no slice");
+    cores(1);
+    CHECK_INT(hob__pool_submit(&w), 0);
+    wait_until_run(1);
+    CHECK_INT(seen_slice, own);
     hob__pool_stop();
 }
 
