@@ -9,6 +9,7 @@ One line a step with its time; the log of what failed; last a line `N passed, N 
 skipped in one build and passed in no other is a failure.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -40,6 +41,8 @@ BUILDS = {
                            '-Db_sanitize=address,undefined']),
     'tsan': ('clang-14', ['--buildtype=debugoptimized', '-Db_ndebug=false',
                           '-Db_sanitize=thread', '-Db_lundef=false']),
+    'fuzz-asan': ('clang-14', ['--buildtype=debugoptimized', '-Dfuzz=true', '-Db_lundef=false',
+                               '-Db_sanitize=address,undefined']),
 }
 
 
@@ -65,6 +68,14 @@ class Tally:
     def fail(self, what, n=1):
         self.failed += n
         self.failures.append(what)
+
+
+def output_of(command, env=None):
+    """Exit code, and standard output and error as one text."""
+    r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, errors='replace',
+                       env=dict(os.environ, **(env or {})))
+    return r.returncode, r.stdout
 
 
 class Step:
@@ -103,12 +114,10 @@ class Step:
 
     def run(self, command, env=None, since=''):
         """Exit code and output, which is shown (from the word `since` on) when it failed."""
-        r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, errors='replace',
-                           env=dict(os.environ, **(env or {})))
-        if r.returncode not in (0, tree.SKIP):
-            self.log(' '.join(command), r.stdout[max(r.stdout.find(since), 0):])
-        return r.returncode, r.stdout
+        code, out = output_of(command, env)
+        if code not in (0, tree.SKIP):
+            self.log(' '.join(command), out[max(out.find(since), 0):])
+        return code, out
 
 
 TAP_LINE = re.compile(r'^(not )?ok\b[ \d]*(?:- )?([^#]*)(?:# *(SKIP|TODO)\b:? *(.*))?$', re.I)
@@ -173,7 +182,11 @@ def build_dir(name):
     return os.path.join(WORK, name)
 
 
-def build(tally, name):
+def is_sanitized(name):
+    return any('b_sanitize' in option for option in BUILDS[name][1])
+
+
+def build(tally, name, targets=()):
     """Configure and compile; a good build is one check.  Whether it was good."""
     compiler, options = BUILDS[name]
     folder = build_dir(name)
@@ -182,13 +195,13 @@ def build(tally, name):
             tally.fail('build %s: there is no %s' % (name, compiler))
             return False
         # Under a sanitizer gcc warns of what it has itself put in; the other builds are strict.
-        options = options + ['-Dwerror=false' if 'san' in name else '-Dwerror=true']
+        options = options + ['-Dwerror=false' if is_sanitized(name) else '-Dwerror=true']
         command = ['meson', 'setup', folder] + options
         if os.path.exists(os.path.join(folder, 'build.ninja')):
             command = ['meson', 'configure', folder] + options
         code, _ = step.run(command, {'CC': compiler})
         if code == 0:
-            code, _ = step.run(['ninja', '-k', '0', '-C', folder, '-j', JOBS], since='FAILED:')
+            code, _ = step.run(['ninja', '-k', '0', '-C', folder, '-j', JOBS, *targets], since='FAILED:')
         if code != 0:
             tally.fail('build ' + name)
             return False
@@ -212,22 +225,56 @@ def suite(tally, build_name, title, suites, env=None):
     with Step(tally, title) as step:
         command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet',
                    '--num-processes', JOBS] + suites
-        if 'san' in build_name:
+        if is_sanitized(build_name):
             command = no_random_addresses() + command
-        env = dict(SANITIZER_ENV, **(env or {}))
-        r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, errors='replace',
-                           env=dict(os.environ, **env))
+        code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})))
         failed = tally.failed
         n = count_log(step, log)
-        if n == 0 and 'No suitable tests' in r.stdout:
+        if n == 0 and 'No suitable tests' in out:
             print('%-32s has no tests' % title)
-        elif (n == 0 or r.returncode != 0) and tally.failed == failed:
-            step.log(' '.join(command), r.stdout)
-            tally.fail('%s: meson test ended with %d' % (title, r.returncode))
+        elif (n == 0 or code != 0) and tally.failed == failed:
+            step.log(' '.join(command), out)
+            tally.fail('%s: meson test ended with %d' % (title, code))
 
 
-def quick(tally):
+def fuzz(tally, seconds):
+    """Each target for so long, on its corpus and whatever it finds beside it; one check each."""
+    targets = ['fuzz_' + name for name in sorted(os.listdir('tests/fuzz/corpus'))]
+    if not build(tally, 'fuzz-asan', ['tests/fuzz/' + t for t in targets]):
+        return
+    folder = os.path.join(build_dir('fuzz-asan'), 'tests', 'fuzz')
+
+    def one(target):
+        found = os.path.join(folder, target + '.found')
+        os.makedirs(found, exist_ok=True)
+        command = no_random_addresses() + [
+            os.path.join(folder, target), '-max_total_time=%d' % seconds, '-timeout=20',
+            '-artifact_prefix=%s/%s.crash-' % (folder, target), '-print_final_stats=1',
+            found, os.path.join('tests', 'fuzz', 'corpus', target[len('fuzz_'):])]
+        return target, command, output_of(command, SANITIZER_ENV)
+
+    with Step(tally, 'fuzz, %d s a target' % seconds) as step, \
+            concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        for target, command, (code, out) in pool.map(one, targets):
+            if code == 0:
+                tally.good('fuzz: ' + target, 'for a time')
+            else:
+                step.log(' '.join(command), out)
+                tally.fail('fuzz: ' + target)
+
+
+def fresh_root(tally):
+    with Step(tally, 'fresh root') as step:
+        code, out = step.run(['tools/fresh_root.sh'])
+        if code == 0:
+            tally.passed += 1
+        elif code == tree.SKIP:
+            tally.skip('fresh root', '', out.strip().split('\n')[-1].replace('SKIP: ', ''))
+        else:
+            tally.fail('fresh root')
+
+
+def quick(tally, fuzz_seconds):
     """All of CI, the fastest to fail first."""
     not_slow = ['--no-suite', 'slow']
     cases = ['--no-suite', 'slow', '--no-suite', 'check']
@@ -237,6 +284,7 @@ def quick(tally):
     for name in ('asan-ubsan', 'tsan', 'clang-debug', 'gcc-debug-ucontext'):
         if build(tally, name):
             suite(tally, name, name, not_slow if name == 'clang-debug' else cases)
+    fuzz(tally, fuzz_seconds)
 
 
 def thorough(tally):
@@ -249,6 +297,7 @@ def thorough(tally):
         suite(tally, 'tsan', 'tsan, epoll', ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
     if build(tally, 'clang-release'):
         suite(tally, 'clang-release', 'clang-release', [])
+    fresh_root(tally)
 
 
 def main():
@@ -259,7 +308,7 @@ def main():
     args = p.parse_args()
     tally = Tally()
     start = time.monotonic()
-    quick(tally)
+    quick(tally, 300 if args.all else 60)
     if args.all:
         thorough(tally)
         for what in tally.never_ran():
