@@ -100,6 +100,8 @@ static void task_came_home(struct msg *m)
     struct group *g = t->group;
     int rc = t->rc;
 
+    if (unlikely(t->seen))
+        hob__scope_seen(&g->scope);
     hob__task_free(hob__loop, t);
     hob__group_child_ended(g, rc);
 }
@@ -114,6 +116,7 @@ static void task_ended(struct loop *l, struct task *t, int rc)
         return;
     }
     t->rc = rc;
+    t->seen = g->parts[l->index].seen;
     t->msg.run = task_came_home;
     hob__loop_post(g->home, &t->msg);
 }

@@ -4,12 +4,13 @@
  *
  * WHAT        A loop is one thread with a ready queue, an inbox, timers and a poller.  A turn is
  *
- *                 1. fibers     at most 128 switches or 200 us, whichever comes first
- *                 2. messages   all that came from other threads
- *                 3. timers     all that are due
- *                 4. poller     what completed; asleep in it if nothing is ready
+ *                 1. tasks      of spread groups, from its own queue or another loop's
+ *                 2. fibers     at most 128 switches or 200 us, whichever comes first
+ *                 3. messages   all that came from other threads
+ *                 4. timers     all that are due
+ *                 5. poller     what completed; asleep in it if nothing is ready
  *
- * INVARIANTS  (I1) steps 2 to 4 come after every step 1, however many fibers are ready: two that
+ * INVARIANTS  (I1) steps 3 to 5 come after every step 2, however many fibers are ready: two that
  *                  ping-pong for ever delay a socket by one turn
  *             (I2) a loop sleeps only after its inbox has accepted ASLEEP (msg.h)
  *             (I3) who wakes a loop has counted itself in n_posters before the loop could see why,
@@ -20,7 +21,7 @@
  *
  * A turn runs fibers that became ready during it, up to its bound, and not only those ready at its
  * start: with two fibers a turn of two switches would cost more than the switches.  The bound is
- * the same.  Figures: docs/design/0007-loop.md.
+ * the same.  Figures: docs/design/0007-scheduler.md.
  */
 #include "sched/loop.h"
 
@@ -117,13 +118,13 @@ static void loop_sleep(struct loop *l)
 
 bool hob__loop_turn(struct loop *l, bool may_sleep)
 {
+    if (l->rt->n_loops > 1)
+        hob__spread_turn(l);
     if (l->ready.head)
         loop_fibers(l);
     hob__rt_signals(l->rt, l);
     loop_messages(l);
     hob__wheel_advance(&l->timers, hob__now());
-    if (!l->ready.head && l->rt->n_loops > 1 && !hob__spread_take(l))
-        hob__spread_steal(l);
     if (l->stop)
         return false;
     if (!l->ready.head && may_sleep)

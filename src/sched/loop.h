@@ -51,6 +51,7 @@ struct task {
     struct group *group;
     struct msg msg; /* to the group's home loop, when it ended on another one */
     int rc;         /* and how it ended there */
+    bool seen;      /* somebody of the group was told -ECANCELED there */
 };
 
 struct scope {
@@ -78,7 +79,8 @@ struct group_part {
     struct scope scope;
     struct msg cancel; /* home -> that loop -> home again */
     struct loop *loop;
-    bool sent;
+    bool sent; /* home's */
+    bool seen; /* that loop's: somebody there was told -ECANCELED; comes home with a task */
 };
 
 struct group {
@@ -221,10 +223,11 @@ void hob__fiber_leave(struct loop *l, struct fiber *f);    /* f is parked or que
 struct task *hob__task_new(struct loop *l, hob_fn fn, void *arg, struct group *g);
 void hob__task_free(struct loop *l, struct task *t);
 void hob__task_slabs_free(struct loop *l);
+/* In a signal handler: the name of the fiber on the stack at `lo`, or its group's; never NULL. */
+const char *hob__fiber_name_at(const struct loop *l, const void *lo);
 
 /* spread.c */
 void hob__spread_push(struct loop *l, struct task *t);
-bool hob__spread_take(struct loop *l);  /* from the loop's own queue into ready */
-bool hob__spread_steal(struct loop *l); /* from another loop's */
+void hob__spread_turn(struct loop *l); /* once a turn: tasks from a queue into ready */
 
 #endif

@@ -18,6 +18,8 @@
  *                  it is, and every place reserved for a fiber in hob_go; n_live <= max_live
  *             (I4) fibers wait in `full` only while n_live == max_live
  *             (I5) the group's memory is touched by no loop after n_live and n_acks are 0
+ *             (I6) what members on another loop saw is known at home before the join: whoever saw
+ *                  it is a task of the group there, or inside one, and comes home after it
  *
  * A shielded group's scope has no parent: it is not in the tree, and fibers inside it are not
  * interrupted although they are members of a cancelled scope further out.
@@ -243,9 +245,18 @@ int hob__group_result(const struct group *g)
     return 0;
 }
 
+void hob__scope_seen(struct scope *s)
+{
+    for (; s && s->cancelled; s = s->parent) {
+        if (s == &s->group->scope)
+            s->group->seen = true;
+        else /* home is another loop: it learns it when a task comes home (I6) */
+            container_of(s, struct group_part, scope)->seen = true;
+    }
+}
+
 int hob__cancel_seen(struct fiber *f)
 {
-    for (struct scope *s = f->scope; s && s->cancelled && s == &s->group->scope; s = s->parent)
-        s->group->seen = true;
+    hob__scope_seen(f->scope);
     return -ECANCELED;
 }

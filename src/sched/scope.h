@@ -31,6 +31,9 @@ void hob__group_ack(struct group *g);
 /* Parks the opener until nothing of the group is alive or under way. */
 void hob__group_await(struct group *g);
 
+/* Somebody inside was told -ECANCELED: it is now a cause, of every cancelled scope around too. */
+void hob__scope_seen(struct scope *s);
+
 /* What a join returns, once nothing is alive. */
 int hob__group_result(const struct group *g);
 

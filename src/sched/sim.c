@@ -114,7 +114,16 @@ uint64_t hob__sim_hash(void)
 static bool loop_can_run(struct loop *l)
 {
     return l->ready.head || !inbox_empty(&l->inbox) || hob__wheel_next(&l->timers) <= sim.now ||
-           l->poller->ops->busy(l->poller) || atomic_load(&l->spread.n) > 0;
+           l->poller->ops->busy(l->poller);
+}
+
+/* Tasks that any loop may take: an idle one would have been woken for them. */
+static bool spread_waits(struct rt *rt)
+{
+    for (unsigned i = 0; i < rt->n_loops; i++)
+        if (atomic_load(&rt->loops[i].spread.n) > 0)
+            return true;
+    return false;
 }
 
 static void queue_stir(struct runq *q)
@@ -213,9 +222,10 @@ static void deadlock(struct rt *rt)
 static void sim_step(struct rt *rt)
 {
     unsigned can[LOOPS_MAX + 1], n = 0;
+    bool spread = spread_waits(rt);
 
     for (unsigned i = 0; i < rt->n_loops; i++)
-        if (loop_can_run(&rt->loops[i]))
+        if (spread || loop_can_run(&rt->loops[i]))
             can[n++] = i;
     if (sim.n_work > 0)
         can[n++] = LOOPS_MAX;

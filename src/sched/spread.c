@@ -3,13 +3,15 @@
  * spread.c - tasks of spread groups, and the loops that take them
  *
  * WHAT        Each loop has a queue of tasks that any loop may take: not started, without a stack.
- *             Its own loop takes from it when nothing else is ready; a loop about to sleep takes
- *             half of another's.
+ *             Its own loop takes a few when nothing else is ready, and one a turn when something
+ *             is; a loop that has nothing to run takes half of another's.
  *
  * INVARIANTS  (I1) a task is in one queue, under that queue's lock
  *             (I2) no task waits while a loop sleeps: who pushes looks for a sleeper after the
  *                  push, who sleeps looks for tasks after it has said so.  Both are
  *                  read-modify-writes of rt->idle, so one of them sees the other.
+ *             (I3) a task waits for at most as many turns of its own loop as tasks are before it,
+ *                  however busy every loop is
  *
  * REJECTED    A lock-free deque: a steal here costs a wake of 33 us when it matters, and the lock
  *             is held for a handful of instructions.  Record speed is a later step's.
@@ -88,12 +90,7 @@ static bool spread_move(struct loop *l, struct loop *victim, uint32_t most, bool
     return moved > 0;
 }
 
-bool hob__spread_take(struct loop *l)
-{
-    return spread_move(l, l, TAKE_OWN, false);
-}
-
-bool hob__spread_steal(struct loop *l)
+static bool spread_steal(struct loop *l)
 {
     struct rt *rt = l->rt;
     unsigned first = (unsigned)(l->n_turns % rt->n_loops);
@@ -108,6 +105,14 @@ bool hob__spread_steal(struct loop *l)
         return true;
     }
     return false;
+}
+
+void hob__spread_turn(struct loop *l)
+{
+    if (l->ready.head)
+        spread_move(l, l, 1, false); /* (I3) */
+    else if (!spread_move(l, l, TAKE_OWN, false))
+        spread_steal(l);
 }
 
 bool hob__rt_idle(struct rt *rt, struct loop *l)

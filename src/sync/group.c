@@ -101,7 +101,7 @@ static int group_start(struct group *g, hob_fn fn, void *arg)
     struct task *t;
 
     if (unlikely(g->scope.cancelled)) {
-        g->seen = true;
+        hob__scope_seen(&g->scope);
         hob__group_place_back(g);
         return -ECANCELED;
     }
@@ -159,7 +159,7 @@ static void remote_go_start(struct remote *r)
     struct group *g = rg->group;
 
     if (g->scope.cancelled) {
-        g->seen = true;
+        hob__scope_seen(&g->scope);
         hob__remote_done(r, -ECANCELED);
     } else if (g->n_live < g->max_live) {
         g->n_live++;
@@ -255,7 +255,9 @@ int hob_group_join(hob_group *storage, int r)
         return r;
     if (!f || g->opener != f)
         return HOB_MISUSE(-EINVAL, "a group is joined by the fiber that opened it");
-    if (r < 0 && !(r == -ECANCELED && g->cause_kind != CAUSE_NONE))
+    if (r == -ECANCELED && g->cause_kind != CAUSE_NONE)
+        hob__scope_seen(&g->scope); /* what the opener was told, whoever told it */
+    else if (r < 0)
         hob__group_stop(g, CAUSE_ERROR, r);
     hob__group_await(g);
     requests_close(g);

@@ -478,3 +478,113 @@ TEST(the_simulator_reports_a_deadlock_and_ends_it)
     setenv("HOB_SIM", "5", 1);
     CHECK_INT(hob_run(NULL, lost_forever, NULL), -ECANCELED);
 }
+
+/* --- a cancel that a member on another loop saw ------------------------------------------------
+ */
+
+/* Sees the cancel and calls it a result, as a page that was not fetched is one. */
+static int shrugs(void *arg)
+{
+    (void)arg;
+    return hob_sleep(3600 * HOB_SEC) == -ECANCELED ? 0 : -EPROTO;
+}
+
+static int shrugged_off(void *arg)
+{
+    bool spread = *(bool *)arg;
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.until = hob_in(3 * HOB_MS), .spread = spread));
+
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = hob_go(&g, shrugs, NULL);
+    return hob_group_join(&g, r);
+}
+
+TEST(a_deadline_that_only_members_elsewhere_saw_is_a_time_out)
+{
+    bool spread[] = {false, true};
+
+    each_world_run(shrugged_off, &spread[0], NULL, -ETIMEDOUT);
+    each_world_run(shrugged_off, &spread[1], NULL, -ETIMEDOUT);
+}
+
+static _Atomic(int) ran_on[3];
+
+static int notes_its_loop(void *arg)
+{
+    (void)arg;
+    ran_on[hob_loop_index()]++;
+    return 0;
+}
+
+static int spread_wide(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+
+    (void)arg;
+    for (int i = 0; i < 8 && r == 0; i++)
+        r = hob_go(&g, notes_its_loop, NULL);
+    return hob_group_join(&g, r);
+}
+
+TEST(simulated_loops_take_each_others_tasks)
+{
+    setenv("HOB_LOOPS", "3", 1);
+    for (int seed = 0; seed < 50; seed++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", seed);
+        setenv("HOB_SIM", text, 1);
+        CHECK_INT(hob_run(NULL, spread_wide, NULL), 0);
+    }
+    CHECK(ran_on[0] > 20 && ran_on[1] > 20 && ran_on[2] > 20);
+}
+
+static _Atomic(bool) spinning, may_end;
+
+static void spin_reset(void *arg)
+{
+    (void)arg;
+    spinning = may_end = false;
+}
+
+static int spins(void *arg)
+{
+    int r = 0;
+
+    (void)arg;
+    spinning = true;
+    while (r == 0 && !may_end)
+        r = hob_yield();
+    return r;
+}
+
+static int ends_it(void *arg)
+{
+    (void)arg;
+    may_end = true;
+    return 0;
+}
+
+/* With two loops both are busy for ever, unless one starts the task that ends it. */
+static int all_loops_busy(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+
+    (void)arg;
+    if (r == 0)
+        r = hob_go(&g, spins, NULL);
+    while (r == 0 && !spinning)
+        r = hob_yield();
+    if (r == 0)
+        r = hob_go(&g, ends_it, NULL);
+    while (r == 0 && !may_end)
+        r = hob_yield();
+    return hob_group_join(&g, r);
+}
+
+TEST(a_task_starts_although_every_loop_is_busy)
+{
+    each_world_run(all_loops_busy, NULL, spin_reset, 0);
+}
