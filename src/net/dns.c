@@ -24,13 +24,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/io.h"
 #include "plat/futex.h"
+#include "plat/sigmask.h"
 #include "sched/msg.h"
 
 enum { THREADS_MAX = 32, NAME_MAX_BYTES = 253 };
@@ -123,15 +123,14 @@ static void *set_thread(void *unused)
 static int thread_start(void)
 {
     pthread_attr_t attr;
-    sigset_t all, old;
+    sigset_t old;
     pthread_t id;
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigmask_block(&old);
     int r = -pthread_create(&id, &attr, set_thread, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sigmask_restore(&old);
     pthread_attr_destroy(&attr);
     return r;
 }

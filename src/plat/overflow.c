@@ -5,7 +5,7 @@
  * WHAT        A fault in a guard page becomes one line on standard error:
  *
  *               hob: stack overflow: fiber NAME, stack of 64 KiB; make it larger with
- *               .stack_size of HOB_RT_OPTS
+ *               .stack_size of HOB_OPTS
  *
  *             and then the death it would have been anyway: the program's own crash reporter if
  *             it had one, else the default action with its core dump, at the same instruction.
@@ -93,7 +93,7 @@ static void overflow_print(const char *name, size_t bytes)
     }
     line_add(&l, ", stack of ");
     line_add_number(&l, bytes / 1024);
-    line_add(&l, " KiB; make it larger with .stack_size of HOB_RT_OPTS\n");
+    line_add(&l, " KiB; make it larger with .stack_size of HOB_OPTS\n");
     ssize_t n = write(STDERR_FILENO, l.text, l.len);
     (void)n; /* nobody is left to tell */
 }

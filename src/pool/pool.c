@@ -27,11 +27,11 @@
 #include "pool/pool.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/assert.h"
 #include "plat/cpu.h"
+#include "plat/sigmask.h"
 #include "pool/worker.h"
 
 struct pool hob__pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .nice = POOL_NICE_UNSET};
@@ -94,14 +94,10 @@ static void *pool_thread(void *arg)
 /* Makes up to `wish` threads; returns how many. */
 static unsigned pool_make_threads(unsigned wish)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    sigset_t block, before;
+    sigset_t before;
     unsigned n;
 
-    sigfillset(&block);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&block, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &block, &before);
+    sigmask_block(&before);
     for (n = 0; n < wish; n++) {
         struct seat *s = &hob__pool.seats[n];
 
@@ -109,7 +105,7 @@ static unsigned pool_make_threads(unsigned wish)
         if (pthread_create(&s->thread, NULL, pool_thread, s) != 0)
             break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sigmask_restore(&before);
     return n;
 }
 

@@ -139,6 +139,7 @@ static void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
     f->wait_node = NULL;
     f->timer.set = false;
     f->trace.flags = 0;
+    f->trace.name = NULL;
     if (trace_recording()) {
         trace_task_init(&f->trace,
                         atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
@@ -459,6 +460,17 @@ bool hob_on_fiber(void)
 int hob_loop_index(void)
 {
     return hob__loop ? (int)hob__loop->index : -1;
+}
+
+const char *hob__fiber_name_at(const struct loop *l, const void *lo)
+{
+    const struct fiber *f = l->current;
+
+    if (!f || f->stack != lo) /* nobody's: a wild pointer hit it */
+        return "?";
+    if (f->trace.name)
+        return f->trace.name;
+    return f->task->group->name ? f->task->group->name : "(no name)";
 }
 
 void hob_fiber_name(const char *name)

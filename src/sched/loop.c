@@ -56,6 +56,7 @@ void hob__loop_fini(struct loop *l)
     hob__stacks_fini(&l->stacks);
     l->poller->ops->close(l->poller);
     hob__task_slabs_free(l);
+    san_free(&l->san);
 }
 
 void hob__loop_post(struct loop *l, struct msg *m)

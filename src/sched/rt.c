@@ -15,11 +15,15 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plat/cpu.h"
+#include "plat/overflow.h"
+#include "plat/sigmask.h"
 #include "sched/park.h"
+#include "trace/ring.h"
 
 #define LOOP_SLICE (100 * HOB_US)
 
@@ -110,12 +114,37 @@ static int loop_open(struct rt *rt, unsigned index)
     return r;
 }
 
+/* Of the running loop's stacks: whose guard it is.  In a signal handler. */
+static const char *overflow_name(const void *addr, size_t *ret_bytes)
+{
+    struct loop *l = hob__loop;
+    void *lo;
+
+    if (!l || !hob__stack_guard_hit(&l->stacks, addr, &lo))
+        return NULL;
+    *ret_bytes = l->stacks.size;
+    return hob__fiber_name_at(l, lo);
+}
+
+/* What a thread has while it runs loops.  Both are for diagnosis: without memory it runs without.
+ */
+static void thread_begin(struct overflow_thread *o, unsigned index)
+{
+    char name[TRACE_LANE_NAME_MAX];
+
+    snprintf(name, sizeof name, "loop %u", index);
+    (void)hob__lane_name(TRACE_LANE_LOOP, name);
+    (void)hob__overflow_thread_start(o);
+}
+
 static void *loop_thread(void *arg)
 {
     struct loop_thread *t = arg;
     struct loop *l = &t->rt->loops[t->index];
+    struct overflow_thread overflow;
     int rc = loop_open(t->rt, t->index);
 
+    thread_begin(&overflow, t->index);
     t->rc = rc;
     sem_post(&t->made);
     if (rc == 0) {
@@ -124,6 +153,7 @@ static void *loop_thread(void *arg)
         hob__loop = NULL;
         hob__loop_fini(l);
     }
+    hob__overflow_thread_stop(&overflow);
     return NULL;
 }
 
@@ -149,12 +179,11 @@ static void threads_stop(struct loop_thread *threads, unsigned n)
 /* Starts loops 1..n-1; on failure none is left. */
 static int threads_start(struct rt *rt, struct loop_thread *threads)
 {
-    sigset_t all, old;
+    sigset_t old;
     unsigned n = 0;
     int r = 0;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigmask_block(&old);
     for (unsigned i = 1; i < rt->n_loops && r == 0; i++) {
         struct loop_thread *t = &threads[n];
         *t = (struct loop_thread){.rt = rt, .index = i};
@@ -168,7 +197,7 @@ static int threads_start(struct rt *rt, struct loop_thread *threads)
             continue;
         r = t->rc;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sigmask_restore(&old);
     if (r < 0)
         threads_stop(threads, n);
     return r;
@@ -243,17 +272,21 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
                     .stop_on_signals = config->stop_on_signals,
                     .fn = fn,
                     .arg = arg};
+    struct overflow_thread overflow;
     int r;
 
     rt.loops = calloc(rt.n_loops, sizeof *rt.loops);
     if (!rt.loops)
         return -ENOMEM;
     hob__rt = &rt;
+    thread_begin(&overflow, 0);
+    (void)hob__overflow_install(overflow_name);
     if (config->sim)
         hob__sim_open(config->seed);
     r = rt_loops(&rt);
     if (config->sim)
         hob__sim_close();
+    hob__overflow_thread_stop(&overflow);
     hob__rt = NULL;
     free(rt.loops);
     if (r == 0)

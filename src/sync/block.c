@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,8 +24,10 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "plat/sigmask.h"
 #include "pool/pool.h"
 #include "sync/bridge.h"
+#include "trace/ring.h"
 
 enum { THREADS_MAX = 64, IDLE_SECONDS = 10 };
 
@@ -66,6 +67,7 @@ static void *set_thread(void *unused)
     struct env_work *w;
 
     (void)unused;
+    (void)hob__lane_name(TRACE_LANE_BLOCK, "blocking calls");
     pthread_mutex_lock(&set.lock);
     while ((w = set_next())) {
         pthread_mutex_unlock(&set.lock);
@@ -82,15 +84,14 @@ static void *set_thread(void *unused)
 static int thread_start(pthread_t *ret, void *(*run)(void *arg), void *arg, bool detached)
 {
     pthread_attr_t attr;
-    sigset_t all, old;
+    sigset_t old;
 
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr,
                                 detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigmask_block(&old);
     int r = -pthread_create(ret, &attr, run, arg);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sigmask_restore(&old);
     pthread_attr_destroy(&attr);
     return r;
 }
@@ -170,6 +171,7 @@ static void *lane_thread(void *arg)
     struct list *n;
 
     pthread_setname_np(pthread_self(), lane->name);
+    (void)hob__lane_name(TRACE_LANE_BLOCK, lane->name);
     pthread_mutex_lock(&lane->lock);
     for (;;) {
         while (!(n = list_pop(&lane->queue)) && !lane->stopping)

@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,6 +28,7 @@
 
 #include "base/opts.h"
 #include "plat/env.h"
+#include "plat/sigmask.h"
 #include "trace/account.h"
 #include "trace/record.h"
 #include "trace/ring.h"
@@ -136,13 +136,12 @@ static void *sink_run(void *arg)
 
 static int sink_spawn(void)
 {
-    sigset_t all, old;
+    sigset_t old;
     int r;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigmask_block(&old);
     r = -pthread_create(&sink.thread, NULL, sink_run, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sigmask_restore(&old);
     return r;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <hob/hob.h>
 
-#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/each.h"
@@ -200,4 +202,73 @@ TEST(ten_thousand_fibers_have_stacks_of_their_own)
     int n = 10000;
 
     CHECK_INT(hob_run(NULL, many_fibers, &n), 0);
+}
+
+static __attribute__((noinline)) int recurse(volatile char *above)
+{
+    volatile char frame[256];
+
+    frame[0] = above ? above[0] : 'x';
+    return frame[0] ? recurse(frame) + frame[0] : 0;
+}
+
+static int named_recursion(void *arg)
+{
+    if (arg)
+        hob_fiber_name(arg);
+    hob_yield();
+    return recurse(NULL);
+}
+
+static int recursion_on_a_loop(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.name = "the group", .spread = true));
+
+    if (r == 0)
+        r = hob_go(&g, named_recursion, arg);
+    return hob_group_join(&g, r);
+}
+
+/* What a child that recurses for ever leaves on standard error, and that it died of it. */
+static void recursion_says(char *name, const char *want)
+{
+    char text[1024];
+    int out[2], status;
+    ssize_t n, got = 0;
+
+    CHECK_INT(pipe(out), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        dup2(out[1], STDERR_FILENO);
+        _exit(hob_run(NULL, recursion_on_a_loop, name) == 0);
+    }
+    close(out[1]);
+    while ((n = read(out[0], text + got, sizeof text - 1 - (size_t)got)) > 0)
+        got += n;
+    text[got] = '\0';
+    close(out[0]);
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+#ifdef __SANITIZE_ADDRESS__
+    CHECK(WIFEXITED(status) || WIFSIGNALED(status)); /* the sanitizer has the last word */
+#else
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+#endif
+    if (!strstr(text, want))
+        t_fail(__FILE__, __LINE__, "\"%s\" is not in \"%s\"", want, text);
+}
+
+TEST(a_fiber_that_recurses_for_ever_is_named)
+{
+    static char name[] = "page 17";
+    static const char *const loops[] = {"1", "3"}, *const sims[] = {"", "4"};
+
+    for (int i = 0; i < 4; i++) {
+        setenv("HOB_LOOPS", loops[i / 2], 1);
+        setenv("HOB_SIM", sims[i % 2], 1);
+        recursion_says(name, "hob: stack overflow: fiber page 17, stack of ");
+        recursion_says(NULL, "hob: stack overflow: fiber the group, stack of ");
+    }
 }

@@ -110,7 +110,7 @@ TEST(an_overflow_is_one_line_and_then_sigsegv)
 
     snprintf(want, sizeof want,
              "hob: stack overflow: fiber page 17, stack of %d KiB; make it larger with "
-             ".stack_size of HOB_RT_OPTS\n",
+             ".stack_size of HOB_OPTS\n",
 #ifdef HOB_ASAN
              256
 #else
@@ -249,7 +249,7 @@ TEST(the_programs_crash_reporter_runs_after_the_line)
     int status = child(body_reporter, text, sizeof text);
 
     CHECK(strncmp(text, "hob: stack overflow", 19) == 0);
-    CHECK(strstr(text, "HOB_RT_OPTS\nreporter\n") != NULL);
+    CHECK(strstr(text, "HOB_OPTS\nreporter\n") != NULL);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 8);
 }
 
