@@ -415,12 +415,17 @@ TEST(from_submitted_work)
 
 TEST(in_a_forked_child)
 {
+    struct pool_stats st;
     unsigned cost = 200;
     int status;
 
     cores(3);
     CHECK_INT(hob_for(0, 20000, mark, &cost, NULL), 0);
     check_marks(20000, 1);
+    do { /* AddressSanitizer's allocator is not fork-safe: a thread being born may hold its lock */
+        sched_yield();
+        hob__pool_stats(&st);
+    } while (st.n_asleep < 3);
     pid_t pid = fork();
     if (pid == 0) {
         CHECK_INT(hob_for(0, 20000, mark, &cost, NULL), 0);

@@ -277,6 +277,8 @@ TEST(a_forked_child_starts_its_own_workers)
     items[0].work.run = items[1].work.run = item_run;
     CHECK_INT(hob__pool_submit(&items[0].work), 0);
     wait_until_run(1);
+    /* AddressSanitizer's allocator is not fork-safe: a thread being born may hold its lock. */
+    wait_until_asleep(2);
     pid_t pid = fork();
     if (pid == 0) {
         CHECK_INT(hob__pool_workers(), 0);
