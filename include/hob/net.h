@@ -19,8 +19,9 @@ HOB_BEGIN_DECLS
  * may read and another write the same descriptor at the same time.  Close it only when no call on
  * it is under way.
  *
- * A cancel or `until` takes the operation back from the kernel before the call returns, so the
- * buffer is the caller's again; what the kernel had already done is the result.  From a plain
+ * With `until` 0 a call takes what is there and never parks.  A cancel or `until` takes the
+ * operation back from the kernel before the call returns, so the buffer is the caller's again;
+ * what the kernel had already done is the result.  From a plain
  * thread the calls block that thread; from a pool job they are -EDEADLK.  Under HOB_SIM they are
  * -EOPNOTSUPP: the simulator has no network.
  */

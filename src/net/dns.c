@@ -202,6 +202,8 @@ int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob
 
     if (len == 0 || len > NAME_MAX_BYTES || max == 0)
         return -EINVAL;
+    if ((f = hob__self()) && (r = hob__check(f)) < 0)
+        return r;
     if (hob_addr_parse(name, port, ret) == 0) {
         *ret_n = 1;
         return 0;

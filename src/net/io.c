@@ -39,13 +39,21 @@ static void io_abort(struct fiber *f)
     p->ops->cancel(p, &io->op);
 }
 
+/* What can be had without waiting. */
+static int io_now(const struct poll_op *op)
+{
+    int r = op->kind <= POLL_ACCEPT ? hob__poll_try(op) : POLL_TRY_WAIT;
+
+    return r == POLL_TRY_WAIT ? -ETIMEDOUT : r;
+}
+
 int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
 {
     struct fiber *f = io->fiber = hob__self();
     struct poller *p = f->loop->poller;
 
     if (until == 0)
-        return -ETIMEDOUT;
+        return io_now(&io->op);
     io->op.done = io_done;
     io->op.state = 0;
     f->abort_arg = io;

@@ -15,7 +15,8 @@ struct io {
 
 /*
  * Submits io->op, whose kind and arguments are set, for the running fiber and parks until it has
- * ended.  Returns the op's result; -ETIMEDOUT, -ECANCELED: it was taken back.
+ * ended.  Returns the op's result; -ETIMEDOUT, -ECANCELED: it was taken back.  With `until` 0 it
+ * takes what is there and does not park.
  */
 int hob__io_run(struct io *io, enum hob_wait why, hob_time until);
 

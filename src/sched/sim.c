@@ -101,8 +101,15 @@ void hob__sim_open(uint64_t seed)
     hob__env = &env_sim;
 }
 
+/* What is left was taken back by its caller, and frees itself. */
 void hob__sim_close(void)
 {
+    struct list *n;
+
+    while ((n = list_pop(&sim.work))) {
+        struct env_work *w = list_entry(n, struct env_work, node);
+        w->run(w);
+    }
     hob__env = sim.real;
 }
 

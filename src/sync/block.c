@@ -9,7 +9,8 @@
  * INVARIANTS  (I1) a call waits only while every thread is busy and their number is at its bound
  *             (I2) stop joins every thread; a call that was queued has run or was abandoned
  *             (I3) simulated, a lane has one call at most with the simulator, the oldest: so order
- *                  on it stays what it is although the simulator runs work in any order
+ *                  on it stays what it is although the simulator runs work in any order.  The
+ *                  record by which the simulator finds the lane may outlive it
  *
  * LOCKING     One mutex a set, one a lane, held for a few instructions; never while a call runs.
  *             The pool has no part in it.
@@ -159,10 +160,17 @@ struct hob_lane {
     pthread_t thread;
     struct list queue; /* struct env_work, oldest first */
     bool stopping;
-    bool simulated;
-    struct env_work turn; /* simulated: the lane's one piece of work with the simulator */
-    bool turn_queued;
+    bool threadless; /* made in a simulation */
     char name[16];
+    struct list sim_queue; /* the calls made in a simulation, oldest first */
+    struct lane_turn *turn;
+};
+
+/* (I3): the lane's one piece of work with the simulator. */
+struct lane_turn {
+    struct env_work work; /* first */
+    hob_lane *lane;       /* NULL: freed, while this was queued */
+    bool queued;
 };
 
 static void *lane_thread(void *arg)
@@ -187,36 +195,62 @@ static void *lane_thread(void *arg)
     return NULL;
 }
 
-static void lane_turn(struct env_work *turn);
-
-/* (I3) */
-static int lane_queue_turn(hob_lane *lane)
+static void lane_queue_turn(hob_lane *lane)
 {
-    if (lane->turn_queued || list_empty(&lane->queue))
-        return 0;
-    lane->turn_queued = true;
-    lane->turn.run = lane_turn;
-    return hob__env->block_submit(&lane->turn);
+    if (lane->turn->queued || list_empty(&lane->sim_queue))
+        return;
+    lane->turn->queued = true;
+    int r = hob__env->block_submit(&lane->turn->work);
+    HOB_ASSERT(r == 0); /* the simulator takes everything */
 }
 
-static void lane_turn(struct env_work *turn)
+static void lane_turn_run(struct env_work *work)
 {
-    hob_lane *lane = container_of(turn, hob_lane, turn);
-    struct env_work *w = list_entry(list_pop(&lane->queue), struct env_work, node);
+    struct lane_turn *turn = container_of(work, struct lane_turn, work);
+    hob_lane *lane = turn->lane;
 
-    lane->turn_queued = false;
+    if (!lane) {
+        free(turn);
+        return;
+    }
+    struct env_work *w = list_entry(list_pop(&lane->sim_queue), struct env_work, node);
+    turn->queued = false;
     w->run(w);
     lane_queue_turn(lane);
+}
+
+static int lane_submit_simulated(hob_lane *lane, struct env_work *w)
+{
+    if (!lane->turn && !(lane->turn = calloc(1, sizeof *lane->turn)))
+        return -ENOMEM;
+    lane->turn->work.run = lane_turn_run;
+    lane->turn->lane = lane;
+    list_push(&lane->sim_queue, &w->node);
+    lane_queue_turn(lane);
+    return 0;
+}
+
+/* What is left there was taken back by its caller, and frees itself. */
+static void lane_free_simulated(hob_lane *lane)
+{
+    struct list *n;
+
+    while ((n = list_pop(&lane->sim_queue))) {
+        struct env_work *w = list_entry(n, struct env_work, node);
+        w->run(w);
+    }
+    if (lane->turn && lane->turn->queued)
+        lane->turn->lane = NULL;
+    else
+        free(lane->turn);
 }
 
 static int lane_submit(void *to, struct env_work *w)
 {
     hob_lane *lane = to;
 
-    if (lane->simulated) {
-        list_push(&lane->queue, &w->node);
-        return lane_queue_turn(lane);
-    }
+    if (hob__env->sim)
+        return lane_submit_simulated(lane, w);
     pthread_mutex_lock(&lane->lock);
     list_push(&lane->queue, &w->node);
     pthread_cond_signal(&lane->work);
@@ -235,8 +269,9 @@ int hob_lane_new(const char *name, hob_lane **ret)
     pthread_cond_init(&lane->work, NULL);
     list_init(&lane->queue);
     snprintf(lane->name, sizeof lane->name, "%s", name ? name : "hob-lane");
-    lane->simulated = hob__env->sim;
-    if (!lane->simulated)
+    list_init(&lane->sim_queue);
+    lane->threadless = hob__env->sim;
+    if (!lane->threadless)
         r = thread_start(&lane->thread, lane_thread, lane, false);
     if (r < 0) {
         free(lane);
@@ -254,6 +289,9 @@ int hob_lane_call(hob_lane *lane, hob_fn fn, void *arg, hob_time until)
         return HOB_MISUSE(-EINVAL, "hob_lane_call without a function");
     if (!hob_on_fiber() && (r = may_block()) < 0)
         return r;
+    /* In a simulation nobody else runs while this thread waits; after it there is no thread. */
+    if (hob__env->sim ? !hob_on_fiber() : lane->threadless)
+        return fn(arg);
     return hob__call(lane_submit, lane, fn, arg, HOB_WAIT_LANE, until);
 }
 
@@ -261,14 +299,15 @@ void hob_lane_free(hob_lane *lane)
 {
     if (!lane)
         return;
-    if (!lane->simulated) {
+    lane_free_simulated(lane);
+    if (!lane->threadless) {
         pthread_mutex_lock(&lane->lock);
         lane->stopping = true;
         pthread_cond_signal(&lane->work);
         pthread_mutex_unlock(&lane->lock);
         pthread_join(lane->thread, NULL);
     }
-    HOB_ASSERT(list_empty(&lane->queue) && !lane->turn_queued);
+    HOB_ASSERT(list_empty(&lane->queue));
     pthread_cond_destroy(&lane->work);
     pthread_mutex_destroy(&lane->lock);
     free(lane);

@@ -295,3 +295,60 @@ TEST(blocking_threads_are_bounded)
     CHECK_INT(hob_run(NULL, many_blocks, NULL), 0);
     CHECK(at_most <= 64);
 }
+
+static int call_it(void *arg)
+{
+    int v = 3;
+
+    return hob_lane_call(arg, square, &v, HOB_FOREVER) < 0 ? -ECANCELED : 0;
+}
+
+static int offload_it(void *arg)
+{
+    int v = 3;
+
+    (void)arg;
+    return hob_offload(square, &v, HOB_FOREVER) < 0 ? -ECANCELED : 0;
+}
+
+/* The lane is freed, and the run may end, while what was taken back is still queued. */
+static int taken_back(void *arg)
+{
+    hob_lane *lane;
+    hob_group g;
+    int r = hob_lane_new("test", &lane);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.until = hob_in(200 * HOB_US)));
+    for (int i = 0; i < 4 && r == 0; i++)
+        r = hob_go(&g, i % 2 ? call_it : offload_it, lane);
+    if (r == 0)
+        r = hob_yield();
+    r = hob_group_join(&g, r);
+    hob_lane_free(lane);
+    return r == -ETIMEDOUT ? 0 : r;
+}
+
+TEST(a_lane_is_freed_whatever_was_taken_back_from_it)
+{
+    each_world_run(taken_back, NULL, NULL, 0);
+}
+
+static int on_a_lane_from_outside(void *arg)
+{
+    int v = 9;
+
+    return hob_lane_call(arg, square, &v, HOB_FOREVER);
+}
+
+TEST(a_lane_made_before_the_run_works_in_it)
+{
+    hob_lane *lane;
+
+    CHECK_INT(hob_lane_new("outer", &lane), 0);
+    each_world_run(on_a_lane_from_outside, lane, NULL, 81);
+    CHECK_INT(on_a_lane_from_outside(lane), 81);
+    hob_lane_free(lane);
+}

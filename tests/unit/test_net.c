@@ -523,3 +523,56 @@ TEST(a_signal_cancels_the_first_fiber)
     unsetenv("HOB_POLL");
     CHECK_INT(hob_run(HOB_OPTS(.stop_on_signals = true), signal_self, NULL), -ECANCELED);
 }
+
+/* What is there is taken, what is not is not waited for: the same from a fiber and from a thread.
+ */
+static int never_waits(void *arg)
+{
+    hob_addr addr;
+    int l = listen_any(&addr), pair[2];
+    char c = 7;
+
+    (void)arg;
+    CHECK_INT(pipe2(pair, O_NONBLOCK | O_CLOEXEC), 0);
+    CHECK_INT(hob_read(pair[0], &c, 1, 0), -ETIMEDOUT);
+    CHECK_INT(hob_fd_wait(pair[0], EPOLLIN, 0), -ETIMEDOUT);
+    CHECK_INT(hob_write(pair[1], "x", 1, 0), 1);
+    CHECK_INT(hob_fd_wait(pair[0], EPOLLIN, 0), EPOLLIN);
+    CHECK_INT(hob_read(pair[0], &c, 1, 0), 1);
+    CHECK_INT(c, 'x');
+    CHECK_INT(hob_tcp_accept(l, 0), -ETIMEDOUT);
+    int a = hob_tcp_dial(&addr, HOB_FOREVER), b = hob_tcp_accept(l, 0);
+    CHECK(a >= 0 && b >= 0);
+    CHECK_INT(hob_read(b, &c, 1, 0), -ETIMEDOUT);
+    hob_close(a);
+    hob_close(b);
+    hob_close(l);
+    hob_close(pair[0]);
+    hob_close(pair[1]);
+    return 0;
+}
+
+TEST(until_zero_takes_what_is_there)
+{
+    on_pollers(never_waits, NULL, 0);
+    CHECK_INT(never_waits(NULL), 0);
+}
+
+static int resolves_cancelled(void *arg)
+{
+    hob_addr a;
+    size_t n = 99;
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    (void)arg;
+    hob_group_cancel(&g, 0);
+    CHECK_INT(hob_resolve("127.0.0.1", 80, 1, HOB_FOREVER, &a, &n), -ECANCELED);
+    CHECK_INT(n, 99);
+    return hob_group_join(&g, r);
+}
+
+TEST(a_cancelled_scope_resolves_nothing_not_even_an_address)
+{
+    on_pollers(resolves_cancelled, NULL, 0);
+}
