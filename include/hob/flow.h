@@ -116,6 +116,9 @@ HOB_API HOB_MUST_CHECK HOB_PARKS int hob_flow_run(hob_flow *flow);
 /** hob_flow_stop - stop it in order; from the flow's own loop; `rc` as with hob_flow_run, or 0. */
 HOB_API void hob_flow_stop(hob_flow *flow, int rc);
 
+/** hob_flow_wake - ask the source again: what it waited for has come; from the flow's own loop. */
+HOB_API void hob_flow_wake(hob_flow *flow);
+
 /**
  * hob_flow_stats - what stage number i has done so far, in figures that do not tear on the loop
  *

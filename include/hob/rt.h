@@ -53,6 +53,9 @@ HOB_API HOB_ANY_THREAD hob_time hob_now(void);
 /** hob_in - the time `d` ns from now, as an `until`; HOB_FOREVER stays for ever. */
 HOB_API HOB_ANY_THREAD hob_time hob_in(hob_dur d);
 
+/** hob_random - 64 random bits; under HOB_SIM they come from the seed. */
+HOB_API HOB_ANY_THREAD uint64_t hob_random(void);
+
 /** hob_loops - how many loops the running runtime has; 0: none is running. */
 HOB_API HOB_ANY_THREAD unsigned hob_loops(void);
 

@@ -117,8 +117,6 @@ int hob_flow_stats(const hob_flow *flow, unsigned i, struct hob_stage_stats *ret
 
 void hob__flow_left(hob_flow *flow, struct stage *st, void *item, int rc)
 {
-    char news = 1;
-
     if (rc == 0)
         st->n_out++;
     else if (rc == -ECANCELED)
@@ -129,9 +127,17 @@ void hob__flow_left(hob_flow *flow, struct stage *st, void *item, int rc)
     flow->n_in_flight--; /* (I1) */
     if (flow->opts.leave)
         flow->opts.leave(flow->opts.ctx, item, st->index, rc); /* (I2) */
-    /* Full means that the news is there already. */
-    int r = hob_chan_send(flow->wake, &news, 0);
-    HOB_ASSERT(r == 0 || r == -ETIMEDOUT || r == -EPIPE || r == -ECANCELED);
+    hob_flow_wake(flow);
+}
+
+void hob_flow_wake(hob_flow *flow)
+{
+    char news = 1;
+
+    /* -ETIMEDOUT: full, the news is there already.  -ECANCELED: the flow is being stopped, and
+     * with it the source. */
+    int r = flow->wake ? hob_chan_send(flow->wake, &news, 0) : 0;
+    HOB_ASSERT(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
 }
 
 void hob_flow_stop(hob_flow *flow, int rc)

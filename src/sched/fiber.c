@@ -144,7 +144,9 @@ static void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
         trace_task_init(&f->trace,
                         atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
                         t->group->name, NULL);
-        trace_run(&f->trace, hob__now());
+        hob_time now = hob__now();
+        trace_ready(&f->trace, now); /* says its name */
+        trace_run(&f->trace, now);
     }
 }
 
@@ -404,8 +406,10 @@ void hob__fiber_stage(struct fiber *f, struct trace_stage *stage)
         trace_end(&f->trace, now);
     trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
                     stage ? stage->name : f->own_scope->group->name, stage);
-    if (trace_accounted(&f->trace))
+    if (trace_accounted(&f->trace)) {
+        trace_ready(&f->trace, now);
         trace_run(&f->trace, now);
+    }
 }
 
 int hob_yield(void)

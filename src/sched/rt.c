@@ -54,6 +54,11 @@ hob_time hob_in(hob_dur d)
     return d >= HOB_FOREVER - now ? HOB_FOREVER : now + d;
 }
 
+uint64_t hob_random(void)
+{
+    return hob__env->random();
+}
+
 unsigned hob_loops(void)
 {
     return hob__rt ? hob__rt->n_loops : 0;

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine.h - the crawl's structures, shared by engine.c, hosts.c and page.c
+ */
+#ifndef HOB_CMD_CRAWL_ENGINE_H
+#define HOB_CMD_CRAWL_ENGINE_H
+
+#include "crawl/crawl.h"
+#include "lib/buf.h"
+#include "lib/robots.h"
+#include "lib/url.h"
+
+enum robots_state {
+    ROBOTS_UNKNOWN,
+    ROBOTS_ASKING,
+    ROBOTS_KNOWN,
+    ROBOTS_FAILED, /* until a page of the origin has been put off for it; then unknown again */
+};
+
+enum { PAGE_REASON_MAX = HOB_HTTP_REASON_MAX + 16 };
+
+/* Scheme, host and port: what a robots.txt is for. */
+struct origin {
+    struct origin *next;
+    char *text; /* "https://host:port" */
+    struct robots *robots;
+    enum robots_state state;
+    char reason[PAGE_REASON_MAX]; /* ROBOTS_FAILED: why */
+};
+
+struct page;
+
+/* What politeness is for. */
+struct host {
+    struct host *next;
+    char *name;
+    uint32_t name_len;
+    struct origin *origins;
+    struct page *first, **last; /* pages that wait for this host, in the store's order */
+    uint32_t live;              /* requests under way */
+    bool starting;              /* one was picked and has not begun: no other is until it has */
+    hob_time next_start;
+};
+
+enum page_fate { PAGE_TO_FETCH, PAGE_FINAL, PAGE_RETRY };
+
+struct page_link {
+    const char *url;
+    uint32_t len;
+    enum store_state state;
+};
+
+/* One URL on its way through the flow; one stage at a time owns it. */
+struct page {
+    struct page *next;
+    struct store_row row;
+    struct url *url;
+    struct host *host;
+    struct origin *origin;
+    bool slot;      /* counts in host->live */
+    bool starting;  /* it is why host->starting is set */
+    bool is_robots; /* the origin's robots.txt: no row of the store */
+    enum page_fate fate;
+    enum store_state state; /* PAGE_FINAL */
+    int64_t retry_at_ms;    /* PAGE_RETRY */
+    struct hob_http_response res;
+    int rc;
+    char reason[PAGE_REASON_MAX];
+    struct url *target; /* of a redirect */
+    struct html_page *html;
+    struct page_link *links;
+    size_t n_links;
+    char *fields; /* JSON; NULL: none */
+};
+
+struct crawl {
+    struct crawl_opts opts;
+    struct store *store;
+    hob_lane *lane;
+    hob_http *client;
+    hob_flow *flow;
+    struct url **seeds; /* canonical; the scope is their hosts */
+    size_t n_seeds;
+    struct host *hosts;
+    uint64_t n_waiting; /* pages that wait in hosts */
+    bool dry;           /* the store had nothing to lease, and nothing was committed since */
+    bool committed;     /* something was, since the store was asked last */
+    hob_time due;       /* when dry: when it will */
+    enum store_ending ending;
+    int64_t wall_ms; /* the wall clock when hob's clock said `began` */
+    hob_time began;
+    struct crawl_progress now;
+    char err[STORE_ERR_MAX];
+};
+
+/* hosts.c: politeness */
+
+bool hosts_in_scope(const struct crawl *c, const struct url *u);
+
+/* The page waits for its host's turn.  0, -ENOMEM: it is still the caller's. */
+int hosts_add(struct crawl *c, struct page *p);
+
+/*
+ * 0: *ret is the next page whose host may be asked now; it holds one of the host's connections
+ * until hosts_leave; or NULL: none now, and *ret_again is made earlier if a host's delay ends
+ * before it. -ENOMEM.
+ */
+int hosts_pick(struct crawl *c, hob_time now, hob_time *ret_again, struct page **ret);
+
+/* Right before the request of a page that was picked: from now on its host's delay runs. */
+void hosts_started(struct crawl *c, struct page *p);
+
+/* The page's request is over; harmless if it holds nothing. */
+void hosts_leave(struct crawl *c, struct page *p);
+
+void hosts_free(struct crawl *c);
+
+/* page.c: one page's way */
+
+int page_new(const struct store_row *row, struct page **ret); /* takes row->url in any case */
+int page_new_robots(struct host *h, struct origin *o, struct page **ret);
+void page_free(struct page *p);
+void page_end(struct page *p, enum store_state state, const char *reason);
+void page_again(struct crawl *c, struct page *p, const char *reason); /* retried, or failed */
+int page_fetch(void *crawl, void *page);
+int page_parse(void *crawl, void *page);
+/* What becomes of a link found at this depth. */
+enum store_state page_link_state(const struct crawl *c, const struct url *u, unsigned depth);
+
+int64_t crawl_wall_ms(const struct crawl *c, hob_time at);
+
+#endif
