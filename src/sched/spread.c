@@ -3,8 +3,10 @@
  * spread.c - tasks of spread groups, and the loops that take them
  *
  * WHAT        Each loop has a queue of tasks that any loop may take: not started, without a stack.
- *             Its own loop takes a few when nothing else is ready, and one a turn when something
- *             is; a loop that has nothing to run takes half of another's.
+ *             Its own loop takes some when nothing else is ready, and one a turn when something
+ *             is; a loop that has nothing to run takes some of another's.  "Some" is one loop's
+ *             share of what is there: what has been taken nobody else can take, and of four tasks
+ *             that compute each of four loops shall have one.
  *
  * INVARIANTS  (I1) a task is in one queue, under that queue's lock
  *             (I2) no task waits while a loop sleeps: who pushes looks for a sleeper after the
@@ -67,21 +69,23 @@ void hob__spread_push(struct loop *l, struct task *t)
     wake_one(l->rt);
 }
 
-/* Moves up to `most` tasks, at least one if there are any, from victim to l's ready queue. */
-static bool spread_move(struct loop *l, struct loop *victim, uint32_t most, bool half)
+/* Moves l's share, up to `most` and at least one if there are any, from victim to l's ready queue.
+ */
+static bool spread_move(struct loop *l, struct loop *victim, uint32_t most)
 {
     struct runnable *r;
-    uint32_t n, moved;
+    uint32_t n, share, moved;
 
     if (atomic_load_explicit(&victim->spread.n, memory_order_relaxed) == 0)
         return false;
     spread_lock(victim);
     n = atomic_load_explicit(&victim->spread.n, memory_order_relaxed);
-    if (half)
-        n = (n + 1) / 2;
-    if (n > most)
-        n = most;
-    for (moved = 0; moved < n; moved++) {
+    share = n / l->rt->n_loops;
+    if (share > most)
+        share = most;
+    if (share == 0 && n > 0)
+        share = 1;
+    for (moved = 0; moved < share; moved++) {
         r = runq_pop(&victim->spread.queue);
         runq_push(&l->ready, r);
     }
@@ -97,9 +101,9 @@ static bool spread_steal(struct loop *l)
 
     for (unsigned i = 0; i < rt->n_loops; i++) {
         struct loop *victim = &rt->loops[(first + i) % rt->n_loops];
-        if (victim == l || !spread_move(l, victim, STEAL_MOST, true))
+        if (victim == l || !spread_move(l, victim, STEAL_MOST))
             continue;
-        /* Where there was more than our half there may be enough for another sleeper. */
+        /* Where there was more than our share there may be enough for another sleeper. */
         if (atomic_load_explicit(&victim->spread.n, memory_order_relaxed) > 0)
             wake_one(rt);
         return true;
@@ -110,8 +114,8 @@ static bool spread_steal(struct loop *l)
 void hob__spread_turn(struct loop *l)
 {
     if (l->ready.head)
-        spread_move(l, l, 1, false); /* (I3) */
-    else if (!spread_move(l, l, TAKE_OWN, false))
+        spread_move(l, l, 1); /* (I3) */
+    else if (!spread_move(l, l, TAKE_OWN))
         spread_steal(l);
 }
 
