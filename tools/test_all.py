@@ -226,7 +226,7 @@ def suite(tally, build_name, title, suites, env=None):
         command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet',
                    '--num-processes', JOBS] + suites
         if is_sanitized(build_name):
-            command = no_random_addresses() + command
+            command = no_random_addresses() + command + ['--timeout-multiplier', '4']
         code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})))
         failed = tally.failed
         n = count_log(step, log)
