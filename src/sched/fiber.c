@@ -284,11 +284,19 @@ static void fiber_main(void *arg)
     }
 }
 
+#ifndef NDEBUG
+void (*hob__leave_hook)(void);
+#endif
+
 void hob__fiber_leave(struct loop *l, struct fiber *f)
 {
     struct runnable *r;
     struct fiber *next;
 
+#ifndef NDEBUG
+    if (hob__leave_hook)
+        hob__leave_hook();
+#endif
     do {
         r = hob__loop_next(l);
         next = r ? runnable_fiber(l, r) : NULL;

@@ -197,10 +197,11 @@ void hob__group_ack(struct group *g)
 
 void hob__group_await(struct group *g)
 {
-    if (g->n_live == 0 && g->n_acks == 0)
-        return;
-    g->joining = true;
-    hob__park_shielded(g->opener, HOB_WAIT_JOIN);
+    /* Again: a cancel from outside may have sent messages between the wake and this. */
+    while (g->n_live || g->n_acks) {
+        g->joining = true;
+        hob__park_shielded(g->opener, HOB_WAIT_JOIN);
+    }
 }
 
 void hob__group_place_back(struct group *g)

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * torture_scenes.h - small programs that use everything that parks, and count what they did
+ *
+ * Each is a fiber.  It may be cancelled anywhere and any allocation may fail in it: then it returns
+ * a negative code, has closed and freed all it had, and its own books are right.
+ */
+#ifndef TORTURE_SCENES_H
+#define TORTURE_SCENES_H
+
+#include <hob/flow.h>
+#include <hob/hob.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/t.h"
+
+/* --- groups: nested, spread, full, with deadlines --------------------------------------------- */
+
+static int tree(void *arg)
+{
+    intptr_t depth = (intptr_t)arg;
+    hob_group g;
+    int r;
+
+    if (depth == 0)
+        return hob_sleep(200 * HOB_US);
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = depth % 2, .max_live = 2, .name = "tree"));
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = hob_go(&g, tree, (void *)(depth - 1));
+    return hob_group_join(&g, r);
+}
+
+static int sleeps_long(void *arg)
+{
+    (void)arg;
+    return hob_sleep(3600 * HOB_SEC);
+}
+
+static int scene_groups(void *arg)
+{
+    hob_group g;
+    int r = tree((void *)(intptr_t)2);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.until = hob_in(HOB_MS), .spread = true));
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = hob_go(&g, sleeps_long, NULL);
+    r = hob_group_join(&g, r);
+    return r == -ETIMEDOUT ? 0 : r;
+}
+
+/* --- channels: what was sent was received or lies in the channel ------------------------------ */
+
+struct hall {
+    hob_chan *ch;
+    _Atomic(int) sent, received;
+};
+
+static int hall_sender(void *arg)
+{
+    struct hall *h = arg;
+    int r = 0;
+
+    for (int v = 0; v < 5 && r == 0; v++)
+        if ((r = hob_chan_send(h->ch, &v, HOB_FOREVER)) == 0)
+            h->sent++;
+    return r;
+}
+
+static int hall_receiver(void *arg)
+{
+    struct hall *h = arg;
+    int v, r;
+
+    while ((r = hob_chan_recv(h->ch, hob_in(50 * HOB_MS), &v)) == 0 || r == -ETIMEDOUT)
+        h->received += r == 0;
+    return r == -EPIPE ? 0 : r;
+}
+
+static int hall_senders(void *arg)
+{
+    struct hall *h = arg;
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = hob_go(&g, hall_sender, h);
+    r = hob_group_join(&g, r);
+    hob_chan_close(h->ch);
+    return r;
+}
+
+static int hall_of(uint32_t slots)
+{
+    struct hall h = {0};
+    hob_group g;
+    int v, left = 0, r = hob_chan_new(sizeof(int), HOB_CHAN_OPTS(.slots = slots), &h.ch);
+
+    if (r < 0)
+        return r;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    if (r == 0)
+        r = hob_go(&g, hall_receiver, &h);
+    if (r == 0)
+        r = hob_go(&g, hall_senders, &h);
+    r = hob_group_join(&g, r);
+    if (hob_check() == 0)
+        while (hob_chan_recv(h.ch, 0, &v) == 0)
+            left++;
+    else /* no call that parks works any more: what is left is counted as at most the slots */
+        left = h.sent - h.received;
+    CHECK(left >= 0 && left <= (int)slots);
+    CHECK_INT(h.sent, h.received + left);
+    CHECK(r < 0 || (left == 0 && h.sent == 10));
+    hob_chan_free(h.ch);
+    return r;
+}
+
+static int scene_channels(void *arg)
+{
+    int r = hall_of(0);
+
+    (void)arg;
+    return r < 0 ? r : hall_of(2);
+}
+
+/* --- bridges ---------------------------------------------------------------------------------- */
+
+struct bridged {
+    hob_lane *lane;
+    _Atomic(int) ran;
+    int told; /* calls that said their function ran; loop 0 */
+};
+
+static int bridge_fn(void *arg)
+{
+    ((struct bridged *)arg)->ran++;
+    return 5;
+}
+
+static int bridge_user(void *arg)
+{
+    struct bridged *b = arg;
+    int r = hob_offload(bridge_fn, b, HOB_FOREVER);
+
+    b->told += r == 5;
+    if (r == 5 && (r = hob_block(bridge_fn, b, HOB_FOREVER)) == 5) {
+        b->told++;
+        r = hob_lane_call(b->lane, bridge_fn, b, hob_in(3600 * HOB_SEC));
+        b->told += r == 5;
+    }
+    return r == 5 ? 0 : r;
+}
+
+static int scene_bridges(void *arg)
+{
+    struct bridged b = {0};
+    hob_group g;
+    int r = hob_lane_new("torture", &b.lane);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    r = hob_group_open(&g, NULL);
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = hob_go(&g, bridge_user, &b);
+    r = hob_group_join(&g, r);
+    hob_lane_free(b.lane);
+    CHECK_INT(b.ran, b.told); /* a function ran if and only if its caller was told so */
+    return r;
+}
+
+/* --- sockets, files, names -------------------------------------------------------------------- */
+
+static int echo_one(void *arg)
+{
+    int listener = *(int *)arg, fd = hob_tcp_accept(listener, HOB_FOREVER);
+    char buf[64];
+    ssize_t n;
+
+    if (fd < 0)
+        return fd;
+    while ((n = hob_read(fd, buf, sizeof buf, HOB_FOREVER)) > 0)
+        if (hob_write(fd, buf, (size_t)n, HOB_FOREVER) != n) {
+            n = -EPIPE;
+            break;
+        }
+    hob_close(fd);
+    return (int)n;
+}
+
+static int dial_one(void *arg)
+{
+    hob_addr addr;
+    char buf[8] = "1234567";
+    int r = hob_sock_addr(*(int *)arg, &addr), fd = r < 0 ? r : hob_tcp_dial(&addr, HOB_FOREVER);
+
+    if (fd < 0)
+        return fd;
+    for (int i = 0; i < 3 && r >= 0; i++) {
+        r = (int)hob_write(fd, buf, sizeof buf, HOB_FOREVER);
+        if (r >= 0)
+            r = (int)hob_read(fd, buf, sizeof buf, hob_in(3600 * HOB_SEC));
+    }
+    hob_close(fd);
+    return r < 0 ? r : 0;
+}
+
+static int file_round(void)
+{
+    char path[] = "/tmp/hob-torture-XXXXXX", buf[4];
+    int fd = mkstemp(path), r;
+
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    r = fd = hob_file_open(path, O_RDWR, 0, HOB_FOREVER);
+    if (r >= 0)
+        r = (int)hob_file_write(fd, "data", 4, 0, HOB_FOREVER);
+    if (r >= 0)
+        r = hob_file_sync(fd, HOB_FOREVER);
+    if (r >= 0)
+        r = (int)hob_file_read(fd, buf, 4, 0, HOB_FOREVER);
+    hob_close(fd);
+    unlink(path);
+    return r < 0 ? r : 0;
+}
+
+static int scene_network(void *arg)
+{
+    hob_addr addr;
+    hob_group g;
+    size_t n;
+    int listener, r = hob_resolve("localhost", 0, 1, HOB_FOREVER, &addr, &n);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    listener = hob_tcp_listen(&addr, 0);
+    if (listener < 0)
+        return listener;
+    r = hob_group_open(&g, NULL);
+    for (int i = 0; i < 2 && r == 0; i++)
+        if ((r = hob_go(&g, echo_one, &listener)) == 0)
+            r = hob_go(&g, dial_one, &listener);
+    r = hob_group_join(&g, r);
+    hob_close(listener);
+    return r < 0 ? r : file_round();
+}
+
+/* --- a flow of all kinds: every item that was given leaves once --------------------------------
+ */
+
+enum { FLOW_ITEMS = 6 };
+
+struct plant {
+    hob_lane *lane;
+    int given, left[FLOW_ITEMS];
+};
+
+static int plant_next(void *ctx, void **ret_item, hob_time *ret_again)
+{
+    struct plant *p = ctx;
+
+    if (p->given == FLOW_ITEMS)
+        return -ENOENT;
+    if (p->given % 2 == 0 && hob_yield() < 0)
+        return -ECANCELED;
+    *ret_item = (void *)(intptr_t)p->given++;
+    *ret_again = HOB_FOREVER;
+    return 1;
+}
+
+static int plant_wait(void *ctx, void *item)
+{
+    (void)ctx;
+    return hob_sleep(((intptr_t)item % 3) * 100 * HOB_US);
+}
+
+static int plant_work(void *ctx, void *item)
+{
+    (void)ctx;
+    return (intptr_t)item == 4 ? -EIO : 0;
+}
+
+static int plant_store(void *ctx, void **items, size_t n)
+{
+    (void)ctx, (void)items, (void)n;
+    return 0;
+}
+
+static void plant_leave(void *ctx, void *item, unsigned stage, int rc)
+{
+    (void)stage, (void)rc;
+    CHECK_INT(((struct plant *)ctx)->left[(intptr_t)item]++, 0);
+}
+
+static int scene_flow(void *arg)
+{
+    struct plant p = {0};
+    hob_flow *flow;
+    int r = hob_lane_new("store", &p.lane);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    struct hob_stage stages[] = {
+        {.name = "wait", .kind = HOB_IO, .run = plant_wait, .width = 3},
+        {.name = "work", .kind = HOB_CPU, .run = plant_work, .width = 2},
+        {.name = "late", .kind = HOB_IO, .run = plant_wait, .width = 2},
+        {.name = "store", .kind = HOB_LANE, .run_batch = plant_store, .lane = p.lane, .batch = 2},
+    };
+    r = hob_flow_new(stages, 4, HOB_FLOW_OPTS(.ctx = &p, .next = plant_next, .leave = plant_leave),
+                     &flow);
+    if (r == 0) {
+        r = hob_flow_run(flow);
+        hob_flow_free(flow);
+    }
+    for (int i = 0; i < p.given; i++)
+        CHECK_INT(p.left[i], 1);
+    CHECK(r < 0 || p.given == FLOW_ITEMS);
+    hob_lane_free(p.lane);
+    return r;
+}
+
+#endif
