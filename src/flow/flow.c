@@ -100,10 +100,11 @@ uint64_t hob_flow_in_flight(const hob_flow *flow)
 
 int hob_flow_stats(const hob_flow *flow, unsigned i, struct hob_stage_stats *ret)
 {
-    const struct stage *st = &flow->stage[i];
+    const struct stage *st;
 
     if (i >= flow->n_stages)
         return -EINVAL;
+    st = &flow->stage[i];
     hob__stage_stats(&st->sums, ret);
     ret->name = st->def.name;
     ret->kind = kind_text[st->def.kind];
@@ -273,6 +274,14 @@ static int flow_live(hob_flow *flow)
     return hob_group_join(&g, r);
 }
 
+/* A watcher that could not be started has cancelled the group: then that is why. */
+static int outer_joined(hob_group *outer, int r)
+{
+    int why = hob_group_join(outer, 0);
+
+    return r == -ECANCELED && why < 0 ? why : r;
+}
+
 int hob_flow_run(hob_flow *flow)
 {
     hob_group outer;
@@ -294,7 +303,7 @@ int hob_flow_run(hob_flow *flow)
         r = flow_live(flow);
     flow->stopping = true; /* it is over: what the watcher sees now is no stop */
     hob_group_cancel(&outer, 0);
-    (void)hob_group_join(&outer, 0);
+    r = outer_joined(&outer, r);
     HOB_ASSERT(flow->n_in_flight == 0);
     channels_free(flow);
     return flow->rc < 0 ? flow->rc : r;

@@ -12,6 +12,8 @@
  *                  as cancelled, like one whose run saw the cancel
  *             (I3) an item's time is accounted from its start in the stage to its end there: on
  *                  CPU, ready, or waiting by class
+ *             (I4) a stage that could not start a fiber stops the flow: its items leave as
+ *                  cancelled, and the flow's result says why
  *
  * On-CPU time of a job is its thread's own CPU clock, so what the kernel gave to others does not
  * count as computing.  On a lane the rest of a batch's time is waiting for the disk.
@@ -70,6 +72,13 @@ static void items_drain(struct stage *st)
         hob__flow_left(st->flow, st, item, -ECANCELED);
 }
 
+/* (I4): what the group of a stage's fibers came to.  -ECANCELED: the error is another's. */
+static void stage_joined(struct stage *st, int r)
+{
+    if (r < 0)
+        hob_flow_stop(st->flow, r == -ECANCELED ? 0 : r);
+}
+
 struct io_item {
     struct list node; /* in the stage's list until its fiber has begun */
     struct stage *stage;
@@ -124,8 +133,9 @@ static void io_run(struct stage *st)
     while (st->items_open && item_take(st, HOB_FOREVER, &item, &rc))
         if ((rc = io_start(st, &not_begun, item)) < 0)
             hob__flow_left(st->flow, st, item, rc);
-    (void)hob_group_join(&st->items, 0);
+    r = hob_group_join(&st->items, r < 0 ? r : 0);
     st->items_open = false;
+    stage_joined(st, r);
     while ((n = list_pop(&not_begun))) { /* (I2) */
         struct io_item *it = list_entry(n, struct io_item, node);
         hob__flow_left(st->flow, st, it->item, -ECANCELED);
@@ -208,8 +218,9 @@ static void cpu_run(struct stage *st)
 
     for (; r == 0 && n < st->def.width; n++)
         r = hob_go(&g, cpu_fiber, st);
-    (void)hob_group_join(&g, 0); /* with fewer than asked for it goes on */
-    items_drain(st);             /* without any */
+    r = hob_group_join(&g, r);
+    stage_joined(st, r);
+    items_drain(st);
 }
 
 /* Up to a batch: as much as is there, and what comes while the first may wait. */
@@ -235,6 +246,8 @@ static void lane_run(struct stage *st)
     while (r == 0 && (n = batch_take(st, items)) > 0) {
         call_off_begin(&c, st, items, n);
         r = hob_lane_call(st->def.lane, call_off_run, &c, HOB_FOREVER);
+        if (r > 0)
+            r = -EINVAL; /* no result has this meaning */
         for (size_t i = 0; i < n; i++)
             item_on(st, items[i], r < 0 ? -ECANCELED : 0);
     }

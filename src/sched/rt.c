@@ -213,6 +213,7 @@ static int first_fiber(void *arg)
     struct rt *rt = arg;
 
     rt->rc = rt->fn(rt->arg);
+    rt->ran = true;
     return 0;
 }
 
@@ -239,7 +240,7 @@ static int rt_live(struct rt *rt)
     hob__loop = NULL;
     if (rt->stop_on_signals)
         signals_give_back(old);
-    return 0;
+    return rt->ran ? 0 : hob__group_result(&rt->root); /* no stack for it, or a signal was first */
 }
 
 static int rt_loops(struct rt *rt)

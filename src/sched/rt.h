@@ -19,7 +19,8 @@ struct rt {
     struct group root;  /* on loop 0; its only direct child is the first fiber */
     hob_fn fn;
     void *arg;
-    int rc; /* what fn returned */
+    bool ran; /* fn, to its end */
+    int rc;   /* what it returned */
     /* A bit a loop that sleeps and would take spread tasks. */
     _Atomic(uint64_t) idle;
     _Atomic(int) signal; /* SIGINT or SIGTERM came and loop 0 has not seen it */
