@@ -2,13 +2,19 @@
  *
  * cmd.h - the commands of the tool
  *
- * Adding one: its function here, its row in main.c's table, its file in meson.build, its man page
- * man/hob-NAME.1 (tools/check_docs.py compares it with -h).  A function takes argv from the
- * command's name on and returns the process's exit status.
+ * A new command is: its file, with a function of this type; a declaration here; a row in the table
+ * of main.c; its file in meson.build; its page man/hob-NAME.1, named in man/hob.1
+ * (tools/check_docs.py compares it with -h).
  */
 #ifndef HOB_CMD_H
 #define HOB_CMD_H
 
-int cmd_crawl(int argc, char *const argv[]);
+/* argv[0] is the command's name.  The result is the exit status: 0 done, 1 something failed and
+ * was said in one line on standard error, 2 the command line is wrong, 130 interrupted. */
+typedef int command_fn(int argc, char *const argv[]);
+
+enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_INTERRUPTED = 130 };
+
+command_fn cmd_crawl, cmd_fetch;
 
 #endif

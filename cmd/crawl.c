@@ -13,8 +13,6 @@
 #include "lib/option.h"
 #include "lib/out.h"
 
-enum { STATUS_FAILED = 1, STATUS_INTERRUPTED = 130 };
-
 struct crawl_command {
     struct crawl_opts opts;
     struct option_list fields;

@@ -1,78 +1,134 @@
 /* SPDX-License-Identifier: MIT
  *
- * main.c - the tool: a table of commands
+ * main.c - the hob tool: finds the command and runs it
  */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <hob/base.h>
+#include <hob/hob.h>
 
 #include "cmd.h"
-#include "lib/option.h"
 
 static const struct command {
-    const char *name, *about;
-    int (*run)(int argc, char *const argv[]);
+    const char *name;
+    command_fn *run;
+    const char *about;
 } commands[] = {
-    {"crawl", "follow links: fetch concurrently, parse in parallel, store durably", cmd_crawl},
+    {"crawl", cmd_crawl, "follow links: fetch concurrently, parse in parallel, store durably"},
+    {"fetch", cmd_fetch, "fetch URLs, many at once"},
 };
+enum { N_COMMANDS = sizeof commands / sizeof *commands, NAME_MAX_LEN = 24 };
 
-enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
-
-static const struct command *command_find(const char *name)
+static const struct command *find(const char *name)
 {
-    for (int i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
 }
 
-static void print_usage(FILE *to)
+static void put_help(FILE *to)
 {
-    fprintf(to, "usage: hob COMMAND [ARGUMENT]...\n"
-                "   or: hob help COMMAND\n"
-                "   or: hob --version\n\n");
-    for (int i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].about);
-    fprintf(to, "\nhob COMMAND -h says more about one.\n");
+    fputs("usage: hob COMMAND [ARGUMENT]...\n"
+          "   or: hob help [COMMAND]\n"
+          "   or: hob --version\n\n",
+          to);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  %-10s  %s\n", commands[i].name, commands[i].about);
+    fputs("\n'hob COMMAND -h' says more about one of them.\n", to);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many letters to insert, drop, change or swap with their neighbour to make one the other. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b), d[NAME_MAX_LEN + 1][NAME_MAX_LEN + 1];
+
+    if (na > NAME_MAX_LEN || nb > NAME_MAX_LEN)
+        return NAME_MAX_LEN;
+    for (size_t i = 0; i <= na; i++)
+        for (size_t j = 0; j <= nb; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                            least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    return d[na][nb];
 }
 
 static int unknown(const char *name)
 {
-    fprintf(stderr, "hob: '%s' is no command; hob -h lists them\n", name);
-    return OPTION_STATUS_USAGE;
+    const struct command *best = NULL;
+    size_t best_distance = 3; /* further away it is no slip of the finger */
+
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        size_t far = distance(name, commands[i].name);
+        if (far < best_distance) {
+            best_distance = far;
+            best = &commands[i];
+        }
+    }
+    fprintf(stderr, "hob: unknown command '%s'", name);
+    if (best)
+        fprintf(stderr, "; did you mean '%s'?\n", best->name);
+    else
+        fputs(" ('hob -h' lists them)\n", stderr);
+    return STATUS_USAGE;
 }
 
-static int help(int argc, char *const argv[])
+/* "hob help fetch" is "hob fetch -h". */
+static int help(const char *name)
 {
-    char *const ask[] = {(char *)"hob", (char *)"-h", NULL};
-    const struct command *c;
+    char *const asked[] = {(char *)name, (char *)"-h", NULL};
+    const struct command *c = name ? find(name) : NULL;
 
-    if (argc < 2) {
-        print_usage(stdout);
-        return 0;
+    if (c)
+        return c->run(2, asked);
+    if (name)
+        return unknown(name);
+    put_help(stdout);
+    return STATUS_DONE;
+}
+
+static int run(int argc, char *const argv[])
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    const struct command *c = find(name);
+
+    if (c)
+        return c->run(argc - 1, argv + 1);
+    if (strcmp(name, "help") == 0)
+        return help(argc > 2 ? argv[2] : NULL);
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
+        return help(NULL);
+    if (strcmp(name, "--version") == 0) {
+        printf("hob %s\n", hob_version());
+        return STATUS_DONE;
     }
-    c = command_find(argv[1]);
-    return c ? c->run(2, ask) : unknown(argv[1]);
+    if (argc > 1)
+        return unknown(name);
+    put_help(stderr);
+    return STATUS_USAGE;
 }
 
 int main(int argc, char *argv[])
 {
-    const char *name = argc > 1 ? argv[1] : NULL;
-    const struct command *c;
-
-    if (!name) {
-        print_usage(stderr);
-        return OPTION_STATUS_USAGE;
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error like a full disk */
+    int status = run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+        fprintf(stderr, "hob: standard output: %s\n", strerror(errno));
+        status = STATUS_FAILED;
     }
-    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
-        return help(1, argv);
-    if (strcmp(name, "--version") == 0) {
-        printf("hob %s\n", hob_version());
-        return 0;
-    }
-    if (strcmp(name, "help") == 0)
-        return help(argc - 1, argv + 1);
-    c = command_find(name);
-    return c ? c->run(argc - 1, argv + 1) : unknown(name);
+    return status;
 }

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fetch_one.c - one URL: tries, the file of its body, its row
+ *
+ * HOW  Private addresses.  Who names one himself means it; a server that redirects there does not
+ *   have his leave.  So there are two clients: `guarded` refuses private addresses, `open` does
+ *   not.  A URL goes to the guarded one; if it is refused before any redirect, it is the user's
+ *   own URL that is private, and goes to the open one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fetch.h"
+#include "lib/filename.h"
+#include "lib/retry.h"
+
+/* Whether the URL's host is written as a private address: then asking the guard is in vain. */
+static bool is_private(const char *url)
+{
+    const char *host = strstr(url, "://"), *at;
+    char text[HOB_ADDR_TEXT_MAX];
+    hob_addr a;
+
+    if (!host)
+        return false;
+    host += 3;
+    at = memrchr(host, '@', strcspn(host, "/?#"));
+    host = at ? at + 1 : host;
+    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#");
+    if (n >= sizeof text)
+        return false;
+    snprintf(text, sizeof text, "%.*s", (int)n, host);
+    return hob_addr_parse(text, 0, &a) == 0 && !hob_addr_public(&a);
+}
+
+static void try_once(struct fetch *f, const char *url, struct hob_http_response *ret)
+{
+    const struct hob_http_request *q =
+        HOB_HTTP_REQUEST(.url = url, .method = f->method, .headers = f->header,
+                         .n_headers = f->headers.n, .body = f->body, .body_n = f->body_n);
+    hob_time until = hob_in(f->timeout);
+    bool open = f->allow_private || is_private(url);
+    int r = hob_http_do(open ? f->open : f->guarded, q, until, ret);
+
+    if (r == -HOB_EADDRGUARD && !open && ret->n_redirects == 0)
+        r = hob_http_do(f->open, q, until, ret);
+    ret->error = r;
+}
+
+static void try_all(struct fetch *f, const char *url, struct hob_http_response *ret)
+{
+    for (unsigned n = 0;; n++) {
+        try_once(f, url, ret);
+        if (n == (unsigned)f->retries || !retry_worth(ret))
+            return;
+        hob_dur wait = retry_wait(ret, n + 1, arc4random());
+        if (wait < 0)
+            return; /* too long: what was answered is the answer */
+        hob_http_response_free(ret);
+        int r = hob_sleep(wait);
+        if (r < 0) {
+            *ret = (struct hob_http_response){.error = r};
+            return;
+        }
+        f->tally.retries++;
+    }
+}
+
+/* A body on its way to a file, on a thread that may block. */
+struct save {
+    const struct fetch *f;
+    const struct hob_http_response *res;
+    char name[FILENAME_MAX_LEN + 1], part[FILENAME_MAX_LEN + 32];
+    bool ran;
+};
+
+static int write_whole(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t r = write(fd, p, n);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return -errno;
+        p += r;
+        n -= (size_t)r;
+    }
+    return 0;
+}
+
+/* Under another name first: a file of the right name is whole, whatever happens. */
+static int save_run(void *arg)
+{
+    struct save *s = arg;
+    int dir = s->f->dir_fd, r;
+
+    s->ran = true;
+    int fd = openat(dir, s->part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -errno;
+    r = write_whole(fd, s->res->body, s->res->body_n);
+    if (close(fd) < 0 && r == 0)
+        r = -errno;
+    if (r == 0 && renameat(dir, s->part, dir, s->name) < 0)
+        r = -errno;
+    if (r < 0)
+        unlinkat(dir, s->part, 0);
+    return r;
+}
+
+static int save(struct fetch *f, const char *url, const struct hob_http_response *res,
+                struct save *s)
+{
+    *s = (struct save){.f = f, .res = res};
+    filename_of_url(url, s->name);
+    snprintf(s->part, sizeof s->part, ".%s.%llu", s->name, (unsigned long long)f->n_saved++);
+    int r = hob_block(save_run, s, HOB_FOREVER);
+    if (r == -ECANCELED && !s->ran)
+        r = save_run(s); /* the answer is there: it is kept */
+    if (r < 0 && !f->stopped) {
+        fetch_say(f, "%s/%s: %s", f->dir, s->name, hob_strerror(r));
+        f->stopped = true;
+    }
+    return r;
+}
+
+static int put_row(struct fetch *f, const char *url, const struct hob_http_response *res,
+                   hob_dur took, const char *file)
+{
+    struct buf b = {0};
+
+    out_row(&b);
+    out_text(&b, "url", url);
+    if (res->error < 0) {
+        out_null(&b, "final_url");
+        out_null(&b, "status");
+        out_null(&b, "bytes");
+    } else {
+        out_text(&b, "final_url", res->final_url);
+        out_int(&b, "status", res->status);
+        out_int(&b, "bytes", (int64_t)res->body_n);
+    }
+    out_seconds(&b, "seconds", took);
+    out_text(&b, "error", res->error < 0 ? res->reason : NULL);
+    if (f->dir)
+        out_text(&b, "file", file);
+    out_row_end(&b);
+    int r = rows_put(&f->rows, &b);
+    buf_free(&b);
+    if (r < 0 && !f->stopped) {
+        fetch_say(f, "%s: %s", f->rows.name, hob_strerror(r));
+        f->stopped = true;
+    }
+    return r;
+}
+
+/* Not a URL: its row says so too, but nobody looks there for slips in a list. */
+static void say_refused(struct fetch_job *job, const struct hob_http_response *res)
+{
+    fetch_say(job->f, "%s: %s%s", job->where, res->reason,
+              strstr(job->url, "://") ? "" : " (a URL begins with http:// or https://)");
+}
+
+/* Negative only if nothing can be written any more: a failed URL is a result. */
+int fetch_one(void *arg)
+{
+    struct fetch_job *job = arg;
+    struct fetch *f = job->f;
+    struct hob_http_response res = {0};
+    struct save kept = {.name = ""};
+    hob_time start = hob_now();
+    int r = 0;
+
+    if (job->refused) {
+        res.error = -EINVAL;
+        snprintf(res.reason, sizeof res.reason, "%s", job->refused);
+    } else {
+        try_all(f, job->url, &res);
+    }
+    hob_dur took = hob_now() - start;
+    if (res.error == -ECANCELED) {
+        f->tally.given_up++;
+        goto out;
+    }
+    if (res.error == -EINVAL)
+        say_refused(job, &res);
+    if (f->dir && res.error == 0 && res.status >= 200 && res.status < 300)
+        r = save(f, job->url, &res, &kept);
+    if (r == 0)
+        r = put_row(f, job->url, &res, took, kept.name[0] ? kept.name : NULL);
+    if (r == 0)
+        fetch_tally_add(&f->tally, job->url, &res, took);
+out:
+    hob_http_response_free(&res);
+    free(job->where);
+    free(job);
+    return r;
+}
