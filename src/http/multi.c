@@ -13,17 +13,10 @@
  *             cancel    queues the transfer's removal and kicks; the fiber parks on until the
  *                       message has done it
  *
- *   A watch stays in the poller's set when libcurl loses interest in an idle connection, for it
- *   will ask for the same again with the next request: two system calls less each.  An event
- *   that comes meanwhile (the server closes) takes it out.
- *
  * INVARIANTS  (I1) libcurl is called on the loop's own stack only, and never from a callback of
  *                  its own
  *             (I2) a callback never parks and never readies a fiber
  *             (I3) a fiber runs on only when libcurl knows its transfer no more
- *             (I4) a struct sock lives as long as its http_loop: the poller may hold its address
- *                  in a batch it is delivering
- *             (I5) a socket's watch is taken out before the socket is closed
  *
  * REJECTED    libcurl's timeouts of a transfer (CONNECTTIMEOUT, LOW_SPEED): each sets and clears
  *             timers of its own at every event; one timer looks at all transfers here.
@@ -33,22 +26,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "sched/remote.h"
 
 enum { WATCHDOG_PARTS = 8 };
 #define WATCHDOG_MIN (2 * HOB_MS)
 #define WATCHDOG_MAX HOB_SEC
-
-struct sock {
-    struct poll_watch watch; /* first */
-    struct http_loop *at;
-    struct sock *next_free;
-    bool watched; /* in the poller's set */
-    bool wanted;  /* libcurl waits for it */
-};
 
 struct closer {
     struct remote remote; /* first */
@@ -68,6 +51,7 @@ static void http_loop_kick(struct http_loop *at)
 /* libcurl knows it no more: its fiber runs on.  (I3) */
 static void transfer_ended(struct transfer *t, int rc)
 {
+    hob__socks_settle(t, true);
     list_del(&t->node);
     t->state = TRANSFER_IDLE;
     t->stopping = false;
@@ -91,7 +75,7 @@ static void http_loop_reap(struct http_loop *at)
 }
 
 /* (I1) */
-static void http_loop_action(struct http_loop *at, curl_socket_t fd, int events)
+void hob__http_loop_action(struct http_loop *at, curl_socket_t fd, int events)
 {
     int n_running;
 
@@ -151,7 +135,7 @@ static void http_loop_kicked(struct msg *m)
     while ((n = list_pop(&at->starts)))
         transfer_start(list_entry(n, struct transfer, node));
     watchdog_set(at);
-    http_loop_action(at, CURL_SOCKET_TIMEOUT, 0);
+    hob__http_loop_action(at, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* Asks for the end of a transfer, started or not. */
@@ -202,7 +186,7 @@ static void http_loop_watchdog(struct timer *timer)
 
 static void timer_fired(struct timer *timer)
 {
-    http_loop_action(container_of(timer, struct http_loop, timer), CURL_SOCKET_TIMEOUT, 0);
+    hob__http_loop_action(container_of(timer, struct http_loop, timer), CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int timer_wanted(CURLM *multi, long ms, void *arg)
@@ -220,128 +204,6 @@ static int timer_wanted(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
-/* ---- libcurl's sockets ---- */
-
-static void sock_unwatch(struct sock *s)
-{
-    struct poller *p = s->at->loop->poller;
-
-    if (s->watched)
-        p->ops->unwatch(p, &s->watch);
-    s->watched = false;
-}
-
-static void sock_ready(struct poll_watch *w, uint32_t revents)
-{
-    struct sock *s = container_of(w, struct sock, watch);
-    int events = 0;
-
-    if (!s->wanted) {
-        sock_unwatch(s);
-        return;
-    }
-    if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        events |= CURL_CSELECT_IN;
-    if (revents & EPOLLOUT)
-        events |= CURL_CSELECT_OUT;
-    if (revents & EPOLLERR)
-        events |= CURL_CSELECT_ERR;
-    http_loop_action(s->at, w->fd, events);
-}
-
-static int sock_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
-{
-    struct http_loop *at = arg;
-    struct poller *p = at->loop->poller;
-    struct sock *s = at->socks[fd];
-    uint32_t events = 0;
-
-    (void)easy;
-    (void)unused;
-    s->wanted = what != CURL_POLL_REMOVE && what != CURL_POLL_NONE;
-    if (!s->wanted)
-        return 0;
-    if (what & CURL_POLL_IN)
-        events |= EPOLLIN;
-    if (what & CURL_POLL_OUT)
-        events |= EPOLLOUT;
-    if (s->watched && s->watch.events == events)
-        return 0;
-    s->watch.events = events;
-    /* Without a watch (no memory) the transfer stands still until the watchdog ends it. */
-    s->watched = p->ops->watch(p, &s->watch) == 0;
-    return 0;
-}
-
-static int socks_room(struct http_loop *at, int fd)
-{
-    size_t n = at->n_socks ? at->n_socks : 64;
-    struct sock **socks;
-
-    while (n <= (size_t)fd)
-        n *= 2;
-    if (n == at->n_socks)
-        return 0;
-    if (!(socks = realloc(at->socks, n * sizeof socks[0])))
-        return -ENOMEM;
-    for (size_t i = at->n_socks; i < n; i++)
-        socks[i] = NULL;
-    at->socks = socks;
-    at->n_socks = n;
-    return 0;
-}
-
-/* The record is taken before the socket is made: later nothing can fail. */
-static struct sock *sock_take(struct http_loop *at)
-{
-    struct sock *s = at->free_socks;
-
-    if (s)
-        at->free_socks = s->next_free;
-    else if (!(s = malloc(sizeof *s)))
-        return NULL;
-    *s = (struct sock){.at = at, .watch.ready = sock_ready};
-    return s;
-}
-
-static void sock_give(struct sock *s)
-{
-    s->next_free = s->at->free_socks; /* (I4) */
-    s->at->free_socks = s;
-}
-
-int hob__http_socket(struct http_loop *at, const hob_addr *a, int type, int protocol)
-{
-    struct sock *s = sock_take(at);
-    int fd, r;
-
-    if (!s)
-        return -ENOMEM;
-    fd = socket(a->sa.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-    r = fd < 0 ? -errno : socks_room(at, fd);
-    if (r < 0) {
-        if (fd >= 0)
-            close(fd);
-        sock_give(s);
-        return r;
-    }
-    s->watch.fd = fd;
-    at->socks[fd] = s;
-    return fd;
-}
-
-int hob__http_socket_close(void *arg, curl_socket_t fd)
-{
-    struct http_loop *at = arg;
-    struct sock *s = at->socks[fd];
-
-    sock_unwatch(s); /* (I5) */
-    at->socks[fd] = NULL;
-    sock_give(s);
-    close(fd);
-    return 0;
-}
-
 /* ---- begin and end ---- */
 
 static int multi_setup(struct http_loop *at)
@@ -350,7 +212,7 @@ static int multi_setup(struct http_loop *at)
 
     if (!(at->multi = curl_multi_init()))
         return -ENOMEM;
-    curl_multi_setopt(at->multi, CURLMOPT_SOCKETFUNCTION, sock_wanted);
+    curl_multi_setopt(at->multi, CURLMOPT_SOCKETFUNCTION, hob__sock_wanted);
     curl_multi_setopt(at->multi, CURLMOPT_SOCKETDATA, at);
     curl_multi_setopt(at->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
     curl_multi_setopt(at->multi, CURLMOPT_TIMERDATA, at);
@@ -386,7 +248,6 @@ int hob__http_loop_new(hob_http *client, struct loop *l, struct http_loop **ret)
 static void http_loop_free(struct http_loop *at)
 {
     struct list *n;
-    struct sock *s;
 
     HOB_ASSERT(list_empty(&at->starts) && list_empty(&at->active) && list_empty(&at->stops));
     while ((n = list_pop(&at->pool)))
@@ -395,13 +256,7 @@ static void http_loop_free(struct http_loop *at)
     timer_stop(&at->loop->timers, &at->timer);
     timer_stop(&at->loop->timers, &at->watchdog);
     hob__names_fini(&at->names);
-    for (size_t i = 0; i < at->n_socks; i++)
-        HOB_ASSERT(!at->socks[i]);
-    while ((s = at->free_socks)) {
-        at->free_socks = s->next_free;
-        free(s);
-    }
-    free(at->socks);
+    hob__socks_fini(at);
     free(at);
 }
 

@@ -41,6 +41,7 @@ struct transfer {
     CURL *easy;
     struct fiber *fiber;
     struct hop *hop;
+    struct list young;    /* struct sock: made for it, not connected yet */
     struct name *name[2]; /* what it connects to: held */
     uint8_t state;        /* enum transfer_state */
     bool stopping;        /* on `stops`, and known to libcurl if ACTIVE */
@@ -63,9 +64,17 @@ void hob__http_loop_close(struct http_loop *at);
 /* Hands a transfer over and parks until libcurl is done with it: 0 with t->code, -ETIMEDOUT,
  * -ECANCELED. */
 int hob__transfer_run(struct transfer *t, hob_time until);
-/* libcurl opens and closes its sockets here. */
-int hob__http_socket(struct http_loop *at, const hob_addr *a, int type, int protocol);
-int hob__http_socket_close(void *at, curl_socket_t fd);
+/* Calls libcurl, and readies the fibers of the transfers that are done; the loop's own stack. */
+void hob__http_loop_action(struct http_loop *at, curl_socket_t fd, int events);
+
+/* sock.c */
+/* What libcurl calls to make a socket for t, to close one, and to say what it waits for. */
+int hob__sock_open(struct transfer *t, const hob_addr *a, int type, int protocol);
+int hob__sock_close(void *at, curl_socket_t fd);
+int hob__sock_wanted(CURL *easy, curl_socket_t fd, int what, void *at, void *unused);
+/* Takes note of sockets of t that libcurl has closed unasked; done: t will make no more. */
+void hob__socks_settle(struct transfer *t, bool done);
+void hob__socks_fini(struct http_loop *at);
 
 /* transfer.c */
 int hob__transfer_new(struct http_loop *at, struct transfer **ret);

@@ -113,12 +113,13 @@ static int exchange_proxy(struct exchange *q)
 static int exchange_begin(struct exchange *q, hob_time until)
 {
     const char *words = "no memory";
+    char url[URL_WORDS_MAX];
     int r = exchange_check(q);
 
     if (r < 0)
         return r;
     if ((r = hob__target_parse(q->req.url, NULL, &q->first, &words)) < 0)
-        return hob__hop_fail(&q->hop, r, "%.100s: %s", q->req.url, words);
+        return hob__hop_fail(&q->hop, r, "%s: %s", hob__url_words(q->req.url, url), words);
     q->hop.target = &q->first;
     q->hop.method = q->req.method ? q->req.method : q->req.body ? "POST" : "GET";
     q->hop.headers = q->req.headers;
@@ -206,14 +207,15 @@ static int redirect(struct exchange *q)
 {
     static const char *const secrets[] = {"Authorization", "Cookie", "Host", NULL};
     const char *to = hob__head_find(&q->hop.head, "location"), *words = "no memory";
+    char url[URL_WORDS_MAX];
     struct target next;
     int r;
 
     if (q->n_redirects == q->client->opts.max_redirects)
         return hob__hop_fail(&q->hop, -HOB_EREDIRECT, "more than %u redirects", q->n_redirects);
     if ((r = hob__target_parse(to, q->hop.target, &next, &words)) < 0)
-        return hob__hop_fail(&q->hop, r == -EINVAL ? -HOB_EREDIRECT : r, "redirect to %.100s: %s",
-                             to, words);
+        return hob__hop_fail(&q->hop, r == -EINVAL ? -HOB_EREDIRECT : r, "redirect to %s: %s",
+                             hob__url_words(to, url), words);
     if (q->n_redirects < SEEN_MAX)
         q->seen[q->n_redirects] = hop_hash(&q->hop);
     q->n_redirects++;
@@ -225,8 +227,8 @@ static int redirect(struct exchange *q)
     if ((r = method_rewrite(q, q->hop.head.status)) < 0)
         return hob__hop_fail(&q->hop, r, "%s", hob_strerror(r));
     if (hop_seen(q))
-        return hob__hop_fail(&q->hop, -HOB_EREDIRECT, "redirected in a circle, to %.150s",
-                             q->now.url);
+        return hob__hop_fail(&q->hop, -HOB_EREDIRECT, "redirected in a circle, to %s",
+                             hob__url_words(q->now.url, url));
     return 0;
 }
 

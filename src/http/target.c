@@ -126,6 +126,21 @@ char *hob__target_shown(const struct target *t)
     return copy;
 }
 
+const char *hob__url_words(const char *url, char to[URL_WORDS_MAX])
+{
+    const char *host = strstr(url, "//"), *at = NULL;
+
+    host = host ? host + 2 : url;
+    for (const char *p = host; *p && !strchr("/?#", *p); p++)
+        if (*p == '@')
+            at = p;
+    if (at)
+        snprintf(to, URL_WORDS_MAX, "%.*s%s", (int)(host - url), url, at + 1);
+    else
+        snprintf(to, URL_WORDS_MAX, "%s", url);
+    return to;
+}
+
 bool hob__target_same_origin(const struct target *a, const struct target *b)
 {
     return a->tls == b->tls && a->port == b->port && strcasecmp(a->host, b->host) == 0;

@@ -32,6 +32,10 @@ void hob__target_fini(struct target *t);
 /* Without credentials, and with `t`'s fragment if it has one; free() it.  NULL: no memory. */
 char *hob__target_shown(const struct target *t);
 
+/* The same for text that is no URL perhaps, cut after some bytes; returns `to`. */
+enum { URL_WORDS_MAX = 120 };
+const char *hob__url_words(const char *url, char to[URL_WORDS_MAX]);
+
 bool hob__target_same_origin(const struct target *a, const struct target *b);
 
 enum proxy_kind { PROXY_HTTP, PROXY_HTTPS, PROXY_SOCKS5, PROXY_SOCKS5H };

@@ -77,6 +77,8 @@ static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_p
     (void)remote_port;
     (void)local_port;
     t->connected = true;
+    if (!list_empty(&t->young))
+        hob__socks_settle(t, true);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -102,7 +104,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
     memcpy(&a.sa, &to->addr, to->addrlen);
     int fd = t->guarded && !hob__http_addr_ok(&a)
                  ? -HOB_EADDRGUARD /* (I2) */
-                 : hob__http_socket(t->at, &a, to->socktype, to->protocol);
+                 : hob__sock_open(t, &a, to->socktype, to->protocol);
     if (fd >= 0)
         return fd;
     transfer_break(t, fd);
@@ -154,7 +156,7 @@ static void set_common(struct transfer *t)
     SET(RESOLVER_START_DATA, t);
     SET(OPENSOCKETFUNCTION, on_socket);
     SET(OPENSOCKETDATA, t);
-    SET(CLOSESOCKETFUNCTION, hob__http_socket_close);
+    SET(CLOSESOCKETFUNCTION, hob__sock_close);
     SET(CLOSESOCKETDATA, t->at); /* a connection outlives its first transfer */
     SET(DNS_CACHE_TIMEOUT, -1L);
     SET(ACCEPT_ENCODING, "");
@@ -190,6 +192,7 @@ int hob__transfer_new(struct http_loop *at, struct transfer **ret)
     }
     t->at = at;
     list_init(&t->node);
+    list_init(&t->young);
     set_common(t);
     *ret = t;
     return 0;

@@ -8,13 +8,15 @@
  *     /gzip/N /zip-noise  N zeroes, compressed; compressed blocks that come to nothing, for ever
  *     /echo               the request itself: line, headers, body
  *     /status/N           status N, empty
- *     /to/N/URL           redirect N with Location: URL
+ *     /to/N/URL /to/N?URL redirect N with Location: URL
+ *     /to-endless         redirect to /, with a body without end
  *     /circle             redirect to /circle
  *     /next/N             redirect to /next/N-1, and /next/0 to /
  *     /fields/N           N header fields
  *     /early              103 before 200
  *     /trailer            a chunked body with a trailer
  *     /close              200 with Connection: close
+ *     /leave              the same, unannounced
  *     /silent             reads the request and says nothing
  *     /half               a head that promises more than the 10 bytes that come
  *     /cut                the same, then the connection ends

@@ -122,7 +122,7 @@ static bool do_gzip(struct conn *c, const char *arg)
     for (; left > 0; left--)
         bits_put(&b, 0x30, 8);
     bits_put(&b, 0, 7);
-    uint32_t tail[2] = {crc_of_zeroes(n), (uint32_t)n};
+    uint32_t tail[2] = {n < 5000000 ? crc_of_zeroes(n) : 0, (uint32_t)n}; /* nobody gets there */
     memcpy(b.p + b.n, tail, 8);
     bool ok = httpd_answer(c, 200, "Content-Encoding: gzip\r\n", b.p, b.n + 8);
     free(b.p);
@@ -167,7 +167,7 @@ static bool do_to(struct conn *c, const char *arg)
     char *to;
     long status = strtol(arg, &to, 10);
 
-    return redirect(c, (int)status, *to ? to + 1 : to);
+    return status ? redirect(c, (int)status, *to ? to + 1 : to) : hello(c, "");
 }
 
 static bool do_circle(struct conn *c, const char *arg)
@@ -205,6 +205,13 @@ static bool do_close(struct conn *c, const char *arg)
 {
     (void)arg;
     hello(c, "Connection: close\r\n");
+    return false;
+}
+
+static bool do_leave(struct conn *c, const char *arg)
+{
+    (void)arg;
+    hello(c, "");
     return false;
 }
 
@@ -264,15 +271,26 @@ static bool do_loris(struct conn *c, const char *arg)
     return ok;
 }
 
-static bool do_endless(struct conn *c, const char *arg)
+static bool put_endlessly(struct conn *c)
 {
     static char some[16384];
+    bool ok = true;
 
-    (void)arg;
-    bool ok = httpd_putf(c, "HTTP/1.1 200 OK\r\n\r\n");
     while (ok)
         ok = httpd_put(c, some, sizeof some);
     return ok;
+}
+
+static bool do_endless(struct conn *c, const char *arg)
+{
+    (void)arg;
+    return httpd_putf(c, "HTTP/1.1 200 OK\r\n\r\n") && put_endlessly(c);
+}
+
+static bool do_to_endless(struct conn *c, const char *arg)
+{
+    (void)arg;
+    return httpd_putf(c, "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n") && put_endlessly(c);
 }
 
 static bool do_not_http(struct conn *c, const char *arg)
@@ -309,6 +327,8 @@ static const struct {
     {"/echo", do_echo},
     {"/status/", do_status},
     {"/to/", do_to},
+    {"/to-endless", do_to_endless},
+    {"/leave", do_leave},
     {"/circle", do_circle},
     {"/next/", do_next},
     {"/fields/", do_fields},
