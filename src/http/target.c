@@ -232,8 +232,8 @@ int hob__proxy_parse(const char *text, struct proxy *ret)
     p.password = part_copy(u, CURLUPART_PASSWORD, CURLU_URLDECODE);
     if (!p.host)
         goto out;
-    p.numeric = hob_addr_parse(p.host, p.port, &a) == 0;
     r = proxy_names(&p, proxy_schemes[i].scheme);
+    p.numeric = r == 0 && hob_addr_parse(p.alias, p.port, &a) == 0;
 out:
     curl_url_cleanup(u);
     if (r < 0)

@@ -47,7 +47,7 @@ struct proxy {
     char *url;             /* kind://alias:port */
     char *user, *password; /* NULL: none */
     uint16_t port;
-    bool numeric;
+    bool numeric; /* the alias is an address */
 };
 
 /* 0, -EINVAL, -ENOMEM. */

@@ -83,10 +83,14 @@ static bool read_request(struct conn *c)
 
 static void serve(struct conn *c)
 {
-    unsigned char first;
+    unsigned char first = 0;
 
     if (recv(c->fd, &first, 1, MSG_PEEK) == 1 && first == 5) {
         httpd_socks(c);
+        return;
+    }
+    if (first == 0x16) { /* TLS, by mistake: say so in plain words, as servers do */
+        httpd_answer(c, 400, "", "", 0);
         return;
     }
     while (read_request(c)) {

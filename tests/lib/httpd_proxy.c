@@ -77,7 +77,7 @@ static bool proxy_allows(struct conn *c)
 static void note_host(struct conn *c, const char *host)
 {
     pthread_mutex_lock(&c->h->private->lock);
-    snprintf(c->h->last_host, sizeof c->h->last_host, "%s", host);
+    snprintf(c->h->last_host, sizeof c->h->last_host, "%.255s", host);
     pthread_mutex_unlock(&c->h->private->lock);
 }
 
