@@ -25,7 +25,7 @@ struct world {
 
 static inline char *url_of(const struct httpd *h, const char *path, char to[512])
 {
-    snprintf(to, 512, "http://127.0.0.1:%u%s", h->port, path);
+    snprintf(to, 512, "http://127.0.0.1:%u%.480s", h->port, path);
     return to;
 }
 
