@@ -97,7 +97,7 @@ static int crawl_fiber(void *arg)
 
 static void print_stages(const struct crawl_progress *p)
 {
-    for (unsigned i = 0; i < p->n_stages; i++) {
+    for (unsigned i = 0; p->fetched > 0 && i < p->n_stages; i++) {
         struct hob_verdict v;
         if (p->stage[i].items_in > 0 && hob_stage_verdict(&p->stage[i], hob_cores(), &v) == 0)
             fprintf(stderr, "  %-6s %s\n", p->stage[i].name, v.words);
@@ -126,11 +126,14 @@ static void print_summary(const struct crawl_command *cmd)
 
     fprintf(stderr, "hob crawl: %s pages, %s, in %s: %.0f pages/s\n", out_count(p->fetched, n),
             out_bytes(p->bytes, b), out_duration(p->wall, t), s > 0 ? (double)p->fetched / s : 0);
-    if (p->failed)
+    if (p->failed && p->fetched)
         fprintf(stderr, "  %s failed, the first: %s\n", out_count(p->failed, n), p->first_failure);
     print_stages(p);
     fprintf(stderr, "  %s: ", cmd->opts.db);
     print_counts(&p->counts, stderr);
+    if (p->ending == STORE_COMPLETE && p->fetched + p->failed + p->skipped + p->retried == 0)
+        fprintf(stderr, "  nothing was left to fetch; without %s the crawl begins anew\n",
+                cmd->opts.db);
 }
 
 /* The exit status, with one line that says why it is not 0. */
@@ -146,12 +149,19 @@ static int crawl_end(const struct crawl_command *cmd, int r)
         fprintf(stderr, "hob crawl: stopped; the same command goes on from here\n");
         return STATUS_INTERRUPTED;
     }
+    if (r == -EINVAL && !*crawl_error(cmd->crawl)) {
+        fprintf(stderr, "hob crawl: HOB_SIM, HOB_LOOPS or HOB_POLL in the environment has a value "
+                        "that is not understood\n");
+        return STATUS_FAILED;
+    }
     if (r < 0) {
-        fprintf(stderr, "hob crawl: %s\n", crawl_error(cmd->crawl));
+        fprintf(stderr, "hob crawl: %s\n",
+                *crawl_error(cmd->crawl) ? crawl_error(cmd->crawl) : hob_strerror(r));
         return STATUS_FAILED;
     }
     if (p->fetched == 0 && p->failed > 0) {
-        fprintf(stderr, "hob crawl: no page could be fetched: %s\n", p->first_failure);
+        fprintf(stderr, "hob crawl: no page could be fetched: %s%s\n", p->first_failure,
+                p->guarded ? " (--allow-private lets it through)" : "");
         return STATUS_FAILED;
     }
     return 0;

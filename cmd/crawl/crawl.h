@@ -60,6 +60,7 @@ struct crawl_progress {
     struct store_counts counts;  /* of the database; after the run only */
     enum store_ending ending;    /* likewise */
     char first_failure[1024];    /* URL and reason; "": none */
+    bool guarded;                /* and it was the address guard */
     hob_dur wall;
     unsigned n_stages;
     struct hob_stage_stats stage[3];

@@ -286,9 +286,11 @@ static int pages_store(void *ctx, void **items, size_t n)
 
 static void page_failed(struct crawl *c, const struct page *p)
 {
-    if (c->now.failed++ == 0)
-        snprintf(c->now.first_failure, sizeof(c->now.first_failure), "%.700s: %s", p->url->text,
-                 p->reason);
+    if (c->now.failed++ > 0)
+        return;
+    snprintf(c->now.first_failure, sizeof(c->now.first_failure), "%.700s: %s", p->url->text,
+             p->reason);
+    c->now.guarded = p->rc == -HOB_EADDRGUARD || p->origin->rc == -HOB_EADDRGUARD;
 }
 
 /* An item has left, on the loop.  (I3) */

@@ -25,7 +25,8 @@ struct origin {
     char *text; /* "https://host:port" */
     struct robots *robots;
     enum robots_state state;
-    char reason[PAGE_REASON_MAX]; /* ROBOTS_FAILED: why */
+    int rc; /* ROBOTS_FAILED: what it failed with, 0 a status, and why */
+    char reason[PAGE_REASON_MAX];
 };
 
 struct page;
@@ -121,7 +122,8 @@ int page_new(const struct store_row *row, struct page **ret); /* takes row->url 
 int page_new_robots(struct host *h, struct origin *o, struct page **ret);
 void page_free(struct page *p);
 void page_end(struct page *p, enum store_state state, const char *reason);
-void page_again(struct crawl *c, struct page *p, const char *reason); /* retried, or failed */
+/* Retried, or failed: what rc, 0 for a status, makes of it. */
+void page_again(struct crawl *c, struct page *p, int rc, const char *reason);
 int page_fetch(void *crawl, void *page);
 int page_parse(void *crawl, void *page);
 /* What becomes of a link found at this depth. */

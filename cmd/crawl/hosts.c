@@ -135,7 +135,7 @@ static bool page_settled(struct crawl *c, struct page *p)
     struct origin *o = p->origin;
 
     if (o->state == ROBOTS_FAILED) {
-        page_again(c, p, o->reason);
+        page_again(c, p, o->rc, o->reason);
         o->state = ROBOTS_UNKNOWN; /* the next page of the origin asks anew */
         return true;
     }

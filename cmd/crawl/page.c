@@ -95,28 +95,6 @@ static hob_dur retry_after(const struct hob_http_response *res)
     return s > RETRY_AFTER_MAX / HOB_SEC ? RETRY_AFTER_MAX : s * HOB_SEC;
 }
 
-/* Tries left: waits twice as long each time, anywhere between nothing and that ("full jitter"), and
- * at least as long as the server asked for. */
-void page_again(struct crawl *c, struct page *p, const char *reason)
-{
-    hob_dur wait = c->opts.backoff, asked = retry_after(&p->res);
-
-    if (p->row.attempts >= c->opts.retries) {
-        page_end(p, STORE_FAILED, reason);
-        return;
-    }
-    for (unsigned i = 0; i < p->row.attempts && wait < BACKOFF_MAX; i++)
-        wait *= 2;
-    if (wait > BACKOFF_MAX)
-        wait = BACKOFF_MAX;
-    wait = wait > 0 ? (hob_dur)(hob_random() % (uint64_t)wait) : 0;
-    if (asked > wait)
-        wait = asked;
-    p->fate = PAGE_RETRY;
-    p->retry_at_ms = crawl_wall_ms(c, hob_in(wait)) + 1;
-    snprintf(p->reason, sizeof p->reason, "%s", reason);
-}
-
 static bool worth_another_try(int rc)
 {
     switch (rc) {
@@ -130,12 +108,26 @@ static bool worth_another_try(int rc)
     }
 }
 
-static void page_no_answer(struct crawl *c, struct page *p, const char *reason)
+/* Tries left: waits twice as long each time, anywhere between nothing and that ("full jitter"), and
+ * at least as long as the server asked for. */
+void page_again(struct crawl *c, struct page *p, int rc, const char *reason)
 {
-    if (worth_another_try(p->rc))
-        page_again(c, p, reason);
-    else
+    hob_dur wait = c->opts.backoff, asked = retry_after(&p->res);
+
+    if (!worth_another_try(rc) || p->row.attempts >= c->opts.retries) {
         page_end(p, STORE_FAILED, reason);
+        return;
+    }
+    for (unsigned i = 0; i < p->row.attempts && wait < BACKOFF_MAX; i++)
+        wait *= 2;
+    if (wait > BACKOFF_MAX)
+        wait = BACKOFF_MAX;
+    wait = wait > 0 ? (hob_dur)(hob_random() % (uint64_t)wait) : 0;
+    if (asked > wait)
+        wait = asked;
+    p->fate = PAGE_RETRY;
+    p->retry_at_ms = crawl_wall_ms(c, hob_in(wait)) + 1;
+    snprintf(p->reason, sizeof p->reason, "%s", reason);
 }
 
 static int page_redirect(struct page *p)
@@ -158,7 +150,7 @@ static void page_answer(struct crawl *c, struct page *p)
     else if (s < 400)
         page_end(p, STORE_DONE, NULL);
     else if (s == 408 || s == 425 || s == 429 || s >= 500)
-        page_again(c, p, reason);
+        page_again(c, p, 0, reason);
     else
         page_end(p, STORE_FAILED, reason);
 }
@@ -182,7 +174,10 @@ static int robots_answer(struct crawl *c, struct page *p, int rc)
     int r = 0;
 
     o->state = ROBOTS_FAILED; /* unreachable: nothing may be fetched now */
-    if (rc < 0) {
+    o->rc = rc;
+    if (rc == -HOB_EADDRGUARD) {
+        snprintf(o->reason, sizeof(o->reason), "%.*s", HOB_HTTP_REASON_MAX - 1, res->reason);
+    } else if (rc < 0) {
         snprintf(o->reason, sizeof(o->reason), "robots.txt: %.*s", HOB_HTTP_REASON_MAX - 1,
                  res->reason);
     } else if (res->status >= 500 || res->status == 429) {
@@ -217,7 +212,7 @@ static int page_ask(struct crawl *c, struct page *p)
     if (p->rc == -ECANCELED)
         return p->rc;
     if (p->rc < 0)
-        page_no_answer(c, p, p->res.reason);
+        page_again(c, p, p->rc, p->res.reason);
     else
         page_answer(c, p);
     return 0;
