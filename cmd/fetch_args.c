@@ -45,7 +45,8 @@ static int header_parse(const char *line, struct hob_http_header *ret)
         return complain(STATUS_FAILED, "%s", hob_strerror(ENOMEM));
     if (n == 0 || line[n] != ':' || strpbrk(line, "\r\n")) {
         free(name);
-        return complain(STATUS_USAGE, "-H: '%s' is not a header like 'Name: value'", line);
+        return complain(STATUS_USAGE, "-H: '%.*s' is not a header like 'Name: value'",
+                        (int)strcspn(line, "\r\n"), line);
     }
     name[n] = '\0';
     *ret = (struct hob_http_header){.name = name, .value = line + n + 1};
