@@ -173,10 +173,7 @@ static inline void loop_landed(struct loop *l)
     }
 }
 
-/*
- * Every TURN_CHECK switches, or every one when fibers run long: may the turn go on?  The clock is
- * read so often that a turn ends within 200 us of its start plus one fiber's run.
- */
+/* Every TURN_CHECK runs, or after each one when they are long: may the turn go on? */
 static bool __attribute__((noinline)) turn_goes_on(struct loop *l)
 {
     hob_time used = hob__now() - l->turn_start;
@@ -185,10 +182,11 @@ static bool __attribute__((noinline)) turn_goes_on(struct loop *l)
     l->n_run += l->chunk;
     n = l->n_run < l->turn_switches ? l->turn_switches - l->n_run : 0;
     if (used >= TURN_TIME || n == 0) {
-        l->left = l->chunk = 1;
+        l->chunk = 0;
+        l->left = 1;
         return false;
     }
-    if (used / l->n_run > TURN_TIME / TURN_CHECK)
+    if (used > RUN_LONG * l->n_run)
         n = 1;
     else if (n > TURN_CHECK)
         n = TURN_CHECK;

@@ -18,6 +18,8 @@
  *                  after the end of what it was for
  *             (I4) the poller is asked without sleeping only when it says it could have news: a
  *                  loop whose fibers only talk to each other makes no system call
+ *             (I5) a turn ends within 200 us and one run of its start; where the runs before were
+ *                  short, the first TURN_CHECK long ones may all be in one turn, once
  *
  * A turn runs fibers that became ready during it, up to its bound, and not only those ready at its
  * start: with two fibers a turn of two switches would cost more than the switches.  The bound is
@@ -80,10 +82,21 @@ static void loop_fibers(struct loop *l)
 
     l->turn_start = hob__now();
     l->n_run = 0;
-    l->left = l->chunk = l->turn_switches < TURN_CHECK ? l->turn_switches : TURN_CHECK;
+    l->chunk = l->slow ? 1 : TURN_CHECK;
+    if (l->chunk > l->turn_switches)
+        l->chunk = l->turn_switches;
+    l->left = l->chunk + 1; /* counted at the next one: so many run before the first look */
     if ((r = hob__loop_next(l)))
         hob__fiber_enter(l, r);
     l->n_turns++;
+}
+
+/* What this turn's runs were like is what the next one's are expected to be.  (I5) */
+static void loop_learn(struct loop *l, hob_time now)
+{
+    uint32_t n_runs = l->n_run + l->chunk - l->left + 1;
+
+    l->slow = now - l->turn_start > RUN_LONG * n_runs;
 }
 
 static void loop_messages(struct loop *l)
@@ -121,11 +134,15 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
 {
     if (l->rt->n_loops > 1)
         hob__spread_turn(l);
-    if (l->ready.head)
+    bool ran = l->ready.head;
+    if (ran)
         loop_fibers(l);
+    hob_time now = hob__now();
+    if (ran)
+        loop_learn(l, now);
     hob__rt_signals(l->rt, l);
     loop_messages(l);
-    hob__wheel_advance(&l->timers, hob__now());
+    hob__wheel_advance(&l->timers, now);
     if (l->stop)
         return false;
     if (!l->ready.head && may_sleep)

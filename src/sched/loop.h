@@ -137,10 +137,12 @@ struct fiber {
 
 enum {
     TURN_SWITCHES = 128,
-    TURN_CHECK = 16, /* switches between two looks at the clock, when they are short */
+    TURN_CHECK = 16, /* runs between two looks at the clock, when they are short */
     LOOPS_MAX = 64,
 };
 #define TURN_TIME (200 * HOB_US)
+/* A run is long when TURN_CHECK of them would fill a turn. */
+#define RUN_LONG (TURN_TIME / TURN_CHECK)
 
 struct loop {
     struct fiber *current; /* NULL: the loop's own context runs */
@@ -149,6 +151,7 @@ struct loop {
     uint32_t chunk; /* what `left` began with */
     uint32_t n_run; /* switches of this turn before this chunk */
     uint32_t turn_switches;
+    bool slow;                   /* the last turn's runs were long: look at the clock after each */
     hob_time turn_start, now;    /* now: read once a turn, for timers */
     struct fiber *dead;          /* ended, but its stack was still in use at the switch */
     struct runnable *free_tasks; /* struct task */

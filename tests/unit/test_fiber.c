@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <hob/hob.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -8,6 +9,7 @@
 
 #include "lib/each.h"
 #include "lib/t.h"
+#include "sched/loop.h"
 
 static int give_back(void *arg)
 {
@@ -271,4 +273,157 @@ TEST(a_fiber_that_recurses_for_ever_is_named)
         recursion_says(name, "hob: stack overflow: fiber page 17, stack of ");
         recursion_says(NULL, "hob: stack overflow: fiber the group, stack of ");
     }
+}
+
+/* --- the bound of a turn ---------------------------------------------------------------------- */
+
+enum { CROWD = 12 };
+
+struct crowd {
+    bool sleeps;
+    int runs, most_in_a_turn, in_this_turn;
+    uint64_t turn;
+};
+
+/* 150 us of work at a time: two of them fill a turn. */
+static int computes(void *arg)
+{
+    struct crowd *c = arg;
+    int r = 0;
+
+    for (int i = 0; i < 12 && r == 0; i++) {
+        hob_time until = hob_now() + 150 * HOB_US;
+        while (hob_now() < until)
+            continue;
+        if (c->turn != hob__loop->n_turns)
+            c->in_this_turn = 0;
+        c->turn = hob__loop->n_turns;
+        c->in_this_turn++;
+        if (++c->runs > 4 * CROWD && c->in_this_turn > c->most_in_a_turn)
+            c->most_in_a_turn = c->in_this_turn;
+        r = c->sleeps ? hob_sleep(HOB_MS) : hob_yield();
+    }
+    return r;
+}
+
+static int a_crowd(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    for (int i = 0; i < CROWD && r == 0; i++)
+        r = hob_go(&g, computes, arg);
+    return hob_group_join(&g, r);
+}
+
+/* A busy machine makes runs longer and turns shorter in runs, never longer. */
+TEST(a_turn_of_long_runs_holds_few_of_them)
+{
+    for (int i = 0; i < 2; i++) {
+        struct crowd c = {.sleeps = i};
+        CHECK_INT(hob_run(HOB_OPTS(.loops = 1), a_crowd, &c), 0);
+        CHECK(c.most_in_a_turn >= 1 && c.most_in_a_turn <= 2);
+    }
+}
+
+struct pair {
+    _Atomic(bool) over;
+    int rounds;
+};
+
+static int pair_yields(void *arg)
+{
+    struct pair *p = arg;
+    int r = 0;
+
+    while (r == 0 && !p->over) {
+        p->rounds++;
+        r = hob_yield();
+    }
+    return r;
+}
+
+static int timer_and_pair(void *arg)
+{
+    struct pair *p = arg;
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    p->over = false;
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = hob_go(&g, pair_yields, p);
+    for (int i = 0; i < 20 && r == 0; i++)
+        r = hob_sleep(100 * HOB_US); /* each ends although somebody is always ready */
+    p->over = true;
+    return hob_group_join(&g, r);
+}
+
+TEST(timers_fire_although_two_fibers_always_run)
+{
+    struct pair p = {0};
+
+    each_world_run(timer_and_pair, &p, NULL, 0);
+}
+
+struct caller {
+    hob_chan *ch;
+    struct pair *pair;
+};
+
+static int calls_home(void *arg)
+{
+    struct caller *c = arg;
+    int v = 1, r = 0;
+
+    for (int i = 0; i < 20 && r == 0; i++)
+        r = hob_chan_send(c->ch, &v, HOB_FOREVER);
+    c->pair->over = true;
+    return r;
+}
+
+static int drains_home(void *arg)
+{
+    int v, r;
+
+    while ((r = hob_chan_recv(arg, HOB_FOREVER, &v)) == 0)
+        continue;
+    return r == -EPIPE ? 0 : r;
+}
+
+/* A plain thread calls a loop on which two fibers never stop: each call is one message there. */
+static void *thread_calls(void *arg)
+{
+    return calls_home(arg) < 0 ? arg : NULL;
+}
+
+static int message_and_pair(void *arg)
+{
+    struct pair pair = {0};
+    struct caller c = {.pair = &pair};
+    hob_group g;
+    pthread_t t;
+    void *bad = NULL;
+    int r = hob_chan_new(sizeof(int), NULL, &c.ch);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    r = hob_group_open(&g, NULL);
+    if (r == 0)
+        r = hob_go(&g, drains_home, c.ch);
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = hob_go(&g, pair_yields, &pair);
+    CHECK_INT(pthread_create(&t, NULL, thread_calls, &c), 0);
+    while (r == 0 && !pair.over)
+        r = hob_yield();
+    pthread_join(t, &bad);
+    hob_chan_close(c.ch);
+    r = hob_group_join(&g, r);
+    hob_chan_free(c.ch);
+    return bad ? -EPROTO : r;
+}
+
+TEST(messages_are_served_although_two_fibers_always_run)
+{
+    CHECK_INT(hob_run(NULL, message_and_pair, NULL), 0);
 }
