@@ -236,7 +236,7 @@ static int with_deadline(void *arg)
     if (r == 0)
         r = w_run(arg);
     CHECK_INT(r, -ECANCELED);
-    CHECK(w->given > 0);
+    CHECK(w->given > 0 || !hob_simulated());
     return hob_group_join(&g, r);
 }
 
