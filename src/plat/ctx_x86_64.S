@@ -13,9 +13,11 @@
  *             ctx_start (past its nop) as the return address, so that the first switch is like
  *             any other.
  *
- *             (H1) The new stack's address and the jump's target are fetched before the old
- *             registers are pushed: the jump is then known early, and the switch takes about half
- *             the time of six pushes, six pops and a jump.
+ *             (H1) The new stack's address is fetched before the old registers are pushed, so its
+ *             loads start early.
+ *             (H2) The processor predicts a return by a stack of its own, which this does not
+ *             change.  Called from one place only, a switch returns to that place on either
+ *             stack, as predicted; ctx_start leaves no entry there that nobody will take.
  *
  * INVARIANTS  (I1) A saved sp is 8 below a multiple of 16, 7 words below the caller's frame: the
  *                  ABI's alignment at a call, with six registers pushed.
@@ -24,8 +26,11 @@
  *             (I3) ctx_start is the outermost frame: its return address is undefined and rbp is
  *                  0, which ends a backtrace by CFI and one by frame pointers.
  *
- * REJECTED    `ret` at the end: the return predictor expects the call of the other stack and
- *               misses every time.  Figures: docs/design/0001-context-switch-and-stacks.md.
+ * REJECTED    A jump at the end instead of `ret`: in a bare loop of switches from two call sites it
+ *               is faster, for there `ret` is never predicted.  A scheduler has one call site, so
+ *               `ret` always is; and after a jump every further return of the fiber is predicted
+ *               one frame off (a yield: 27 ns with the jump, 14 ns with `ret`).
+ *               Figures: docs/design/0007-scheduler.md.
  *             Inline assembly with clobbers at the call site: a nanosecond less by itself, but
  *               the function around it then saves the same six registers in its prologue.
  *             MXCSR and the x87 control word: fibers share them, as functions do.
@@ -65,7 +70,6 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         pushq   %r15
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r15, 0
-        movq    48(%rdx), %rcx
         movq    %rsp, (%rdi)
         movq    0(%rdx), %r15           /* from here the rows still describe the old stack: (I2) */
         movq    8(%rdx), %r14
@@ -73,16 +77,15 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         movq    24(%rdx), %r12
         movq    32(%rdx), %rbx
         movq    40(%rdx), %rbp
-        leaq    56(%rdx), %rsp
-        .cfi_def_cfa_offset 0           /* and from here the new one, back in its caller */
+        leaq    48(%rdx), %rsp
+        .cfi_def_cfa_offset 8           /* and from here the new one, back in its caller */
         .cfi_restore rbp
         .cfi_restore rbx
         .cfi_restore r12
         .cfi_restore r13
         .cfi_restore r14
         .cfi_restore r15
-        .cfi_register rip, rcx
-        jmpq    *%rcx
+        ret
         .cfi_endproc
         .size   hob__ctx_switch, . - hob__ctx_switch
 
@@ -116,7 +119,10 @@ ctx_start:
         nop                             /* unwinders look a return address up one byte before it */
 .Lfirst:
         movq    %r13, %rdi
-        callq   *%r12
+        leaq    .Lback(%rip), %rax
+        pushq   %rax                    /* a call in all but the predictor: (H2) */
+        jmpq    *%r12
+.Lback:
         ud2                             /* entry never returns */
         .cfi_endproc
         .size   ctx_start, . - ctx_start

@@ -173,23 +173,23 @@ static inline void loop_landed(struct loop *l)
     }
 }
 
-/* Every TURN_CHECK runs, or after each one when they are long: may the turn go on? */
+/* After TURN_CHECK short runs, then twice as many, or after each long one: may the turn go on? */
 static bool __attribute__((noinline)) turn_goes_on(struct loop *l)
 {
-    hob_time used = hob__now() - l->turn_start;
+    hob_dur used;
     uint32_t n;
 
     l->n_run += l->chunk;
     n = l->n_run < l->turn_switches ? l->turn_switches - l->n_run : 0;
-    if (used >= TURN_TIME || n == 0) {
+    if (n == 0 || (used = hob__now() - l->turn_start) >= TURN_TIME) {
         l->chunk = 0;
         l->left = 1;
         return false;
     }
     if (used > RUN_LONG * l->n_run)
         n = 1;
-    else if (n > TURN_CHECK)
-        n = TURN_CHECK;
+    else if (n > 2 * TURN_CHECK)
+        n = 2 * TURN_CHECK;
     l->left = l->chunk = n;
     return true;
 }
@@ -250,19 +250,34 @@ static inline struct fiber *runnable_fiber(struct loop *l, struct runnable *r)
     return f;
 }
 
+/*
+ * The one place that switches.  NULL: the loop's own context.  Every return from here on is
+ * predicted if there is one call of hob__ctx_switch and a fiber comes to it by jumps alone: hence
+ * the tail calls, and no second place.  Figures: docs/design/0007-scheduler.md.
+ */
+static __attribute__((noinline)) void fiber_switch(struct loop *l, struct fiber *from,
+                                                   struct fiber *to)
+{
+    struct ctx *from_ctx = from ? &from->ctx : &l->ctx, *to_ctx = to ? &to->ctx : &l->ctx;
+    struct san *from_san = from ? &from->san : &l->san, *to_san = to ? &to->san : &l->san;
+
+    l->n_switches++;
+    l->current = to; /* (I1) */
+    san_leave(from_san, to_san, l->dead != NULL);
+    hob__ctx_switch(from_ctx, to_ctx);
+    san_enter(from_san);
+    loop_landed(l);
+}
+
 /* Away from `f` for good. */
-static __attribute__((noreturn)) void fiber_exit(struct loop *l, struct fiber *f,
-                                                 struct runnable *r)
+static void fiber_exit(struct loop *l, struct fiber *f, struct runnable *r)
 {
     struct fiber *next = NULL;
 
     while (r && !(next = runnable_fiber(l, r)))
         r = hob__loop_next(l);
     l->dead = f;
-    l->current = next;
-    san_leave(&f->san, next ? &next->san : &l->san, true);
-    hob__ctx_switch(&f->ctx, next ? &next->ctx : &l->ctx);
-    abort(); /* nobody switches to a dead fiber */
+    fiber_switch(l, f, next); /* nobody switches to a dead fiber: it does not return */
 }
 
 static void fiber_main(void *arg)
@@ -276,8 +291,10 @@ static void fiber_main(void *arg)
         struct task *t = f->task;
         fiber_end(l, f, t->fn(t->arg));
         struct runnable *r = hob__loop_next(l);
-        if (!r || r->state != RUN_NEW)
+        if (!r || r->state != RUN_NEW) {
             fiber_exit(l, f, r);
+            return;
+        }
         fiber_begin(l, f, container_of(r, struct task, run));
     }
 }
@@ -299,14 +316,8 @@ void hob__fiber_leave(struct loop *l, struct fiber *f)
         r = hob__loop_next(l);
         next = r ? runnable_fiber(l, r) : NULL;
     } while (unlikely(r && !next));
-    if (next == f)
-        return;
-    l->n_switches++;
-    l->current = next; /* (I1) */
-    san_leave(&f->san, next ? &next->san : &l->san, false);
-    hob__ctx_switch(&f->ctx, next ? &next->ctx : &l->ctx);
-    san_enter(&f->san);
-    loop_landed(l);
+    if (next != f)
+        fiber_switch(l, f, next);
 }
 
 void hob__fiber_enter(struct loop *l, struct runnable *r)
@@ -315,14 +326,8 @@ void hob__fiber_enter(struct loop *l, struct runnable *r)
 
     while (r && !(next = runnable_fiber(l, r)))
         r = hob__loop_next(l);
-    if (!next)
-        return;
-    l->n_switches++;
-    l->current = next;
-    san_leave(&l->san, &next->san, false);
-    hob__ctx_switch(&l->ctx, &next->ctx);
-    san_enter(&l->san);
-    loop_landed(l);
+    if (next)
+        fiber_switch(l, NULL, next);
 }
 
 static inline int fiber_park(struct fiber *f, enum hob_wait why, enum park_kind kind)

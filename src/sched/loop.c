@@ -80,7 +80,8 @@ static void loop_fibers(struct loop *l)
 {
     struct runnable *r;
 
-    l->turn_start = hob__now();
+    if (!l->turn_start)
+        l->turn_start = hob__now();
     l->n_run = 0;
     l->chunk = l->slow ? 1 : TURN_CHECK;
     if (l->chunk > l->turn_switches)
@@ -114,6 +115,7 @@ static void loop_poll(struct loop *l, hob_time until)
     int r = l->poller->ops->wait(l->poller, until);
 
     HOB_ASSERT(r == 0); /* a poller that broke under us cannot be lived without */
+    l->turn_start = 0;
 }
 
 /* Nothing is ready here. */
@@ -140,6 +142,7 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
     hob_time now = hob__now();
     if (ran)
         loop_learn(l, now);
+    l->turn_start = now; /* of the next one, unless the poller takes time */
     hob__rt_signals(l->rt, l);
     loop_messages(l);
     hob__wheel_advance(&l->timers, now);

@@ -152,7 +152,7 @@ struct loop {
     uint32_t n_run; /* switches of this turn before this chunk */
     uint32_t turn_switches;
     bool slow;                   /* the last turn's runs were long: look at the clock after each */
-    hob_time turn_start, now;    /* now: read once a turn, for timers */
+    hob_time turn_start;         /* 0: not read since the last poll */
     struct fiber *dead;          /* ended, but its stack was still in use at the switch */
     struct runnable *free_tasks; /* struct task */
     struct stacks stacks;
