@@ -3,6 +3,7 @@
  * crawl.c - hob crawl: options, progress and summary around the crawl (crawl/crawl.h)
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "crawl/crawl.h"
 #include "lib/option.h"
 #include "lib/out.h"
+#include "lib/url.h"
 
 struct crawl_command {
     struct crawl_opts opts;
@@ -124,16 +126,20 @@ static void print_summary(const struct crawl_command *cmd)
     char n[OUT_FIGURE], b[OUT_FIGURE], t[OUT_FIGURE];
     double s = (double)p->wall / (double)HOB_SEC;
 
-    fprintf(stderr, "hob crawl: %s pages, %s, in %s: %.0f pages/s\n", out_count(p->fetched, n),
-            out_bytes(p->bytes, b), out_duration(p->wall, t), s > 0 ? (double)p->fetched / s : 0);
+    if (p->fetched + p->failed + p->skipped + p->retried == 0 && p->ending != STORE_RUNNING)
+        fprintf(stderr,
+                "hob crawl: nothing was left to fetch: %s; without %s the crawl begins anew\n",
+                p->ending == STORE_BUDGET ? "all of --max-pages is there" : "the crawl is complete",
+                cmd->opts.db);
+    else
+        fprintf(stderr, "hob crawl: %s pages, %s, in %s: %.0f pages/s\n", out_count(p->fetched, n),
+                out_bytes(p->bytes, b), out_duration(p->wall, t),
+                s > 0 ? (double)p->fetched / s : 0);
     if (p->failed && p->fetched)
         fprintf(stderr, "  %s failed, the first: %s\n", out_count(p->failed, n), p->first_failure);
     print_stages(p);
     fprintf(stderr, "  %s: ", cmd->opts.db);
     print_counts(&p->counts, stderr);
-    if (p->ending == STORE_COMPLETE && p->fetched + p->failed + p->skipped + p->retried == 0)
-        fprintf(stderr, "  nothing was left to fetch; without %s the crawl begins anew\n",
-                cmd->opts.db);
 }
 
 /* The exit status, with one line that says why it is not 0. */
@@ -159,22 +165,55 @@ static int crawl_end(const struct crawl_command *cmd, int r)
                 *crawl_error(cmd->crawl) ? crawl_error(cmd->crawl) : hob_strerror(r));
         return STATUS_FAILED;
     }
-    if (p->fetched == 0 && p->failed > 0) {
+    if (p->fetched > 0 || p->failed + p->counts.n[STORE_FAILED] == 0 ||
+        (p->failed == 0 && p->counts.n[STORE_DONE] > 0))
+        return 0;
+    if (p->failed > 0)
         fprintf(stderr, "hob crawl: no page could be fetched: %s%s\n", p->first_failure,
                 p->guarded ? " (--allow-private lets it through)" : "");
-        return STATUS_FAILED;
-    }
-    return 0;
+    else
+        fprintf(stderr,
+                "hob crawl: %s is of a crawl that could fetch no page; remove it to begin anew\n",
+                cmd->opts.db);
+    return STATUS_FAILED;
+}
+
+/* A start that the address guard would refuse is told of before there is a database in which it has
+ * failed.  Names are looked up later; what they lead to is refused then. */
+static bool seed_refused(const char *text)
+{
+    char host[256];
+    struct url *u;
+    hob_addr a;
+    bool refused = false;
+
+    if (url_new(text, strlen(text), NULL, &u) < 0)
+        return false; /* said better by crawl_open */
+    snprintf(host, sizeof(host), "%.*s", (int)u->host_len, u->text + u->host_at);
+    free(u);
+    refused = strcmp(host, "localhost") == 0 ||
+              (hob_addr_parse(host, 80, &a) == 0 && !hob_addr_public(&a));
+    if (refused)
+        fprintf(stderr,
+                "hob crawl: %s: a loopback or private address; --allow-private fetches "
+                "from it\n",
+                text);
+    return refused;
 }
 
 static int crawl_command_run(struct crawl_command *cmd)
 {
     char err[STORE_ERR_MAX];
+
+    for (size_t i = 0; !cmd->allow_private && i < cmd->opts.n_seeds; i++)
+        if (seed_refused(cmd->opts.seeds[i]))
+            return STATUS_FAILED;
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error to report, like a full disk */
     int r = crawl_open(&cmd->opts, &cmd->crawl, err);
 
     if (r < 0) {
         fprintf(stderr, "hob crawl: %s\n", err);
-        return r == -EINVAL || r == -EPROTONOSUPPORT ? OPTION_STATUS_USAGE : STATUS_FAILED;
+        return r == -EINVAL ? OPTION_STATUS_USAGE : STATUS_FAILED;
     }
     r = hob_run(HOB_OPTS(.stop_on_signals = true), crawl_fiber, cmd);
     crawl_progress(cmd->crawl, &cmd->done);

@@ -40,7 +40,8 @@ struct crawl_opts {
     enum store_sync sync;
 };
 
-/* Opens the store and records the seeds.  0, or a negative errno and one line in err. */
+/* Opens the store and records the seeds.  0, or a negative errno and one line in err; -EINVAL: a
+ * seed is not a URL that can be fetched. */
 int crawl_open(const struct crawl_opts *opts, struct crawl **ret, char err[STORE_ERR_MAX]);
 void crawl_close(struct crawl *c);
 

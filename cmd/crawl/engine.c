@@ -30,7 +30,8 @@
 enum {
     BATCH = 256,
     BATCH_MS = 20,
-    WINDOW = 256, /* pages leased and not started, at most; a few a connection */
+    WINDOW = 256,       /* pages leased and not started, at most; a few a connection */
+    REDIRECTS_MAX = 10, /* one after another; then it is a trap */
 };
 
 int64_t crawl_wall_ms(const struct crawl *c, hob_time at)
@@ -56,8 +57,8 @@ static int seeds_read(struct crawl *c, char err[STORE_ERR_MAX])
         const char *text = c->opts.seeds[i];
         int r = url_new(text, strlen(text), NULL, &c->seeds[c->n_seeds]);
         if (r < 0) {
-            snprintf(err, STORE_ERR_MAX, "%s: %s", text, url_strerror(r));
-            return r;
+            snprintf(err, STORE_ERR_MAX, "%.400s: %s", text, url_strerror(r));
+            return r == -ENOMEM ? r : -EINVAL;
         }
         c->n_seeds++;
     }
@@ -92,7 +93,7 @@ static char *scope_text(const struct crawl *c)
     if (c->opts.depth >= 0)
         buf_printf(&b, ", depth %lld", (long long)c->opts.depth);
     for (size_t i = 0; c->opts.rules && i < html_rules_count(c->opts.rules); i++)
-        buf_printf(&b, "%s %s", i ? "" : ", fields", html_rules_name(c->opts.rules, i));
+        buf_printf(&b, "%s '%s'", i ? "" : ", fields", html_rules_text(c->opts.rules, i));
     return buf_take(&b);
 }
 
@@ -125,7 +126,9 @@ int crawl_open(const struct crawl_opts *opts, struct crawl **ret, char err[STORE
     if (!c)
         return -ENOMEM;
     c->opts = *opts;
-    if ((r = seeds_read(c, err)) < 0 || (r = store_begin(c, err)) < 0) {
+    if ((r = seeds_read(c, err)) == 0 && (r = store_begin(c, err)) == -EINVAL)
+        r = -EIO; /* some file system's word for no; -EINVAL is the seeds' alone */
+    if (r < 0) {
         crawl_close(c);
         return r;
     }
@@ -169,8 +172,6 @@ static int lease_take(void *arg)
     l->due_ms = INT64_MAX;
     if (r == 0 && l->n == 0)
         r = store_due(c->store, &l->due_ms);
-    if (r < 0)
-        snprintf(c->err, sizeof(c->err), "%s", store_error(c->store));
     return r;
 }
 
@@ -246,7 +247,21 @@ static int source_next(void *ctx, void **ret_item, hob_time *ret_again)
 
 /* The last stage, on the lane. */
 
-static int page_store(struct crawl *c, const struct page *p)
+/* A chain of redirects has an end, also one whose every target is new. */
+static int redirect_check(struct crawl *c, struct page *p)
+{
+    unsigned n = 0;
+    int r = p->target ? store_redirects(c->store, &p->row, REDIRECTS_MAX, &n) : 0;
+
+    if (n >= REDIRECTS_MAX) {
+        page_end(p, STORE_FAILED, "too many redirects");
+        free(p->target);
+        p->target = NULL;
+    }
+    return r;
+}
+
+static int page_put(struct crawl *c, const struct page *p)
 {
     struct store_result res = {.state = p->state,
                                .status = (int)p->res.status,
@@ -257,10 +272,6 @@ static int page_store(struct crawl *c, const struct page *p)
                                .fields = p->fields};
     int r = 0;
 
-    if (p->is_robots)
-        return 0;
-    if (p->fate == PAGE_RETRY)
-        return store_retry(c->store, &p->row, p->retry_at_ms);
     if (p->target)
         r = store_link(c->store, p->target->text, p->target->len, p->row.depth, p->row.id,
                        page_link_state(c, p->target, p->row.depth));
@@ -268,6 +279,18 @@ static int page_store(struct crawl *c, const struct page *p)
         r = store_link(c->store, p->links[i].url, p->links[i].len, p->row.depth + 1, p->row.id,
                        p->links[i].state);
     return r < 0 ? r : store_finish(c->store, &p->row, &res);
+}
+
+static int page_store(struct crawl *c, struct page *p)
+{
+    int r;
+
+    if (p->is_robots)
+        return 0;
+    if (p->fate == PAGE_RETRY)
+        return store_retry(c->store, &p->row, p->retry_at_ms);
+    r = redirect_check(c, p);
+    return r < 0 ? r : page_put(c, p);
 }
 
 static int pages_store(void *ctx, void **items, size_t n)
@@ -279,8 +302,6 @@ static int pages_store(void *ctx, void **items, size_t n)
         r = page_store(c, items[i]);
     if (r >= 0)
         r = store_commit(c->store);
-    if (r < 0)
-        snprintf(c->err, sizeof(c->err), "%s", store_error(c->store));
     return r;
 }
 
@@ -381,7 +402,8 @@ int crawl_run(struct crawl *c, hob_http *client)
     hob_flow_free(c->flow);
     c->flow = NULL;
     hob_lane_free(c->lane);
-    if (r < 0 && !*c->err)
-        snprintf(c->err, sizeof(c->err), "%s", hob_strerror(r));
+    if (r < 0 && !*c->err) /* the lane has ended: what it met is read here alone (I1) */
+        snprintf(c->err, sizeof(c->err), "%s",
+                 *store_error(c->store) ? store_error(c->store) : hob_strerror(r));
     return r;
 }

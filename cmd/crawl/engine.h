@@ -14,7 +14,8 @@ enum robots_state {
     ROBOTS_UNKNOWN,
     ROBOTS_ASKING,
     ROBOTS_KNOWN,
-    ROBOTS_FAILED, /* until a page of the origin has been put off for it; then unknown again */
+    ROBOTS_FAILED, /* to be asked for again at `again` */
+    ROBOTS_LOST,   /* given up for this run: the origin's pages fail */
 };
 
 enum { PAGE_REASON_MAX = HOB_HTTP_REASON_MAX + 16 };
@@ -25,8 +26,10 @@ struct origin {
     char *text; /* "https://host:port" */
     struct robots *robots;
     enum robots_state state;
-    int rc; /* ROBOTS_FAILED: what it failed with, 0 a status, and why */
-    char reason[PAGE_REASON_MAX];
+    unsigned attempts;            /* ROBOTS_FAILED: how often it was, */
+    hob_time again;               /* when it is asked for next, */
+    int rc;                       /* with what, 0 a status, */
+    char reason[PAGE_REASON_MAX]; /* and why; also of ROBOTS_LOST */
 };
 
 struct page;
@@ -122,8 +125,6 @@ int page_new(const struct store_row *row, struct page **ret); /* takes row->url 
 int page_new_robots(struct host *h, struct origin *o, struct page **ret);
 void page_free(struct page *p);
 void page_end(struct page *p, enum store_state state, const char *reason);
-/* Retried, or failed: what rc, 0 for a status, makes of it. */
-void page_again(struct crawl *c, struct page *p, int rc, const char *reason);
 int page_fetch(void *crawl, void *page);
 int page_parse(void *crawl, void *page);
 /* What becomes of a link found at this depth. */

@@ -130,13 +130,12 @@ static struct page *host_take(struct crawl *c, struct host *h, struct page **at)
 }
 
 /* What needs no request: the page has its fate already.  (I3) */
-static bool page_settled(struct crawl *c, struct page *p)
+static bool page_settled(struct page *p)
 {
     struct origin *o = p->origin;
 
-    if (o->state == ROBOTS_FAILED) {
-        page_again(c, p, o->rc, o->reason);
-        o->state = ROBOTS_UNKNOWN; /* the next page of the origin asks anew */
+    if (o->state == ROBOTS_LOST) {
+        page_end(p, STORE_FAILED, o->reason);
         return true;
     }
     if (o->state == ROBOTS_KNOWN && !robots_allowed(o->robots, url_path_query(p->url))) {
@@ -144,6 +143,18 @@ static bool page_settled(struct crawl *c, struct page *p)
         return true;
     }
     return false;
+}
+
+/* Is the origin's robots.txt under way, or put off?  Then another origin of the host may be further
+ * on. */
+static bool origin_waits(const struct origin *o, hob_time now, hob_time *ret_again)
+{
+    if (o->state == ROBOTS_FAILED && now < o->again) {
+        if (o->again < *ret_again)
+            *ret_again = o->again;
+        return true;
+    }
+    return o->state == ROBOTS_ASKING;
 }
 
 /* May a request to the host begin now? */
@@ -176,12 +187,12 @@ static int host_pick(struct crawl *c, struct host *h, hob_time now, hob_time *re
     *ret = NULL;
     for (struct page **at = &h->first; *at; at = &(*at)->next) {
         struct page *p = *at;
-        if (page_settled(c, p)) {
+        if (page_settled(p)) {
             *ret = host_take(c, h, at);
             return 0;
         }
-        if (p->origin->state == ROBOTS_ASKING)
-            continue; /* another origin of this host may be further on */
+        if (origin_waits(p->origin, now, ret_again))
+            continue;
         if (!host_open(c, h, now, ret_again))
             return 0;
         if (p->origin->state == ROBOTS_KNOWN) {

@@ -108,25 +108,30 @@ static bool worth_another_try(int rc)
     }
 }
 
-/* Tries left: waits twice as long each time, anywhere between nothing and that ("full jitter"), and
- * at least as long as the server asked for. */
-void page_again(struct crawl *c, struct page *p, int rc, const char *reason)
+/* Before another try: twice as long each time, anywhere between nothing and that ("full jitter"),
+ * and at least as long as the server asked for. */
+static hob_dur backoff(const struct crawl *c, unsigned attempts,
+                       const struct hob_http_response *res)
 {
-    hob_dur wait = c->opts.backoff, asked = retry_after(&p->res);
+    hob_dur wait = c->opts.backoff, asked = retry_after(res);
 
-    if (!worth_another_try(rc) || p->row.attempts >= c->opts.retries) {
-        page_end(p, STORE_FAILED, reason);
-        return;
-    }
-    for (unsigned i = 0; i < p->row.attempts && wait < BACKOFF_MAX; i++)
+    for (unsigned i = 0; i < attempts && wait < BACKOFF_MAX; i++)
         wait *= 2;
     if (wait > BACKOFF_MAX)
         wait = BACKOFF_MAX;
     wait = wait > 0 ? (hob_dur)(hob_random() % (uint64_t)wait) : 0;
-    if (asked > wait)
-        wait = asked;
+    return asked > wait ? asked : wait;
+}
+
+/* Tried again, or failed: what rc, 0 for a status, makes of it. */
+static void page_again(struct crawl *c, struct page *p, int rc, const char *reason)
+{
+    if (!worth_another_try(rc) || p->row.attempts >= c->opts.retries) {
+        page_end(p, STORE_FAILED, reason);
+        return;
+    }
     p->fate = PAGE_RETRY;
-    p->retry_at_ms = crawl_wall_ms(c, hob_in(wait)) + 1;
+    p->retry_at_ms = crawl_wall_ms(c, hob_in(backoff(c, p->row.attempts, &p->res))) + 1;
     snprintf(p->reason, sizeof p->reason, "%s", reason);
 }
 
@@ -147,6 +152,8 @@ static void page_answer(struct crawl *c, struct page *p)
     snprintf(reason, sizeof reason, "HTTP %u", s);
     if (s >= 300 && s < 400 && page_redirect(p) < 0)
         page_end(p, STORE_FAILED, "redirect without a usable target");
+    else if (p->target && strcmp(p->target->text, p->url->text) == 0)
+        page_end(p, STORE_FAILED, "redirect to itself");
     else if (s < 400)
         page_end(p, STORE_DONE, NULL);
     else if (s == 408 || s == 425 || s == 429 || s >= 500)
@@ -166,25 +173,39 @@ static int get(struct crawl *c, const char *url, bool redirects, size_t max_size
                        hob_in(c->opts.timeout), ret);
 }
 
-/* What robots.txt came to (RFC 9309, 2.3.1).  (I2) */
+/* Nothing of the origin may be fetched: for now, or in this run. */
+static void robots_failed(struct crawl *c, struct origin *o, int rc,
+                          const struct hob_http_response *res)
+{
+    o->rc = rc;
+    if (rc == -HOB_EADDRGUARD)
+        snprintf(o->reason, sizeof(o->reason), "%.*s", HOB_HTTP_REASON_MAX - 1, res->reason);
+    else if (rc < 0)
+        snprintf(o->reason, sizeof(o->reason), "robots.txt: %.*s", HOB_HTTP_REASON_MAX - 1,
+                 res->reason);
+    else
+        snprintf(o->reason, sizeof(o->reason), "robots.txt: HTTP %u", res->status);
+    if (!worth_another_try(rc) || o->attempts >= c->opts.retries) {
+        o->state = ROBOTS_LOST;
+        return;
+    }
+    o->again = hob_in(backoff(c, o->attempts++, res));
+    o->state = ROBOTS_FAILED;
+}
+
+/* What robots.txt came to (RFC 9309, 2.3.1).  Redirects without an end are as good as none.  (I2)
+ */
 static int robots_answer(struct crawl *c, struct page *p, int rc)
 {
     struct origin *o = p->origin;
     struct hob_http_response *res = &p->res;
+    uint32_t status = rc == -HOB_EREDIRECT ? 404 : res->status;
     int r = 0;
 
-    o->state = ROBOTS_FAILED; /* unreachable: nothing may be fetched now */
-    o->rc = rc;
-    if (rc == -HOB_EADDRGUARD) {
-        snprintf(o->reason, sizeof(o->reason), "%.*s", HOB_HTTP_REASON_MAX - 1, res->reason);
-    } else if (rc < 0) {
-        snprintf(o->reason, sizeof(o->reason), "robots.txt: %.*s", HOB_HTTP_REASON_MAX - 1,
-                 res->reason);
-    } else if (res->status >= 500 || res->status == 429) {
-        snprintf(o->reason, sizeof(o->reason), "robots.txt: HTTP %u", res->status);
+    if ((rc < 0 && rc != -HOB_EREDIRECT) || status >= 500 || status == 429) {
+        robots_failed(c, o, rc, res);
     } else {
-        r = robots_from_status((int)res->status, res->body, res->body_n, c->opts.user_agent,
-                               &o->robots);
+        r = robots_from_status((int)status, res->body, res->body_n, c->opts.user_agent, &o->robots);
         o->state = r == 0 ? ROBOTS_KNOWN : ROBOTS_UNKNOWN;
     }
     if (c->flow)

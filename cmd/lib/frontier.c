@@ -274,16 +274,35 @@ int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *r
 int store_due(struct store *st, int64_t *ret_ms)
 {
     sqlite3_stmt *q = st->q[Q_RETRY_FIRST];
+    uint64_t taken = store_finished(st) + st->in_flight;
     int r = 0;
 
     if (st->broken)
         return st->broken;
-    if (st->n[STORE_WAITING] == st->in_flight_again) {
+    if (st->n[STORE_WAITING] == st->in_flight_again ||
+        (st->opts.max_pages && taken >= st->opts.max_pages)) {
         *ret_ms = INT64_MAX;
         return 0;
     }
     if (sqlite3_step(q) == SQLITE_ROW)
         *ret_ms = sqlite3_column_int64(q, 0);
+    else
+        r = store__fail_sql(st, "cannot be read");
+    sqlite3_reset(q);
+    return r;
+}
+
+int store_redirects(struct store *st, const struct store_row *row, unsigned max, unsigned *ret)
+{
+    sqlite3_stmt *q = st->q[Q_REDIRECTS];
+    int r = st->broken;
+
+    if (r < 0)
+        return r;
+    sqlite3_bind_int64(q, 1, row->id);
+    sqlite3_bind_int(q, 2, (int)max);
+    if (sqlite3_step(q) == SQLITE_ROW)
+        *ret = (unsigned)sqlite3_column_int(q, 0);
     else
         r = store__fail_sql(st, "cannot be read");
     sqlite3_reset(q);

@@ -34,6 +34,7 @@ int html_rules_add(struct html_rules *r, const char *spec, char *err, size_t cap
 
 size_t html_rules_count(const struct html_rules *r);
 const char *html_rules_name(const struct html_rules *r, size_t i);
+const char *html_rules_text(const struct html_rules *r, size_t i); /* as it was declared */
 
 struct html_link {
     const char *url; /* canonical (url.h) */

@@ -31,7 +31,7 @@
 enum { FIELD_STEPS_MAX = 10 * 1000 * 1000 };
 
 struct field {
-    char *name, *xpath;
+    char *name, *xpath, *text;
 };
 
 struct html_rules {
@@ -84,6 +84,7 @@ void html_rules_free(struct html_rules *r)
     askers_drop(r);
     for (size_t i = 0; i < r->n; i++) {
         free(r->fields[i].name);
+        free(r->fields[i].text);
         free(r->fields[i].xpath);
     }
     free(r->fields);
@@ -99,6 +100,11 @@ size_t html_rules_count(const struct html_rules *r)
 const char *html_rules_name(const struct html_rules *r, size_t i)
 {
     return r->fields[i].name;
+}
+
+const char *html_rules_text(const struct html_rules *r, size_t i)
+{
+    return r->fields[i].text;
 }
 
 /* libxml2 calls this where it would print. */
@@ -220,11 +226,13 @@ int html_rules_add(struct html_rules *r, const char *spec, char *err, size_t cap
     if (fields)
         r->fields = fields;
     char *copy = fields ? strndup(spec, name) : NULL;
-    if (!copy) {
+    char *text = copy ? strdup(spec) : NULL;
+    if (!text) {
+        free(copy);
         free(xpath);
         return -ENOMEM;
     }
-    r->fields[r->n++] = (struct field){copy, xpath};
+    r->fields[r->n++] = (struct field){copy, xpath, text};
     askers_drop(r); /* they know the fields there were */
     return 0;
 }

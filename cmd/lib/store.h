@@ -139,8 +139,13 @@ struct store_row {
  */
 int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *ret, size_t *ret_n);
 
-/* The earliest time of a URL that waits; INT64_MAX if none does. */
+/* The earliest time of a URL that waits and may be leased then; INT64_MAX if none may: what is left
+ * of a page limit is in flight already. */
 int store_due(struct store *st, int64_t *ret_ms);
+
+/* store_redirects - how many redirects, one after another, led to this row: targets of redirects
+ * are linked at the depth of where they were met, links one deeper. Counts up to `max`. */
+int store_redirects(struct store *st, const struct store_row *row, unsigned max, unsigned *ret);
 
 struct store_result {
     enum store_state state; /* DONE, FAILED, or a SKIP: then nothing below counts, nor the page */

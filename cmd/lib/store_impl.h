@@ -36,6 +36,10 @@
     X(Q_RETRY_FIRST, "SELECT min(due) FROM retry WHERE due IS NOT NULL")                           \
     X(Q_RETRY_LEASE, "UPDATE retry SET due = NULL WHERE id = ?1")                                  \
     X(Q_RETRY_END, "DELETE FROM retry WHERE id = ?1 AND due IS NULL")                              \
+    X(Q_REDIRECTS, "WITH RECURSIVE up(parent, depth, n) AS (SELECT parent, depth, 0 FROM url "     \
+                   "WHERE id = ?1 UNION ALL SELECT url.parent, url.depth, n + 1 FROM up "          \
+                   "JOIN url ON url.id = up.parent WHERE url.depth = up.depth AND n < ?2) "        \
+                   "SELECT max(n) FROM up")                                                        \
     X(Q_TALLY, "INSERT OR REPLACE INTO tally(state, n) VALUES(?1, ?2)")                            \
     X(Q_FEED, "INSERT OR REPLACE INTO feed(path, seq, offset, tail, dev, ino) "                    \
               "VALUES(?1, ?2, ?3, ?4, ?5, ?6)")

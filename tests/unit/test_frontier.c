@@ -289,6 +289,58 @@ TEST(max_pages_is_exact_across_starts)
     teardown();
 }
 
+/* Else a crawl that has its pages waits for ever for one it may not ask for. */
+TEST(nothing_is_due_that_the_page_limit_does_not_let_out)
+{
+    struct store_row rows[4];
+    struct store_opts opts = {.size = sizeof(opts), .sync = STORE_SYNC_OFF, .max_pages = 2};
+    int64_t due;
+
+    setup();
+    struct store *st = open_with(&opts);
+    seed(st, 4, 0);
+    CHECK_INT(next(st, 0, 4, rows), 2);
+    CHECK_INT(store_retry(st, &rows[0], 50), 0);
+    CHECK_INT(store_due(st, &due), 0);
+    CHECK_INT(due, 50);
+    CHECK_INT(next(st, 0, 4, &rows[2]), 1);
+    CHECK_INT(store_due(st, &due), 0);
+    CHECK(due == INT64_MAX); /* its place is taken for now */
+    finish(st, &rows[1], STORE_DONE);
+    finish(st, &rows[2], STORE_DONE);
+    CHECK_INT(store_due(st, &due), 0);
+    CHECK(due == INT64_MAX);
+    CHECK_INT(store_end(st), STORE_BUDGET);
+    store_close(st);
+    drop(rows, 3);
+    teardown();
+}
+
+TEST(redirects_in_a_row_are_counted)
+{
+    struct store_row rows[5];
+    char url[32];
+    unsigned n;
+
+    setup();
+    struct store *st = open_plain();
+    for (int i = 0; i < 5; i++) { /* 0 -> 1 -> 2, which links to 3, which redirects to 4 */
+        snprintf(url, sizeof(url), "http://h/%d", i);
+        CHECK_INT(store_link(st, url, strlen(url), i < 3 ? 0 : 1, i, STORE_PENDING), 1);
+    }
+    CHECK_INT(store_commit(st), 0);
+    CHECK_INT(next(st, 0, 5, rows), 5);
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK_INT(store_redirects(st, &rows[i], 10, &n), 0);
+        CHECK_INT(n, i < 3 ? i : i - 3);
+    }
+    CHECK_INT(store_redirects(st, &rows[2], 1, &n), 0);
+    CHECK_INT(n, 1);
+    store_close(st);
+    drop(rows, 5);
+    teardown();
+}
+
 TEST(levels_keep_a_depth_closed_until_the_one_before_is_final)
 {
     struct store_row rows[8];

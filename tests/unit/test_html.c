@@ -112,6 +112,7 @@ TEST(fields_are_the_first_match)
 
     CHECK_INT(html_rules_count(rules), 3);
     CHECK_STR(html_rules_name(rules, 0), "price");
+    CHECK_STR(html_rules_text(rules, 0), "price=css:.price");
     CHECK_STR(p->fields[0], "12,50\xc2\xa0\xe2\x82\xac");
     CHECK_STR(p->fields[1], "A b c");
     CHECK_STR(p->fields[2], "2");
