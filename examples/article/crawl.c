@@ -29,7 +29,7 @@ static struct page {
 static int fetch(void *arg)
 {
     struct page *p = arg;
-    const char *through = n_proxies > 0 ? proxy[arc4random_uniform(n_proxies)] : NULL;
+    const char *through = n_proxies > 0 ? proxy[hob_random() % n_proxies] : NULL;
 
     p->error = hob_http_do(client, HOB_HTTP_REQUEST(.url = p->url, .proxy = through),
                            hob_in(15 * HOB_SEC), &p->res);

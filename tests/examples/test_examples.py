@@ -142,7 +142,7 @@ class Article(unittest.TestCase):
         self.assertRegex(err, '^three: .+\n$')
 
     def test_crawl_has_fifty_under_way_and_not_more(self):
-        urls = self.meeting(50) * 3
+        urls = [url + '&hold=100' for url in self.meeting(50)] * 3
         out = self.fetched('crawl', *urls)
         self.assertEqual(out, ['200 %d bytes  %s' % (i % 50, u) for i, u in enumerate(urls)] +
                          ['150 of 150 pages'])

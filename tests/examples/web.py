@@ -5,6 +5,7 @@
         web.url('/hello')            answers "hello"
         web.url('/meet?n=3&who=a')   answers who, once 3 such requests are under way: then and
                                      only then is it shown that they were started together
+             (&hold=MS)              and that much later: were there more, they would come
         web.url('/missing')          404
         web.url('/cut')              closes the connection without an answer
         web.proxy(user='u', password='p')  the URL of a proxy that wants these; it answers itself,
@@ -40,7 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif at.path == '/hello':
             status, body = 200, b'hello'
         elif at.path == '/meet':
-            status, body = (200 if web.meet(int(query['n'])) else 503), query['who'].encode()
+            together = web.meet(int(query['n']), float(query.get('hold', 0)) / 1e3)
+            status, body = (200 if together else 503), query['who'].encode()
         web.end()  # before the answer: after it the client's next request may be here already
         if at.path == '/cut':
             self.close_connection = True
@@ -89,11 +91,12 @@ class Web:
         with self.lock:
             self.live -= 1
 
-    def meet(self, n):
+    def meet(self, n, hold):
         with self.lock:
             barrier = self.meeting.setdefault(n, threading.Barrier(n))
         try:
             barrier.wait(WAIT)
+            threading.Event().wait(hold)
             return True
         except threading.BrokenBarrierError:
             return False
