@@ -22,6 +22,7 @@ enum { ROWS_PENDING = 256 * 1024 };
 struct rows {
     int fd;
     const char *name;   /* for messages: the path, or "standard output" */
+    bool regular;       /* a file on a disk */
     bool writing;       /* a fiber is at it, and will write what others add meanwhile */
     struct buf pending; /* whole rows */
     hob_chan *room;     /* where fibers wait for the writing one */

@@ -430,19 +430,19 @@ class Files(Fetch):
 
 
 class Stuck(Fetch):
-    def stuck(self):
+    def stuck(self, n=20000, pad=''):
         """A run whose rows nobody reads: the pipe is full."""
         read, write = os.pipe()
         size = fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
-        urls = self.write('list', ''.join(self.url('/c/%d.html?x=%d\n' % (k % 24, k))
-                                          for k in range(20000)))
+        urls = self.write('list', ''.join(self.url('/c/%d.html?x=%d%s\n' % (k % 24, k, pad))
+                                          for k in range(n)))
         p = cli.hob_start('fetch', '-j', '20', '-i', urls, stdout=write)
         os.close(write)
 
         def full():
             have = bytearray(4)
             fcntl.ioctl(read, 0x541b, have)  # FIONREAD
-            return int.from_bytes(have, 'little') > size - 400
+            return int.from_bytes(have, 'little') > size - 400 - len(pad)
         cli.until('a full pipe', full)
         return p, read
 
@@ -514,6 +514,14 @@ class Readers(Stuck):
         _, err = p.communicate(timeout=cli.WAIT_MOST)
         self.assertEqual(p.returncode, 0, err)
         self.assertEqual(len(self.by_url(rows)), 20000)
+
+    def test_rows_longer_than_a_pipe_takes_at_once_never_mix(self):
+        p, read = self.stuck(1000, 'y' * 5000)
+        with os.fdopen(read, encoding='utf-8') as f:
+            rows = cli.rows_of(f.read())
+        _, err = p.communicate(timeout=cli.WAIT_MOST)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertEqual(len(self.by_url(rows)), 1000)
 
     def pause(self):
         """How many requests there are once their number stands still, or nearly: that they are

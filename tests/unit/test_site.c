@@ -201,10 +201,11 @@ static bool walk_has(const struct walk *w, const char *path)
 
 TEST(links_reach_every_page_of_the_truth_and_nothing_unknown)
 {
-    static const size_t pages[] = {1, 5, 333};
+    static const size_t pages[] = {1, 5, 333, 333}, sizes[] = {0, 0, 0, 3000};
 
     for (size_t k = 0; k < sizeof pages / sizeof *pages; k++) {
-        struct site *s = site_of((struct site_opts){.seed = 9, .pages = pages[k]});
+        struct site *s =
+            site_of((struct site_opts){.seed = 9, .pages = pages[k], .page_size = sizes[k]});
         struct walk w = {.s = s};
         walk_add(&w, "/");
         while (w.done < w.n)
