@@ -28,6 +28,9 @@
 #include "sched/park.h"
 #include "sched/rt.h"
 
+/* A stall that a loaded machine may show; not the hours by which a program says "never". */
+#define LEAP_MOST (2 * HOB_SEC)
+
 enum {
     TIME_LEAPS = 16, /* one pick in so many lets time pass although something is ready */
     STIRS = 4,       /* one turn in so many stirs its ready queue */
@@ -180,17 +183,17 @@ static void run_work(void)
     w->run(w);
 }
 
-/* To the next timer of all loops; false: none is set. */
-static bool pass_time(struct rt *rt)
+/* To the next timer of all loops, unless it is later than `most`; false: there is none. */
+static bool pass_time(struct rt *rt, hob_time most)
 {
     hob_time next = HOB_FOREVER;
 
     for (unsigned i = 0; i < rt->n_loops; i++) {
-        hob_time t = hob__wheel_next(&rt->loops[i].timers);
+        hob_time t = hob__wheel_due(&rt->loops[i].timers);
         if (t < next)
             next = t;
     }
-    if (next == HOB_FOREVER)
+    if (next == HOB_FOREVER || next > most)
         return false;
     if (next > sim.now)
         sim.now = next; /* (I2) */
@@ -237,12 +240,12 @@ static void sim_step(struct rt *rt)
     if (sim.n_work > 0)
         can[n++] = LOOPS_MAX;
     if (n == 0) {
-        if (!pass_time(rt))
+        if (!pass_time(rt, HOB_FOREVER))
             deadlock(rt);
         return;
     }
     if (sim_pick(TIME_LEAPS) == 0)
-        (void)pass_time(rt);
+        (void)pass_time(rt, sim.now + LEAP_MOST);
     unsigned k = can[sim_pick(n)];
     if (k == LOOPS_MAX)
         run_work();

@@ -131,6 +131,27 @@ unsigned hob__wheel_advance(struct wheel *w, hob_time now)
     return fired;
 }
 
+static hob_time tick_time(uint64_t tick)
+{
+    if (tick > (uint64_t)HOB_FOREVER >> WHEEL_TICK_BITS)
+        return HOB_FOREVER - 1;
+    return (hob_time)(tick << WHEEL_TICK_BITS);
+}
+
+hob_time hob__wheel_due(const struct wheel *w)
+{
+    unsigned level, slot;
+    uint64_t at, first = UINT64_MAX;
+
+    if (!wheel_first(w, &level, &slot, &at))
+        return HOB_FOREVER;
+    list_each (n, &w->slot[level][slot]) {
+        const struct timer *t = list_entry(n, struct timer, node);
+        first = t->tick < first ? t->tick : first;
+    }
+    return tick_time(first);
+}
+
 hob_time hob__wheel_next(const struct wheel *w)
 {
     unsigned level, slot;
@@ -138,7 +159,5 @@ hob_time hob__wheel_next(const struct wheel *w)
 
     if (!wheel_first(w, &level, &slot, &at))
         return HOB_FOREVER;
-    if (at > (uint64_t)HOB_FOREVER >> WHEEL_TICK_BITS)
-        return HOB_FOREVER - 1;
-    return (hob_time)(at << WHEEL_TICK_BITS);
+    return tick_time(at);
 }

@@ -45,6 +45,10 @@ unsigned hob__wheel_advance(struct wheel *w, hob_time now);
 /* No timer is due before this; HOB_FOREVER when none is set.  May be earlier than the next one. */
 hob_time hob__wheel_next(const struct wheel *w);
 
+/* When the next one fires, exactly; looks at each timer of a slot.  For the simulator, whose leaps
+ * of time would otherwise end half-way to a timer that is far away. */
+hob_time hob__wheel_due(const struct wheel *w);
+
 static inline void timer_stop(struct wheel *w, struct timer *t)
 {
     if (t->set)

@@ -120,3 +120,24 @@ TEST(random_timers_behave_as_a_sorted_list_would)
     }
     free(a);
 }
+
+TEST(the_exact_time_of_the_next_timer_is_known)
+{
+    struct alarm a[50] = {0};
+
+    hob__wheel_init(&wheel, 77 * HOB_SEC);
+    CHECK(hob__wheel_due(&wheel) == HOB_FOREVER);
+    test_now = 77 * HOB_SEC;
+    for (int i = 0; i < 50; i++)
+        alarm_set(&a[i], test_now + (hob_time)(rnd() >> (8 + rnd() % 40)));
+    for (int fired = 0; fired < 50;) {
+        hob_time due = hob__wheel_due(&wheel);
+        CHECK(due >= hob__wheel_next(&wheel));
+        test_now = due - 1;
+        CHECK_INT(hob__wheel_advance(&wheel, test_now), 0); /* not before it ... */
+        test_now = due;
+        unsigned n = hob__wheel_advance(&wheel, test_now);
+        CHECK(n > 0); /* ... and then at least one */
+        fired += (int)n;
+    }
+}
