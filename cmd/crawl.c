@@ -259,12 +259,25 @@ static int fields_read(struct crawl_command *cmd)
     return r;
 }
 
+/* What stands in a header must not begin another one. */
+static bool agent_fine(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return false;
+    return true;
+}
+
 static int command_go(struct crawl_command *cmd, const struct option_args *args)
 {
     if (cmd->status)
         return status_run(cmd->opts.db);
     if (args->n == 0) {
         fprintf(stderr, "hob crawl: no URL given; see hob crawl -h\n");
+        return OPTION_STATUS_USAGE;
+    }
+    if (!agent_fine(cmd->opts.user_agent)) {
+        fprintf(stderr, "hob crawl: --user-agent: it has a control character in it\n");
         return OPTION_STATUS_USAGE;
     }
     cmd->opts.seeds = args->operand;

@@ -198,7 +198,7 @@ static int with_options(struct fetch *f, int argc, char *const argv[])
                     "of a body; a larger one is a failure (64MiB)"),
         OPTION_FLAG(0, "insecure", &f->insecure, "do not verify certificates"),
         OPTION_FLAG(0, "allow-private", &f->allow_private,
-                    "follow redirects from public addresses to private ones"),
+                    "fetch from names and redirects that lead to private addresses too"),
         OPTION_END,
     };
     const struct option_command command = {

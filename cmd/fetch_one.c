@@ -2,10 +2,10 @@
  *
  * fetch_one.c - one URL: tries, the file of its body, its row
  *
- * HOW  Private addresses.  Who names one himself means it; a server that redirects there does not
- *   have his leave.  So there are two clients: `guarded` refuses private addresses, `open` does
- *   not.  A URL goes to the guarded one; if it is refused before any redirect, it is the user's
- *   own URL that is private, and goes to the open one.
+ * HOW  Private addresses.  Who writes one himself, or localhost, means it; a server that redirects
+ *   there, or a name that leads there (whose list of URLs is it?), does not have his leave.  So
+ *   there are two clients: `guarded` refuses private addresses, `open` does not and gets what was
+ *   written as one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,24 +17,21 @@
 #include "fetch.h"
 #include "lib/filename.h"
 #include "lib/retry.h"
+#include "lib/url.h"
 
-/* Whether the URL's host is written as a private address: then asking the guard is in vain. */
+/* Whether the URL's host is written as a private address, in whichever form, or is localhost. */
 static bool is_private(const char *url)
 {
-    const char *host = strstr(url, "://"), *at;
-    char text[HOB_ADDR_TEXT_MAX];
+    char buf[URL_MAX + 1], host[HOB_ADDR_TEXT_MAX];
+    struct url u;
     hob_addr a;
 
-    if (!host)
+    if (url_parse(url, strlen(url), NULL, buf, sizeof buf, &u) < 0 || u.host_len >= sizeof host)
         return false;
-    host += 3;
-    at = memrchr(host, '@', strcspn(host, "/?#"));
-    host = at ? at + 1 : host;
-    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#");
-    if (n >= sizeof text)
-        return false;
-    snprintf(text, sizeof text, "%.*s", (int)n, host);
-    return hob_addr_parse(text, 0, &a) == 0 && !hob_addr_public(&a);
+    snprintf(host, sizeof host, "%.*s", (int)u.host_len, u.text + u.host_at);
+    if (strcmp(host, "localhost") == 0)
+        return true;
+    return hob_addr_parse(host, 0, &a) == 0 && !hob_addr_public(&a);
 }
 
 static void try_once(struct fetch *f, const char *url, struct hob_http_response *ret)
@@ -46,8 +43,10 @@ static void try_once(struct fetch *f, const char *url, struct hob_http_response 
     bool open = f->allow_private || is_private(url);
     int r = hob_http_do(open ? f->open : f->guarded, q, until, ret);
 
-    if (r == -HOB_EADDRGUARD && !open && ret->n_redirects == 0)
-        r = hob_http_do(f->open, q, until, ret);
+    if (r == -HOB_EADDRGUARD) {
+        size_t n = strlen(ret->reason);
+        snprintf(ret->reason + n, sizeof ret->reason - n, " (--allow-private lets it through)");
+    }
     ret->error = r;
 }
 

@@ -379,6 +379,8 @@ void crawl_progress(const struct crawl *c, struct crawl_progress *ret)
             (void)!hob_flow_stats(c->flow, i, &ret->stage[i]);
     } else if (c->store) {
         store_counts(c->store, &ret->counts);
+        /* What was leased and not finished is pending when the crawl goes on. */
+        ret->counts.n[STORE_PENDING] += ret->counts.in_flight;
         ret->ending = store_end(c->store);
     }
 }

@@ -109,8 +109,9 @@ struct hob_http_response {
  * @opts: NULL for all defaults; strings are copied
  * @ret:  the client, owned by the caller; untouched on failure
  *
- * Return: 0; -EINVAL (a proxy not understood, a limit out of range), -E2BIG (an option newer than
- * this library), -ENOMEM, -EPERM (not on a fiber), -EOPNOTSUPP (simulated: see hob_http_new_fake).
+ * Return: 0; -EINVAL (a proxy not understood, a limit out of range, a control character in the
+ * user agent), -E2BIG (an option newer than this library), -ENOMEM, -EPERM (not on a fiber),
+ * -EOPNOTSUPP (simulated: see hob_http_new_fake).
  */
 HOB_API HOB_MUST_CHECK int hob_http_new(const struct hob_http_opts *opts, hob_http **ret);
 

@@ -28,6 +28,10 @@ static bool opts_fine(const struct hob_http_opts *o)
 {
     if (o->n_proxies > 0 && !o->proxies)
         return false;
+    /* What stands in a header must not begin another one. */
+    for (const char *p = o->user_agent; p && *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return false;
     return o->max_redirects <= REDIRECTS_MAX && o->max_idle <= IDLE_CONNECTIONS_MAX &&
            o->connect_max >= 0 && o->idle_max >= 0 && o->names_max >= 0;
 }

@@ -220,6 +220,7 @@ static int options(void *arg)
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.proxies = proxies, .n_proxies = 2), &c), -EINVAL);
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.n_proxies = 2), &c), -EINVAL);
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.connect_max = -1), &c), -EINVAL);
+    CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.user_agent = "x\r\nX-Injected: 1"), &c), -EINVAL);
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.max_redirects = 100000), &c), -EINVAL);
     CHECK(!c);
     CHECK_INT(hob_http_new(NULL, &c), 0);
