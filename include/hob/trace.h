@@ -109,7 +109,7 @@ HOB_API HOB_ANY_THREAD void hob_trace_mark(const char *text);
 
 /** What bounds the work. */
 enum hob_bound {
-    HOB_BOUND_IDLE,  /* nothing ran */
+    HOB_BOUND_IDLE,  /* nothing ran, or next to nothing */
     HOB_BOUND_IO,    /* it waits for network or disk */
     HOB_BOUND_CPU,   /* it computes, or stands in line for a core */
     HOB_BOUND_MIXED, /* both of them, and each is worth its own cure */
@@ -126,7 +126,8 @@ enum hob_advice {
     HOB_ADVICE_CONCURRENT, /* concurrency is in use already; more cores would not help */
     HOB_ADVICE_PARALLEL,   /* every core is busy already */
     HOB_ADVICE_FEWER_THREADS,
-    HOB_ADVICE_ELSEWHERE /* look at what it waits for */
+    HOB_ADVICE_ELSEWHERE, /* look at what it waits for */
+    HOB_ADVICE_BATCHES    /* its one thread is nearly always busy: more in each batch */
 };
 
 /** Sums over all tasks of a stage, or of a program. */
@@ -178,12 +179,18 @@ struct hob_stage_stats {
     uint32_t width;   /* items it may have at once */
     uint64_t items_in, items_out, items_failed, items_cancelled;
     hob_dur wall; /* from its first item's start to its last one's end */
+    hob_dur flow; /* how long its flow has run, or ran; 0: not known */
     hob_dur on_cpu, ready, waiting[HOB_N_CLASSES];
     hob_dur longest_turn;
     double busy; /* items at once, mean over wall */
 };
 
-/** hob_stage_verdict - hob_verdict_of for a stage on a machine of `n_cores` */
+/**
+ * hob_stage_verdict - hob_verdict_of for a stage on a machine of `n_cores`
+ *
+ * A stage that took under 1 % of its flow's time is told so and no more.  Of a lane it says how
+ * busy the one thread was: neither tasks nor cores help it.
+ */
 HOB_API HOB_ANY_THREAD int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
                                              struct hob_verdict *ret);
 

@@ -106,6 +106,7 @@ int hob_flow_stats(const hob_flow *flow, unsigned i, struct hob_stage_stats *ret
         return -EINVAL;
     st = &flow->stage[i];
     hob__stage_stats(&st->sums, ret);
+    ret->flow = flow->ran ? (flow->ended ? flow->ended : hob_now()) - flow->began : 0;
     ret->name = st->def.name;
     ret->kind = kind_text[st->def.kind];
     ret->width = st->def.kind == HOB_LANE ? 1 : st->def.width;
@@ -292,6 +293,7 @@ int hob_flow_run(hob_flow *flow)
     if (flow->ran)
         return HOB_MISUSE(-EINVAL, "a flow runs once");
     flow->ran = true;
+    flow->began = hob_now();
     if ((r = channels_new(flow)) < 0)
         return r;
     r = hob_group_open(&outer, HOB_GROUP_OPTS(.name = "flow"));
@@ -304,6 +306,7 @@ int hob_flow_run(hob_flow *flow)
     flow->stopping = true; /* it is over: what the watcher sees now is no stop */
     hob_group_cancel(&outer, 0);
     r = outer_joined(&outer, r);
+    flow->ended = hob_now();
     HOB_ASSERT(flow->n_in_flight == 0);
     channels_free(flow);
     return flow->rc < 0 ? flow->rc : r;

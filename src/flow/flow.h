@@ -31,6 +31,7 @@ struct hob_flow {
     hob_group source; /* the source's fiber, so that it can be cancelled alone */
     bool source_open;
     bool ran, stopping, watched;
+    hob_time began, ended; /* hob_flow_run; ended 0: not yet */
     int rc;
 };
 

@@ -16,6 +16,10 @@
  *                              cpu      cores >= .8 of all: in use; too many threads; else more
  *                              sync, sleep
  *
+ *   What was alive for less than 1 % of the time holds nothing up, whatever its shares are: idle.
+ *   A lane is one thread, so only how busy it is counts: from .8 on, in its items and in calls
+ *   they stand behind, it is the bottleneck.
+ *
  *   A close call is found by flipping one test at a time: where the reading changes, the distance
  *   of the measure to its threshold is how close it was; or the second largest share is about as
  *   large as the first.  Within 10 % both readings are given.
@@ -33,6 +37,8 @@
 #include <hob/trace.h>
 
 #include "base/opts.h"
+
+static const double hardly_used = .01, lane_busy = .8;
 
 enum measure { M_CPU, M_IO, M_SYNC, M_SLEEP, M_FLIGHT, M_DEMAND, M_CORES, M_QUEUE, N_MEASURES };
 
@@ -57,6 +63,7 @@ struct facts {
     bool pass[N_TESTS];
     double on_cpu, in_line; /* the two parts of M_CPU */
     double at_once, cores;
+    double used; /* at_once over the whole time, of which wall may be a part */
     uint32_t n_cores, width;
     uint64_t items;
     bool all_at_once; /* no item waits for its turn */
@@ -73,8 +80,8 @@ static double positive(hob_dur d)
     return d > 0 ? (double)d : 0;
 }
 
-/* False: nothing ran. */
-static bool facts_gather(struct facts *f, const struct hob_usage *u)
+/* `whole`: the time that wall is a part of; 0: not known.  False: nothing ran. */
+static bool facts_gather(struct facts *f, const struct hob_usage *u, hob_dur whole)
 {
     const double *m = f->m;
     double wait[HOB_N_CLASSES], life, wall = positive(u->wall);
@@ -94,6 +101,7 @@ static bool facts_gather(struct facts *f, const struct hob_usage *u)
     f->on_cpu = run / life;
     f->in_line = (ready + wait[HOB_CLASS_CPU]) / life;
     f->at_once = life / wall;
+    f->used = life / (positive(whole) > wall ? positive(whole) : wall);
     f->all_at_once = f->items && f->at_once >= .8 * (double)f->items;
     f->cores = run / wall;
     f->m[M_CPU] = f->on_cpu + f->in_line;
@@ -280,6 +288,9 @@ static void say_advice(char *words, size_t *at, const struct facts *f, enum hob_
     case HOB_ADVICE_ELSEWHERE:
         say(words, at, "look at what it waits for, this is not the bottleneck");
         break;
+    case HOB_ADVICE_BATCHES:
+        say(words, at, "is the bottleneck: larger batches help");
+        break;
     case HOB_ADVICE_NONE:
         say(words, at, "it goes at the pace it was told");
         break;
@@ -314,37 +325,81 @@ static void say_verdict(char *words, const struct facts *f, struct reading r,
     say_advice(words, &at, f, c->other.advice);
 }
 
+static void verdict_measures(const struct facts *f, struct hob_verdict *v)
+{
+    v->cpu = f->m[M_CPU];
+    v->io = f->m[M_IO];
+    v->sync = f->m[M_SYNC];
+    v->sleep = f->m[M_SLEEP];
+    v->at_once = f->at_once;
+    v->cores = f->cores;
+}
+
+/* True: it did too little for its shares to mean anything. */
+static bool verdict_idle(const struct facts *f, bool ran, struct hob_verdict *v)
+{
+    size_t at = 0;
+
+    if (ran && f->used >= hardly_used)
+        return false;
+    if (ran)
+        say(v->words, &at, "hardly used (%.1f %% of the time): not what holds it", f->used * 100);
+    else
+        say_bound(v->words, &at, f, HOB_BOUND_IDLE);
+    v->bound = v->also_bound = HOB_BOUND_IDLE;
+    v->advice = v->also_advice = HOB_ADVICE_NONE;
+    v->margin = ran ? 1 - f->used / hardly_used : INFINITY;
+    return true;
+}
+
+static void verdict_rule(struct facts *f, struct hob_verdict *v)
+{
+    struct reading r = rule(f);
+    struct close_call c = closest(f, r);
+
+    v->bound = r.bound;
+    v->advice = r.advice;
+    v->also_bound = c.margin <= .1 ? c.other.bound : r.bound;
+    v->also_advice = c.margin <= .1 ? c.other.advice : r.advice;
+    v->margin = c.margin;
+    say_verdict(v->words, f, r, &c);
+}
+
+static void verdict_lane(const struct facts *f, struct hob_verdict *v)
+{
+    double disk = f->used * f->m[M_IO], cpu = f->used * f->on_cpu;
+    double behind = f->used * f->in_line; /* other calls have the thread */
+    double busy = disk + cpu + behind;
+    size_t at = 0;
+
+    v->bound = v->also_bound = disk >= cpu ? HOB_BOUND_IO : HOB_BOUND_CPU;
+    v->advice = v->also_advice = busy >= lane_busy ? HOB_ADVICE_BATCHES : HOB_ADVICE_NONE;
+    v->margin = fabs(busy / lane_busy - 1);
+    say(v->words, &at, "one thread, %.0f %% of its time the disk, %.0f %% computing", disk * 100,
+        cpu * 100);
+    if (behind >= .05)
+        say(v->words, &at, ", %.0f %% other calls before its own", behind * 100);
+    if (v->advice == HOB_ADVICE_BATCHES) {
+        say(v->words, &at, "; ");
+        say_advice(v->words, &at, f, v->advice);
+    } else {
+        say(v->words, &at, ", idle otherwise");
+    }
+}
+
 int hob_verdict_of(const struct hob_usage *usage, struct hob_verdict *ret)
 {
     struct hob_verdict v = {0};
-    struct close_call c;
     struct hob_usage u;
-    struct reading r;
     struct facts f;
     int err = usage ? hob__opts_copy(&u, sizeof(u), usage) : -EINVAL;
 
     if (err < 0)
         return err;
-    if (!facts_gather(&f, &u)) {
-        say_bound(v.words, &(size_t){0}, &f, HOB_BOUND_IDLE);
-        v.margin = INFINITY;
-        *ret = v; /* HOB_BOUND_IDLE, HOB_ADVICE_NONE */
-        return 0;
-    }
-    r = rule(&f);
-    c = closest(&f, r);
-    v.bound = r.bound;
-    v.advice = r.advice;
-    v.also_bound = c.margin <= .1 ? c.other.bound : r.bound;
-    v.also_advice = c.margin <= .1 ? c.other.advice : r.advice;
-    v.cpu = f.m[M_CPU];
-    v.io = f.m[M_IO];
-    v.sync = f.m[M_SYNC];
-    v.sleep = f.m[M_SLEEP];
-    v.at_once = f.at_once;
-    v.cores = f.cores;
-    v.margin = c.margin;
-    say_verdict(v.words, &f, r, &c);
+    bool ran = facts_gather(&f, &u, 0);
+    verdict_measures(&f, &v);
+    if (!verdict_idle(&f, ran, &v))
+        verdict_rule(&f, &v);
     *ret = v;
     return 0;
 }
@@ -352,17 +407,28 @@ int hob_verdict_of(const struct hob_usage *usage, struct hob_verdict *ret)
 int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
                       struct hob_verdict *ret)
 {
-    bool on_loop = stage->kind && strcmp(stage->kind, "io") == 0;
+    const char *kind = stage->kind ? stage->kind : "";
     struct hob_usage u = {.size = sizeof(u),
                           .wall = stage->wall,
                           .on_cpu = stage->on_cpu,
                           .ready = stage->ready,
-                          .longest_turn = on_loop ? stage->longest_turn : 0,
+                          .longest_turn = strcmp(kind, "io") == 0 ? stage->longest_turn : 0,
                           .items = stage->items_in,
                           .n_cores = n_cores,
                           .width = stage->width};
+    struct hob_verdict v = {0};
+    struct facts f;
 
     for (int i = 0; i < HOB_N_CLASSES; i++)
         u.waiting[i] = stage->waiting[i];
-    return hob_verdict_of(&u, ret);
+    bool ran = facts_gather(&f, &u, stage->flow);
+    verdict_measures(&f, &v);
+    if (!verdict_idle(&f, ran, &v)) {
+        if (strcmp(kind, "lane") == 0)
+            verdict_lane(&f, &v);
+        else
+            verdict_rule(&f, &v);
+    }
+    *ret = v;
+    return 0;
 }

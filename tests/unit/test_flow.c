@@ -332,6 +332,8 @@ static int where_time_went(void *arg)
     CHECK(naps.on_cpu < naps.waiting[HOB_CLASS_TIME]);
     CHECK(spins.on_cpu > 0);
     CHECK_INT(spins.waiting[HOB_CLASS_IO], 0);
+    CHECK(naps.wall > 0 && naps.flow >= naps.wall && naps.flow >= spins.wall);
+    CHECK_INT(naps.flow, spins.flow); /* it is over */
     CHECK_STR(naps.kind, "io");
     CHECK_STR(spins.kind, "cpu");
     hob_flow_free(f);

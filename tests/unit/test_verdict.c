@@ -331,3 +331,68 @@ TEST(a_stage_is_judged_by_its_sums)
     CHECK_INT(hob_stage_verdict(&st, 4, &v), 0);
     CHECK(strstr(v.words, "held its loop") == NULL);
 }
+
+/* A stage of a flow that ran for a second, all times in ms. */
+static struct hob_verdict stage(const char *kind, int64_t on_cpu, int64_t ready, int64_t io)
+{
+    struct hob_stage_stats st = {.kind = kind,
+                                 .width = 1,
+                                 .items_in = 1000,
+                                 .wall = (on_cpu + ready + io) * HOB_MS,
+                                 .flow = HOB_SEC,
+                                 .on_cpu = on_cpu * HOB_MS,
+                                 .ready = ready * HOB_MS,
+                                 .waiting = {io * HOB_MS}};
+    struct hob_verdict v;
+
+    CHECK_INT(hob_stage_verdict(&st, 4, &v), 0);
+    return v;
+}
+
+TEST(a_stage_that_did_next_to_nothing_gets_no_advice)
+{
+    static const char *const kinds[] = {"io", "cpu", "lane"};
+
+    for (int i = 0; i < 3; i++) {
+        struct hob_verdict v = stage(kinds[i], 0, 3, 0);
+        CHECK_STR(v.words, "hardly used (0.3 % of the time): not what holds it");
+        CHECK_INT(v.bound, HOB_BOUND_IDLE);
+        CHECK_INT(v.advice, HOB_ADVICE_NONE);
+        CHECK_INT(stage(kinds[i], 4, 5, 0).bound, HOB_BOUND_IDLE);
+        CHECK_INT(stage(kinds[i], 10, 0, 0).bound, HOB_BOUND_CPU); /* on the threshold */
+    }
+}
+
+TEST(usage_of_next_to_nothing_is_idle_too)
+{
+    struct hob_verdict v = verdict(USAGE(.wall = HOB_SEC, .ready = 2 * HOB_MS, .n_cores = 4));
+
+    CHECK_INT(v.bound, HOB_BOUND_IDLE);
+    CHECK_STR(v.words, "hardly used (0.2 % of the time): not what holds it");
+}
+
+TEST(a_lane_is_told_how_busy_its_thread_is)
+{
+    struct hob_verdict v = stage("lane", 50, 10, 420);
+
+    CHECK_STR(v.words, "one thread, 42 % of its time the disk, 5 % computing, idle otherwise");
+    CHECK_INT(v.bound, HOB_BOUND_IO);
+    CHECK_INT(v.advice, HOB_ADVICE_NONE);
+    v = stage("lane", 300, 100, 50);
+    CHECK_STR(v.words, "one thread, 5 % of its time the disk, 30 % computing, 10 % other calls "
+                       "before its own, idle otherwise");
+    CHECK_INT(v.bound, HOB_BOUND_CPU);
+}
+
+TEST(a_lane_that_is_always_busy_is_the_bottleneck)
+{
+    struct hob_verdict v = stage("lane", 200, 20, 740);
+
+    CHECK_STR(v.words, "one thread, 74 % of its time the disk, 20 % computing; is the "
+                       "bottleneck: larger batches help");
+    CHECK_INT(v.advice, HOB_ADVICE_BATCHES);
+    CHECK_INT(stage("lane", 200, 0, 600).advice, HOB_ADVICE_BATCHES); /* on the threshold */
+    CHECK_INT(stage("lane", 200, 0, 590).advice, HOB_ADVICE_NONE);
+    CHECK_INT(stage("lane", 200, 250, 400).advice, HOB_ADVICE_BATCHES);
+    CHECK(strstr(stage("cpu", 200, 20, 740).words, "bottleneck") == NULL);
+}
