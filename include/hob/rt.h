@@ -20,13 +20,18 @@ HOB_BEGIN_DECLS
  * With HOB_SIM=seed in the environment the same binary runs simulated: all loops take turns on
  * the calling thread in an order the seed decides, time is virtual, and a run with the same seed
  * is the same run.
+ *
+ * The loops ask the kernel for a short scheduling slice and the pool's threads for a high nice
+ * value, so that a loop that wakes gets its core at once.  After hob_run the calling thread has
+ * the slice it had before.  The pool's threads outlive it and stay at their nice value: to lower
+ * one needs a privilege.  A thread that your own code starts from a fiber inherits the slice.
  */
 struct hob_opts {
     size_t size;          /* sizeof(struct hob_opts); HOB_OPTS fills it */
     uint32_t loops;       /* 1..64; 0: HOB_LOOPS, else 1 */
     uint32_t stack_size;  /* bytes a fiber; 0: 64 KiB; a whole number of pages, at least 16 KiB */
     int32_t pool_nice;    /* nice value of pool threads, 1..19; 0: 19 */
-    bool no_pool_nice;    /* leave the pool at the process's nice value */
+    bool no_pool_nice;    /* leave the pool at the nice value it has: at first the process's */
     bool no_slice;        /* do not ask the kernel for a short scheduling slice for the loops */
     bool stop_on_signals; /* SIGINT and SIGTERM cancel the first fiber's scope with -EINTR;
                              a second one ends the process */

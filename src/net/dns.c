@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "net/io.h"
+#include "plat/cpu.h"
 #include "plat/futex.h"
 #include "plat/sigmask.h"
 #include "sched/msg.h"
@@ -109,6 +110,7 @@ static void *set_thread(void *unused)
     struct list *n;
 
     (void)unused;
+    (void)hob__thread_slice(0);
     pthread_mutex_lock(&set.lock);
     while ((n = list_pop(&set.queue))) {
         pthread_mutex_unlock(&set.lock);

@@ -317,6 +317,20 @@ hob_dur hob__thread_slice(hob_dur slice)
     return (hob_dur)a.runtime;
 }
 
+hob_dur hob__thread_slice_now(void)
+{
+    struct sched_attr_v0 a = {.size = sizeof a};
+
+    return syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) == 0 ? (hob_dur)a.runtime : -errno;
+}
+
+void hob__thread_slice_restore(hob_dur was)
+{
+    /* A thread without a wish of its own gets none: the kernel's choice may change with time. */
+    if (was > 0 && hob__thread_slice(0) != was)
+        (void)hob__thread_slice(was);
+}
+
 int hob__thread_nice(int tid, int nice)
 {
     /* On Linux the nice value is a thread's, and PRIO_PROCESS takes a thread's id. */

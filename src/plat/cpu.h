@@ -44,6 +44,11 @@ static inline void cpu_pause(void)
  */
 hob_dur hob__thread_slice(hob_dur slice);
 
+/* The calling thread's slice as it is, and a return to it.  Threads inherit a slice from who makes
+ * them: one made by a loop begins with hob__thread_slice(0). */
+hob_dur hob__thread_slice_now(void);
+void hob__thread_slice_restore(hob_dur was);
+
 /*
  * The nice value of one thread: tid as gettid() gives it, 0 for the calling one.  0 or a negative
  * errno (-EACCES: lowering it needs a privilege).

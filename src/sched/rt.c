@@ -27,7 +27,10 @@
 
 #define LOOP_SLICE (100 * HOB_US)
 
-struct rt *hob__rt;
+/* Loops of the running runtime, 0: none; plus RT_SIM.  The runtime itself lies in a frame. */
+static _Atomic(unsigned) rt_running;
+
+enum { RT_SIM = 1 << 16 };
 
 static struct loop *_Atomic signal_loop; /* loop 0 of a runtime that stops on signals */
 static _Atomic(unsigned) in_handler;     /* threads in rt_on_signal */
@@ -61,12 +64,12 @@ uint64_t hob_random(void)
 
 unsigned hob_loops(void)
 {
-    return hob__rt ? hob__rt->n_loops : 0;
+    return atomic_load_explicit(&rt_running, memory_order_relaxed) & ~(unsigned)RT_SIM;
 }
 
 bool hob_simulated(void)
 {
-    return hob__rt && hob__env->sim;
+    return atomic_load_explicit(&rt_running, memory_order_relaxed) & RT_SIM;
 }
 
 static void rt_on_signal(int sig)
@@ -284,16 +287,19 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
     rt.loops = calloc(rt.n_loops, sizeof *rt.loops);
     if (!rt.loops)
         return -ENOMEM;
-    hob__rt = &rt;
+    atomic_store(&rt_running, rt.n_loops | (config->sim ? RT_SIM : 0));
     thread_begin(&overflow, 0);
     (void)hob__overflow_install(overflow_name);
     if (config->sim)
         hob__sim_open(config->seed);
+    hob_dur slice = hob__thread_slice_now();
     r = rt_loops(&rt);
     if (config->sim)
         hob__sim_close();
+    else if (!config->no_slice)
+        hob__thread_slice_restore(slice);
     hob__overflow_thread_stop(&overflow);
-    hob__rt = NULL;
+    atomic_store(&rt_running, 0);
     free(rt.loops);
     if (r == 0)
         *ret_rc = rt.rc;

@@ -39,9 +39,6 @@ struct rt_config {
  * negative errno and fn not run. */
 int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_rc);
 
-/* The running runtime; NULL: none. */
-extern struct rt *hob__rt;
-
 /* The simulator's driver: runs the loops until loop 0 stops.  sim.c */
 void hob__sim_run(struct rt *rt);
 /* Installs the simulated environment, to be undone by hob__sim_close. */

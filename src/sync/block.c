@@ -25,6 +25,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "plat/cpu.h"
 #include "plat/sigmask.h"
 #include "pool/pool.h"
 #include "sync/bridge.h"
@@ -68,6 +69,7 @@ static void *set_thread(void *unused)
     struct env_work *w;
 
     (void)unused;
+    (void)hob__thread_slice(0);
     (void)hob__lane_name(TRACE_LANE_BLOCK, "blocking calls");
     pthread_mutex_lock(&set.lock);
     while ((w = set_next())) {
@@ -178,6 +180,7 @@ static void *lane_thread(void *arg)
     hob_lane *lane = arg;
     struct list *n;
 
+    (void)hob__thread_slice(0);
     pthread_setname_np(pthread_self(), lane->name);
     (void)hob__lane_name(TRACE_LANE_BLOCK, lane->name);
     pthread_mutex_lock(&lane->lock);

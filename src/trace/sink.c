@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/opts.h"
+#include "plat/cpu.h"
 #include "plat/env.h"
 #include "plat/sigmask.h"
 #include "trace/account.h"
@@ -126,6 +127,7 @@ static void *sink_run(void *arg)
     struct pollfd p = {.fd = sink.wake_fd, .events = POLLIN};
     bool last;
 
+    (void)hob__thread_slice(0);
     do {
         last = poll(&p, 1, SINK_PERIOD_MS) > 0;
         hob__rings_drain(sink_take, NULL);
