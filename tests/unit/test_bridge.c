@@ -352,3 +352,33 @@ TEST(a_lane_made_before_the_run_works_in_it)
     CHECK_INT(on_a_lane_from_outside(lane), 81);
     hob_lane_free(lane);
 }
+
+static int gate_user(void *arg)
+{
+    return hob_block(through_gate, arg, HOB_FOREVER) == 5 ? 0 : -EPROTO;
+}
+
+static int hundred_at_a_gate(void *arg)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    (void)arg;
+    for (int i = 0; i < 100 && r == 0; i++)
+        r = hob_go(&g, gate_user, &gate);
+    while (r == 0 && gate.entered < 64)
+        r = hob_yield();
+    if (r == 0)
+        r = hob_sleep(20 * HOB_MS); /* sleep: for the 65th, which must not come */
+    CHECK_INT(gate.entered, 64);
+    gate_open(&gate);
+    r = hob_group_join(&g, r);
+    CHECK_INT(gate.ran, 100);
+    return r;
+}
+
+TEST(the_bound_of_blocking_threads_is_reached_and_held)
+{
+    CHECK_INT(hob_run(NULL, hundred_at_a_gate, NULL), 0);
+}

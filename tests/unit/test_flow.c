@@ -344,3 +344,42 @@ TEST(each_stages_time_is_told_apart)
 {
     CHECK_INT(hob_run(NULL, where_time_went, NULL), 0);
 }
+
+static int sleeps_for_ever(void *ctx, void *item)
+{
+    (void)ctx, (void)item;
+    return hob_sleep(3600 * HOB_SEC);
+}
+
+static int stops_soon(void *arg)
+{
+    int r = hob_sleep(HOB_MS);
+
+    hob_flow_stop(arg, -ESTALE);
+    return r;
+}
+
+static int stopped_asleep(void *arg)
+{
+    struct hob_stage st = {.name = "sleep", .kind = HOB_IO, .run = sleeps_for_ever, .width = 3};
+    hob_flow *f;
+    hob_group g;
+    int n = 0, r = hob_flow_new(&st, 1, HOB_FLOW_OPTS(.ctx = &n, .next = ten), &f);
+
+    (void)arg;
+    CHECK_INT(r, 0);
+    r = hob_group_open(&g, NULL);
+    if (r == 0)
+        r = hob_go(&g, stops_soon, f);
+    hob_time began = hob_now();
+    CHECK_INT(hob_flow_run(f), -ESTALE);
+    CHECK(hob_now() - began < 1800 * HOB_SEC);
+    r = hob_group_join(&g, r);
+    hob_flow_free(f);
+    return r;
+}
+
+TEST(a_stop_reaches_items_that_wait)
+{
+    each_world_run(stopped_asleep, NULL, NULL, 0);
+}

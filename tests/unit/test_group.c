@@ -2,10 +2,14 @@
 #include <hob/hob.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/each.h"
 #include "lib/t.h"
+#include "sync/shield.h"
 
 struct ran {
     _Atomic(int) started, ended, cancelled;
@@ -479,112 +483,106 @@ TEST(the_simulator_reports_a_deadlock_and_ends_it)
     CHECK_INT(hob_run(NULL, lost_forever, NULL), -ECANCELED);
 }
 
-/* --- a cancel that a member on another loop saw ------------------------------------------------
- */
-
-/* Sees the cancel and calls it a result, as a page that was not fetched is one. */
-static int shrugs(void *arg)
+static int opens_too_late(void *arg)
 {
+    hob_group outer, inner;
+    int r = hob_group_open(&outer, NULL);
+
     (void)arg;
-    return hob_sleep(3600 * HOB_SEC) == -ECANCELED ? 0 : -EPROTO;
+    hob_group_cancel(&outer, -ESTALE);
+    if (r == 0)
+        r = hob_group_open(&inner, HOB_GROUP_OPTS(.spread = true));
+    if (hob_go(&inner, quick, NULL) != -ECANCELED || hob_sleep(1) != -ECANCELED)
+        return -EPROTO;
+    if (hob_group_join(&inner, r) != -ECANCELED || ran.started)
+        return -EPROTO;
+    return hob_group_join(&outer, r);
 }
 
-static int shrugged_off(void *arg)
+TEST(a_group_opened_in_a_cancelled_scope_is_cancelled)
 {
-    bool spread = *(bool *)arg;
+    each_world_run(opens_too_late, NULL, ran_reset, -ESTALE);
+}
+
+/* No child waits for the cancel: only the join's own care keeps the message from a dead frame. */
+static int cancelled_while_joining(void *arg)
+{
+    pthread_t t[2];
     hob_group g;
-    int r = hob_group_open(&g, HOB_GROUP_OPTS(.until = hob_in(3 * HOB_MS), .spread = spread));
-
-    for (int i = 0; i < 2 && r == 0; i++)
-        r = hob_go(&g, shrugs, NULL);
-    return hob_group_join(&g, r);
-}
-
-TEST(a_deadline_that_only_members_elsewhere_saw_is_a_time_out)
-{
-    bool spread[] = {false, true};
-
-    each_world_run(shrugged_off, &spread[0], NULL, -ETIMEDOUT);
-    each_world_run(shrugged_off, &spread[1], NULL, -ETIMEDOUT);
-}
-
-static _Atomic(int) ran_on[3];
-
-static int notes_its_loop(void *arg)
-{
-    (void)arg;
-    ran_on[hob_loop_index()]++;
-    return 0;
-}
-
-static int spread_wide(void *arg)
-{
-    hob_group g;
-    int r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    int r = hob_group_open(&g, NULL);
 
     (void)arg;
-    for (int i = 0; i < 8 && r == 0; i++)
-        r = hob_go(&g, notes_its_loop, NULL);
-    return hob_group_join(&g, r);
-}
-
-TEST(simulated_loops_take_each_others_tasks)
-{
-    setenv("HOB_LOOPS", "3", 1);
-    for (int seed = 0; seed < 50; seed++) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", seed);
-        setenv("HOB_SIM", text, 1);
-        CHECK_INT(hob_run(NULL, spread_wide, NULL), 0);
-    }
-    CHECK(ran_on[0] > 20 && ran_on[1] > 20 && ran_on[2] > 20);
-}
-
-static _Atomic(bool) spinning, may_end;
-
-static void spin_reset(void *arg)
-{
-    (void)arg;
-    spinning = may_end = false;
-}
-
-static int spins(void *arg)
-{
-    int r = 0;
-
-    (void)arg;
-    spinning = true;
-    while (r == 0 && !may_end)
-        r = hob_yield();
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, cancel_from_outside, &g);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL); /* blocks the loop: the message is under way at the join */
+    r = hob_group_join(&g, r);
+    memset(&g, 0xff, sizeof g);
+    for (int i = 0; i < 300; i++)
+        hob_yield();
     return r;
 }
 
-static int ends_it(void *arg)
+TEST(a_cancel_under_way_at_the_join_is_waited_for)
 {
-    (void)arg;
-    may_end = true;
-    return 0;
+    CHECK_INT(hob_run(NULL, cancelled_while_joining, NULL), -EINTR);
 }
 
-/* With two loops both are busy for ever, unless one starts the task that ends it. */
-static int all_loops_busy(void *arg)
+static int works_shielded(void *arg)
+{
+    hob_group shield;
+    int r;
+
+    (void)arg;
+    r = hob__group_open_shielded(&shield, "shield");
+    ran.started++;
+    if (r == 0)
+        r = hob_sleep(HOB_MS);
+    if (r == 0)
+        r = hob_yield();
+    if (hob_group_join(&shield, r) != 0)
+        return -EPROTO;
+    ran.ended++;
+    return hob_sleep(1) == -ECANCELED ? 0 : -EPROTO;
+}
+
+static int cancels_shielded(void *arg)
 {
     hob_group g;
-    int r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    int r = hob_group_open(&g, NULL);
 
     (void)arg;
     if (r == 0)
-        r = hob_go(&g, spins, NULL);
-    while (r == 0 && !spinning)
+        r = hob_go(&g, works_shielded, NULL);
+    while (r == 0 && !ran.started)
         r = hob_yield();
-    if (r == 0)
-        r = hob_go(&g, ends_it, NULL);
-    while (r == 0 && !may_end)
-        r = hob_yield();
-    return hob_group_join(&g, r);
+    hob_group_cancel(&g, -ESTALE);
+    r = hob_group_join(&g, r);
+    return ran.ended == 1 ? r : -EPROTO;
 }
 
-TEST(a_task_starts_although_every_loop_is_busy)
+TEST(what_is_shielded_goes_on_until_it_ends)
 {
-    each_world_run(all_loops_busy, NULL, spin_reset, 0);
+    each_world_run(cancels_shielded, NULL, ran_reset, -ESTALE);
+}
+
+static int forgets_to_join(void *arg)
+{
+    static hob_group g;
+
+    (void)arg;
+    return hob_group_open(&g, NULL);
+}
+
+TEST(a_fiber_that_ends_with_an_open_group_aborts)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        (void)!hob_run(NULL, forgets_to_join, NULL);
+        _exit(0);
+    }
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }

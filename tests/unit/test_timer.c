@@ -141,3 +141,26 @@ TEST(the_exact_time_of_the_next_timer_is_known)
         fired += (int)n;
     }
 }
+
+static void alarm_again(struct timer *t)
+{
+    struct alarm *a = container_of(t, struct alarm, timer);
+
+    if (++a->fired < 1000)
+        hob__timer_set(&wheel, t, test_now - HOB_SEC);
+}
+
+TEST(a_timer_that_is_set_again_in_the_past_does_not_hold_the_loop)
+{
+    struct alarm a = {.timer.fire = alarm_again};
+
+    test_now = 5 * HOB_SEC;
+    hob__wheel_init(&wheel, test_now);
+    hob__timer_set(&wheel, &a.timer, 0);
+    for (int i = 1; i <= 10; i++) {
+        test_now += 65536;
+        hob__wheel_advance(&wheel, test_now);
+        CHECK_INT(a.fired, i);
+    }
+    timer_stop(&wheel, &a.timer);
+}
