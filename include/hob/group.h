@@ -76,13 +76,17 @@ HOB_API HOB_MUST_CHECK int hob_try_go(hob_group *g, hob_fn fn, void *arg);
  *
  * Return: 0; or the first cause: a child's or the opener's error, -ETIMEDOUT (the group's own
  * deadline), the reason given to hob_group_cancel, -ECANCELED (a scope outside was cancelled).
- * A cancel or a deadline that came after the work was done, and that no member saw, is not a
- * cause: the result is 0.
+ * A deadline, or a cancel of a scope outside, that came after the work was done and that no member
+ * was told of, is not a cause: the result is 0.
  */
 HOB_API HOB_PARKS int hob_group_join(hob_group *g, int r);
 
 /**
  * hob_group_cancel - cancel every member; never parks; from any thread, more than once too
+ *
+ * One that comes when the join is through does nothing.  From another thread, the caller sees to
+ * it that the group's storage is there until this has returned.
+ *
  * @reason: what hob_group_join shall return unless there was a cause before: negative, or 0 for
  *          "enough": the members see -ECANCELED and the join returns 0
  */

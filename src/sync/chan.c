@@ -82,11 +82,11 @@ static inline void value_copy(const hob_chan *ch, void *to, const void *from)
 
 static inline void *ring_at(hob_chan *ch, uint32_t i)
 {
-    uint32_t at = ch->head + i;
+    size_t at = (size_t)ch->head + i; /* the sum may not fit in 32 bits */
 
     if (at >= ch->slots)
         at -= ch->slots;
-    return ch->ring + (size_t)at * ch->value_size;
+    return ch->ring + at * ch->value_size;
 }
 
 static inline struct chan_waiter *waiter_first(struct list *queue)

@@ -264,7 +264,7 @@ int hob_group_join(hob_group *storage, int r)
     hob__group_fini(g);
     r = hob__group_result(g);
     free(g->parts);
-    g->home = NULL; /* (I1) */
+    __atomic_store_n(&g->home, NULL, __ATOMIC_RELAXED); /* (I1) */
     return r;
 }
 
@@ -273,14 +273,16 @@ void hob_group_cancel(hob_group *storage, int reason)
     struct group *g = group_of(storage);
     int none = REQUEST_NONE;
 
-    if (!g->home || reason > 0)
+    struct loop *home = __atomic_load_n(&g->home, __ATOMIC_RELAXED); /* a join may clear it */
+
+    if (!home || reason > 0)
         return;
-    if (hob__loop == g->home) {
+    if (hob__loop == home) {
         hob__group_stop(g, CAUSE_REQUEST, reason);
     } else if (atomic_compare_exchange_strong(&g->request, &none, REQUEST_SENT)) {
         g->request_reason = reason;
         g->request_msg.run = request_run;
-        hob__loop_post(g->home, &g->request_msg);
+        hob__loop_post(home, &g->request_msg);
     }
 }
 
