@@ -12,8 +12,8 @@
  *         well, and a pool at nice 19 gives way to them: a round in which they used more than
  *         a tenth of a core is tried again, up to RETRIES times, then taken as it is and
  *         counted as disturbed.  `wake_latency --all` adds each tuning alone; `--rounds N`,
- *         `--seconds N` change 5 and 2.  Standard error says how the goal (0.2 of the untuned) is
- * met.
+ *         `--seconds N` change 5 and 2.  Standard error says how the
+ *         goal (0.2 of the untuned) is met.
  */
 #include <getopt.h>
 #include <stdatomic.h>

@@ -41,8 +41,7 @@ void rows_close(struct rows *w)
     buf_free(&w->pending);
 }
 
-/* The rest of what a cancel interrupted; a descriptor that others made non-blocking is waited for.
- */
+/* The rest of what a cancel interrupted; a descriptor others made non-blocking is waited for. */
 static ssize_t write_blocking(int fd, const char *p, size_t n)
 {
     size_t done = 0;

@@ -193,8 +193,7 @@ static void robots_failed(struct crawl *c, struct origin *o, int rc,
     o->state = ROBOTS_FAILED;
 }
 
-/* What robots.txt came to (RFC 9309, 2.3.1).  Redirects without an end are as good as none.  (I2)
- */
+/* What robots.txt came to (RFC 9309, 2.3.1).  Endless redirects are as good as none.  (I2) */
 static int robots_answer(struct crawl *c, struct page *p, int rc)
 {
     struct origin *o = p->origin;

@@ -187,8 +187,8 @@ struct hob_http_fake {
  * hob_http_new_fake - make a client that asks a function instead of the network
  * @opts: as for hob_http_new; of the address guard only what needs no lookup
  *
- * Return: as hob_http_new, and -EINVAL without an answer function; it works under HOB_SIM and
- * without.
+ * Return: as hob_http_new, and -EINVAL without an answer function; it works with and
+ * without HOB_SIM.
  */
 HOB_API HOB_MUST_CHECK int hob_http_new_fake(const struct hob_http_opts *opts,
                                              const struct hob_http_fake *fake, hob_http **ret);

@@ -50,8 +50,7 @@
 #ifdef HOB_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
-#ifdef HOB_VALGRIND /* the build found the header; a no-op of a few instructions outside valgrind  \
-                     */
+#ifdef HOB_VALGRIND /* the build found the header; outside valgrind a no-op */
 #include <valgrind/memcheck.h>
 #endif
 

@@ -3,8 +3,8 @@
  * pool.c - the pool's life: start, stop, fork; submitted work; nice value; counters
  *
  * WHAT    One pool a process, in static memory: seats are never freed, so that a late look at one
- *         (a thief's, a waker's) is always at memory.  Pages of seats nobody uses are never
- * touched.
+ *         (a thief's, a waker's) is always at memory.  Pages of seats nobody uses stay
+ *         untouched.
  *
  * HOW     Threads start with the first work.  They block every signal but those a fault raises, so
  *         that a program's handlers run on its own threads.  Fewer threads than wished is no

@@ -134,8 +134,7 @@ static const char *overflow_name(const void *addr, size_t *ret_bytes)
     return hob__fiber_name_at(l, lo);
 }
 
-/* What a thread has while it runs loops.  Both are for diagnosis: without memory it runs without.
- */
+/* What a thread has while it runs loops, for diagnosis: without memory it runs without. */
 static void thread_begin(struct overflow_thread *o, unsigned index)
 {
     char name[TRACE_LANE_NAME_MAX];

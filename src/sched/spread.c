@@ -16,7 +16,7 @@
  *                  however busy every loop is
  *
  * REJECTED    A lock-free deque: a steal here costs a wake of 33 us when it matters, and the lock
- *             is held for a handful of instructions.  Record speed is a later step's.
+ *             is held for a handful of instructions.
  */
 #include "sched/loop.h"
 
@@ -69,8 +69,7 @@ void hob__spread_push(struct loop *l, struct task *t)
     wake_one(l->rt);
 }
 
-/* Moves l's share, up to `most` and at least one if there are any, from victim to l's ready queue.
- */
+/* Moves l's share, up to `most` and at least one of any, from victim to l's ready queue. */
 static bool spread_move(struct loop *l, struct loop *victim, uint32_t most)
 {
     struct runnable *r;

@@ -88,8 +88,7 @@ void hob__rings_attach(bool on);
 /* Events lost and not yet told by a gap event; sets them back to none. */
 uint64_t hob__rings_lost(void);
 
-/* For tests: slots of one chunk, and chunks of one thread; 0 is the default.  Between recordings.
- */
+/* For tests: slots of one chunk, chunks of one thread; 0: the default.  Between recordings. */
 void hob__rings_limit(uint32_t chunk_slots, uint32_t max_chunks);
 
 #endif

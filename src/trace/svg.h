@@ -35,8 +35,7 @@ void hob__svg_time(struct svg *s, hob_dur d);
  * the whole axis, and no more digits than tell ticks apart. */
 void hob__svg_tick(struct svg *s, hob_dur at, hob_dur step, hob_dur range);
 
-/* 1, 2 or 5 times a power of ten (from 10 s on: 10, 20, 30 s, minutes), so that about n_ticks fit.
- */
+/* 1, 2 or 5 times a power of ten (from 10 s on: 10, 20, 30 s, minutes); about n_ticks fit. */
 hob_dur hob__svg_tick_step(hob_dur range, int n_ticks);
 
 #endif

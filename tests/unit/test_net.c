@@ -524,8 +524,7 @@ TEST(a_signal_cancels_the_first_fiber)
     CHECK_INT(hob_run(HOB_OPTS(.stop_on_signals = true), signal_self, NULL), -ECANCELED);
 }
 
-/* What is there is taken, what is not is not waited for: the same from a fiber and from a thread.
- */
+/* What is there is taken, the rest is not waited for: the same from a fiber and a thread. */
 static int never_waits(void *arg)
 {
     hob_addr addr;
