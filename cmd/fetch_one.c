@@ -56,7 +56,7 @@ static void try_all(struct fetch *f, const char *url, struct hob_http_response *
         try_once(f, url, ret);
         if (n == (unsigned)f->retries || !retry_worth(ret))
             return;
-        hob_dur wait = retry_wait(ret, n + 1, arc4random());
+        hob_dur wait = retry_wait(ret, n + 1, (uint32_t)hob_random());
         if (wait < 0)
             return; /* too long: what was answered is the answer */
         hob_http_response_free(ret);

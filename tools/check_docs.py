@@ -6,7 +6,8 @@
 `hob COMMAND -h` starts with `usage: hob COMMAND ...` (more lines: `   or: hob COMMAND ...`, or a
 line that goes on), then an empty line; an option is a line that begins with spaces and a dash.
 The manual page is man/hob-COMMAND.1: its SYNOPSIS equals the usage, its tagged paragraphs (.TP)
-that begin with a dash are the same options, short and long.
+that begin with a dash are the same options, short and long.  The ENVIRONMENT of man/hob.1 names
+every HOB_ variable that src/ and cmd/ read.
 """
 import os
 import re
@@ -17,6 +18,7 @@ import tree
 
 ROFF_ESCAPES = [(r'\-', '-'), (r'\&', ''), (r'\fB', ''), (r'\fI', ''), (r'\fR', ''), (r'\fP', ''),
                 (r'\(aq', "'"), (r'\(dq', '"'), (r'\ ', ' '), (r'\|', ''), (r'\e', '\\')]
+VARIABLE = re.compile(r'"(HOB_[A-Z0-9_]+)"')
 OPTION = re.compile(r'(?<![\w-])(--?[A-Za-z0-9][\w-]*)')
 
 
@@ -123,8 +125,27 @@ def check_command(root, hob, command):
         yield '%s: %s is not in hob %s -h' % (page, option, command)
 
 
+def variables(root):
+    """{variable: the file that reads it}: a file that calls getenv spells it out as a string."""
+    found = {}
+    for path in tree.files(root, '.c', '.h'):
+        if path.split('/')[0] in ('src', 'cmd'):
+            code = tree.code_only(tree.read(root, path), keep_strings=True)
+            if re.search(r'\bgetenv\s*\(', code):
+                found.update((name, path) for name in VARIABLE.findall(code))
+    return found
+
+
+def check_environment(root):
+    section = man_sections(tree.read(root, 'man/hob.1')).get('ENVIRONMENT', [])
+    named = set(re.findall(r'\bHOB_\w+', ' '.join(roff_line(line) or '' for line in section)))
+    for name, path in sorted(variables(root).items()):
+        if name not in named:
+            yield 'man/hob.1: ENVIRONMENT does not name %s, which %s reads' % (name, path)
+
+
 def check(root, hob):
-    problems, commands = [], []
+    problems, commands = list(check_environment(root)), []
     if os.path.exists(hob):
         code, text = asked(hob)
         if code != 0:

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 
-import check_symbols
 import tree
 
 MACROS = 'tests/header_macros.c'
@@ -96,7 +95,7 @@ def macros_missing(root, macros):
             and not re.search(r'\b%s\s*\(' % name, text)]
 
 
-def check(root, cc, cxx, lib, work, pending):
+def check(root, cc, cxx, lib, work):
     c = Checker(root, cc, cxx, lib, work)
     headers = [h[4:] for h in tree.public_headers(root) if h.startswith('hob/')]
     standards = ['c11', 'c17'] + (['c++17'] if cxx else [])
@@ -106,9 +105,6 @@ def check(root, cc, cxx, lib, work, pending):
                       '#include <hob/%s>\n#include <hob/%s>\nint main(void)\n{\n    return 0;\n}\n'
                       % (h, h), False)
     functions = set(tree.api_functions(root)) | set(tree.inline_functions(root))
-    if lib:
-        functions -= check_symbols.waiting(tree.api_functions(root),
-                                           check_symbols.defined(lib, True), pending)[0]
     macros = tree.public_macros(root)
     if not c.problems:
         for standard in standards:
@@ -123,14 +119,11 @@ if __name__ == '__main__':
     sys.dont_write_bytecode = True
     parser = tree.arguments(__doc__)
     parser.add_argument('--lib', help='libhob.so to link with; only syntax is checked without')
-    parser.add_argument('--pending', metavar='HEADER', action='append', default=[],
-                        help='a header that came before its source')
     parser.add_argument('cc', nargs='*', default=['cc'], help='the C compiler')
     args = parser.parse_args()
     cplusplus = cxx_of(args.cc[-1])
     with tempfile.TemporaryDirectory() as tmp:
-        found = check(args.root, args.cc, [cplusplus] if cplusplus else None, args.lib, tmp,
-                      args.pending)
+        found = check(args.root, args.cc, [cplusplus] if cplusplus else None, args.lib, tmp)
     if not found and not cplusplus:
         tree.skip('no C++ compiler beside %s: the headers were checked as C only' % args.cc[-1])
     tree.finish(found)

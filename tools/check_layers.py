@@ -3,8 +3,8 @@
 """check_layers.py - a file includes its own folder and lower ranks, and nothing else
 
 The ranks are the table of ARCHITECTURE.md.  Two folders of one rank never include each other.
-The public headers include libc and each other; the tool includes libc, <hob/...> and itself.  A
-header of another library is allowed only in the folders named here with it: what a folder needs
+The public headers include libc and each other; the tool includes libc, <hob/...> and itself; an
+example libc, <hob/...> and what lies beside it; the demo also the tool's parts.  A header of another library is allowed only in the folders named here with it: what a folder needs
 is then said in one place.
 """
 import os
@@ -67,9 +67,13 @@ def problem_of(path, quote, name):
         return '<%s> is not allowed here: see FOREIGN in tools/check_layers.py' % name
     if path.startswith('include/'):
         return None if quote == '<' else 'a public header includes <hob/...>, not "%s"' % name
-    if path.startswith('cmd/'):
+    if path.startswith('examples/'):
+        if quote == '"' and '/' in name:
+            return 'an example is built on <hob/...> only, not "%s"' % name
+        return None
+    if path.startswith(('cmd/', 'demo/')):
         if quote == '"' and ('..' in name or name.split('/')[0] in RANK):
-            return 'the tool is built on <hob/...> only, not "%s"' % name
+            return '%s/ is built on <hob/...> only, not "%s"' % (path.split('/')[0], name)
         return None
     return problem_src(path, quote, name)
 
@@ -77,7 +81,7 @@ def problem_of(path, quote, name):
 def check(root):
     problems = []
     for path in tree.files(root, '.c', '.h', '.S', '.inc'):
-        if path.split('/')[0] not in ('src', 'cmd', 'include'):
+        if path.split('/')[0] not in ('src', 'cmd', 'demo', 'examples', 'include'):
             continue
         for line, quote, name in includes(root, path):
             what = problem_of(path, quote, name)

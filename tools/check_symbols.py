@@ -52,14 +52,7 @@ def update(root):
         f.write(head + mark + ''.join('\n        %s;' % n for n in names) + tail)
 
 
-def waiting(header_of, exported, pending):
-    """Names that may lack a definition, because their header is in `pending`; and which of
-    those headers lack none any more."""
-    names = {n for n, header in header_of.items() if header in pending and n not in exported}
-    return names, [h for h in pending if h not in {header_of[n] for n in names}]
-
-
-def check(root, shared, static, pending):
+def check(root, shared, static):
     problems = []
     header_of = tree.api_functions(root)
     declared = set(header_of)
@@ -76,11 +69,7 @@ def check(root, shared, static, pending):
         exported = set(defined(shared, True)) - node_names(text)
         for name in sorted(exported - declared):
             problems.append('%s: exports %s, which no public header declares' % (shared, name))
-        names, complete = waiting(header_of, exported, pending)
-        for header in complete:
-            problems.append('<%s> is complete: drop it from `pending` in tests/tools/meson.build'
-                            % header)
-        for name in sorted(declared - exported - names):
+        for name in sorted(declared - exported):
             problems.append('%s: does not export %s, declared in <%s>: it has no definition, or '
                             'the map lacks it' % (shared, name, header_of[name]))
     if static:
@@ -96,9 +85,7 @@ if __name__ == '__main__':
     parser.add_argument('--shared', help='libhob.so')
     parser.add_argument('--static', help='libhob.a')
     parser.add_argument('--update', action='store_true', help='bring src/hob.map up to date')
-    parser.add_argument('--pending', metavar='HEADER', action='append', default=[],
-                        help='a header that came before its source')
     args = parser.parse_args()
     if args.update:
         update(args.root)
-    tree.finish(check(args.root, args.shared, args.static, args.pending))
+    tree.finish(check(args.root, args.shared, args.static))

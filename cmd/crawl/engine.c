@@ -23,9 +23,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "crawl/engine.h"
+#include "lib/wall.h"
 
 enum {
     BATCH = 256,
@@ -205,8 +205,8 @@ static int source_fill(struct crawl *c)
         return -ENOMEM;
     l->crawl = c;
     l->max = WINDOW - c->n_waiting;
-#ifdef HOB_PLANTED_BUG /* tests/sim: takes a commit of before for one meanwhile, as this once did  \
-                        */
+#ifdef HOB_PLANTED_BUG
+    /* tests/sim: takes a commit of before for one meanwhile, as this once did */
     r = hob_lane_call(c->lane, lease_take, l, HOB_FOREVER);
     c->dry = r == 0 && l->n == 0 && !c->committed;
     c->committed = false;
@@ -387,12 +387,9 @@ void crawl_progress(const struct crawl *c, struct crawl_progress *ret)
 
 int crawl_run(struct crawl *c, hob_http *client)
 {
-    struct timespec wall = {0};
     int r;
 
-    if (!hob_simulated())
-        clock_gettime(CLOCK_REALTIME, &wall);
-    c->wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
+    c->wall_ms = wall_ms();
     c->began = hob_now();
     c->client = client;
     if ((r = hob_lane_new("hob-store", &c->lane)) < 0)

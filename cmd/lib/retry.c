@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/wall.h"
+
 static const hob_dur backoff_first = HOB_SEC / 2, backoff_most = 30 * HOB_SEC;
 
 bool retry_worth(const struct hob_http_response *res)
@@ -54,7 +56,7 @@ hob_dur retry_after(const char *value, time_t now)
 hob_dur retry_wait(const struct hob_http_response *res, unsigned n, uint32_t random)
 {
     const char *header = res->error == 0 ? hob_http_response_header(res, "Retry-After") : NULL;
-    hob_dur most = backoff_first, asked = header ? retry_after(header, time(NULL)) : -1;
+    hob_dur most = backoff_first, asked = header ? retry_after(header, wall_ms() / 1000) : -1;
 
     while (--n > 0 && most < backoff_most)
         most *= 2;

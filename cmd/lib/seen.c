@@ -29,7 +29,8 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/random.h>
+
+#include <hob/rt.h>
 
 #include "lib/siphash.h"
 
@@ -55,15 +56,10 @@ struct seen {
 int seen_new(struct seen **ret)
 {
     struct seen *s = calloc(1, sizeof(*s));
-    int r = 0;
 
     if (!s)
         return -ENOMEM;
-    if (getrandom(&s->key, sizeof(s->key), 0) != sizeof(s->key)) {
-        r = -errno;
-        free(s);
-        return r;
-    }
+    s->key = (struct sip_key){hob_random(), hob_random()};
     *ret = s;
     return 0;
 }
