@@ -42,7 +42,7 @@ struct hob_http {
 };
 
 struct hop {
-    const struct target *target;
+    struct target *target;
     const char *method;
     const struct hob_http_header *headers;
     size_t n_headers;

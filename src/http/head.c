@@ -18,6 +18,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/target.h"
+
 enum {
     BODY_FIRST = 16 * 1024,
     BODY_PROMISED_MAX = 1024 * 1024, /* taken at once when a Content-Length says so */
@@ -228,7 +230,8 @@ void hob__body_fini(struct body *b)
 int hob__response_fill(struct hob_http_response *res, const struct head *h, struct body *b,
                        const char *url)
 {
-    size_t url_n = strlen(url) + 1, list_n = (h->n_fields + 1) * sizeof(struct hob_http_header);
+    size_t url_n = hob__url_shown(url, NULL),
+           list_n = (h->n_fields + 1) * sizeof(struct hob_http_header);
     struct hob_http_header *list = malloc(list_n + h->n + url_n);
     const char *type;
 
@@ -237,7 +240,7 @@ int hob__response_fill(struct hob_http_response *res, const struct head *h, stru
     char *p = (char *)list + list_n, *final_url = p + h->n;
     if (h->n > 0)
         memcpy(p, h->text, h->n);
-    memcpy(final_url, url, url_n);
+    hob__url_shown(url, final_url);
     for (uint32_t i = 0; i < h->n_fields; i++) {
         list[i].name = p;
         list[i].value = p += strlen(p) + 1;

@@ -255,10 +255,9 @@ static int exchange_run(struct exchange *q)
 static int respond(struct exchange *q, struct hob_http_response *res)
 {
     int r = hob__body_end(&q->hop.got);
-    char *url = r == 0 ? hob__target_shown(q->hop.target) : NULL;
 
-    r = url ? hob__response_fill(res, &q->hop.head, &q->hop.got, url) : -ENOMEM;
-    free(url);
+    if (r == 0)
+        r = hob__response_fill(res, &q->hop.head, &q->hop.got, q->hop.target->url);
     return r < 0 ? hob__hop_fail(&q->hop, r, "%s", hob_strerror(r)) : 0;
 }
 

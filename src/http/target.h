@@ -11,8 +11,8 @@
 #include <hob/base.h>
 
 struct target {
-    void *handle; /* libcurl's URL handle */
-    char *url;    /* normalised, with credentials, without fragment */
+    void *handle; /* libcurl's URL handle; NULL: the URL is plain, and nobody asked for one */
+    char *url;    /* normalised, with credentials and fragment */
     char *host;   /* ASCII; an IPv6 address in brackets */
     uint16_t port;
     bool tls;
@@ -25,14 +25,14 @@ enum { URL_MAX_BYTES = 16384 };
  * Parses `url`; on top of `base`, unless NULL, as a redirect does.  *ret is untouched on failure.
  * -EINVAL: *ret_words says why.  -ENOMEM.
  */
-int hob__target_parse(const char *url, const struct target *base, struct target *ret,
+int hob__target_parse(const char *url, struct target *base, struct target *ret,
                       const char **ret_words);
 void hob__target_fini(struct target *t);
 
-/* Without credentials, and with `t`'s fragment if it has one; free() it.  NULL: no memory. */
-char *hob__target_shown(const struct target *t);
+/* A URL without its credentials, into `to` unless NULL; returns its length with the NUL. */
+size_t hob__url_shown(const char *url, char *to);
 
-/* The same for text that is no URL perhaps, cut after some bytes; returns `to`. */
+/* The same for a line of words: whatever the text is, so many bytes of it; returns `to`. */
 enum { URL_WORDS_MAX = 120 };
 const char *hob__url_words(const char *url, char to[URL_WORDS_MAX]);
 
