@@ -124,7 +124,6 @@ static void set_client(struct transfer *t)
         SET(CONNECTTIMEOUT_MS, (long)INT32_MAX);
     if (c->user_agent[0])
         SET(USERAGENT, c->user_agent);
-    SET(HTTP_VERSION, o->no_http2 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (c->ca_file) {
         SET(CAINFO, c->ca_file);
@@ -233,6 +232,16 @@ static int set_headers(struct transfer *t, const struct hop *hop)
     return r;
 }
 
+/* HTTP/2 shares connections, also one that is in the making: who comes next waits for it.  Without
+ * TLS that would be waiting for its first response. */
+static void set_version(struct transfer *t, const struct hop *hop)
+{
+    bool may_share = hop->target->tls && !t->at->client->opts.no_http2;
+
+    SET(HTTP_VERSION, may_share ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    SET(PIPEWAIT, may_share ? 1L : 0L);
+}
+
 static void set_method(struct transfer *t, const struct hop *hop)
 {
     if (hop->body || strcmp(hop->method, "POST") == 0) {
@@ -294,6 +303,7 @@ int hob__transfer_set(struct transfer *t, struct hop *hop)
     t->fail = 0;
     t->moved_bytes = t->window_bytes = 0;
     t->words[0] = '\0';
+    set_version(t, hop);
     set_method(t, hop);
     set_proxy(t, hop->proxy);
     if ((r = set_headers(t, hop)) < 0 || (r = set_names(t)) < 0)

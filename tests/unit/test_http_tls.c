@@ -55,7 +55,7 @@ static void server_start(struct tls *t, const char *flag)
     CHECK(t->port != 0);
 }
 
-static void tls_start(struct tls *t, const char *flag)
+static void tls_make(struct tls *t)
 {
     *t = (struct tls){.dir = "/tmp/hob-tls-XXXXXX"};
     if (system("command -v openssl >/dev/null") != 0)
@@ -66,6 +66,11 @@ static void tls_start(struct tls *t, const char *flag)
     run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x "
         "-addext subjectAltName=IP:127.0.0.1,DNS:right.test -keyout %s -out %s 2>/dev/null",
         t->key, t->cert);
+}
+
+static void tls_start(struct tls *t, const char *flag)
+{
+    tls_make(t);
     server_start(t, flag);
 }
 
@@ -179,4 +184,110 @@ TEST(tls_1_1_is_too_old)
     tls_start(&server, "-tls1_1");
     world_run(&w);
     tls_stop(&server);
+}
+
+/* ---- HTTP/2: nginx, for s_server does not speak it ---- */
+
+static void nginx_start(struct tls *t)
+{
+    char conf[96];
+    struct httpd h = {.port = 0};
+
+    tls_make(t);
+    httpd_start(&h); /* a port that was free a moment ago */
+    httpd_stop(&h);
+    t->port = h.port;
+    snprintf(conf, sizeof conf, "%s/conf", t->dir);
+    FILE *f = fopen(conf, "w");
+    fprintf(
+        f,
+        "daemon off; master_process off; pid %s/pid; error_log /dev/null;\n"
+        "events { }\nhttp { access_log off; client_body_temp_path %s/b;\n"
+        "proxy_temp_path %s/p; fastcgi_temp_path %s/f; uwsgi_temp_path %s/u;\n"
+        "scgi_temp_path %s/s; server { listen 127.0.0.1:%u ssl http2; ssl_certificate %s;\n"
+        "ssl_certificate_key %s; location / { return 200 \"$connection $server_protocol\"; } } }\n",
+        t->dir, t->dir, t->dir, t->dir, t->dir, t->dir, t->port, t->cert, t->key);
+    fclose(f);
+    t->pid = fork();
+    if (t->pid == 0) {
+        execlp("nginx", "nginx", "-c", conf, "-e", "/dev/null", (char *)NULL);
+        _exit(127);
+    }
+}
+
+struct h2_get {
+    hob_http *client;
+    int r;
+    unsigned version;
+    char body[64];
+};
+
+static int h2_get(void *arg)
+{
+    struct h2_get *g = arg;
+    struct hob_http_response res;
+    char url[64];
+
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/", server.port);
+    g->r = hob_http_get(g->client, url, hob_in(20 * HOB_SEC), &res);
+    g->version = res.http_version;
+    snprintf(g->body, sizeof g->body, "%.63s", res.body ? res.body : res.reason);
+    hob_http_response_free(&res);
+    return 0;
+}
+
+/* Thirty requests at once; how many connections nginx saw. */
+static int connections_of(bool no_http2, unsigned version)
+{
+    struct h2_get all[30];
+    hob_http *c = NULL;
+    hob_group g;
+    int n = 0, r;
+
+    CHECK_INT(hob_http_new(
+                  HOB_HTTP_OPTS(.allow_private = true, .insecure = true, .no_http2 = no_http2), &c),
+              0);
+    do { /* until it listens */
+        all[0].client = c;
+        h2_get(&all[0]);
+    } while (all[0].r == -ECONNREFUSED && hob_sleep(10 * HOB_MS) == 0);
+    r = hob_group_open(&g, NULL);
+    for (int i = 0; i < 30 && r == 0; i++) {
+        all[i].client = c;
+        r = hob_go(&g, h2_get, &all[i]);
+    }
+    CHECK_INT(hob_group_join(&g, r), 0);
+    for (int i = 0; i < 30; i++) {
+        bool first = true;
+        if (all[i].r != 0)
+            t_fail(__FILE__, __LINE__, "%d: %s", all[i].r, all[i].body);
+        CHECK_INT(all[i].version, version);
+        for (int k = 0; k < i; k++)
+            first = first && strcmp(all[k].body, all[i].body) != 0;
+        n += first;
+    }
+    hob_http_free(c);
+    return n;
+}
+
+static void http2(struct world *w)
+{
+    (void)w;
+    CHECK_INT(connections_of(false, 20), 1);
+    CHECK(connections_of(true, 11) > 0);
+}
+
+TEST(http_2_shares_a_connection_where_it_is_spoken)
+{
+    struct world w = {.body = http2};
+    char command[128];
+
+    if (system("command -v nginx >/dev/null") != 0)
+        t_skip("nginx is not installed");
+    nginx_start(&server);
+    world_run(&w);
+    kill(server.pid, SIGKILL);
+    waitpid(server.pid, NULL, 0);
+    snprintf(command, sizeof command, "rm -rf %s", server.dir);
+    CHECK_INT(system(command), 0);
 }
