@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <sys/resource.h>
+
 #include "http_util.h"
 
 TEST_HTTP(a_get_brings_status_headers_and_body)
@@ -265,6 +267,27 @@ TEST_HTTP(a_connection_that_its_server_left_is_not_missed)
             httpd_wait_open(&w->httpd, 0); /* else it ends while the next request is sent */
     }
     CHECK_INT(w->httpd.n_connections, 10);
+}
+
+static hob_dur cpu_time(void)
+{
+    struct rusage u;
+
+    getrusage(RUSAGE_THREAD, &u);
+    return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * HOB_SEC +
+           (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * HOB_US;
+}
+
+TEST_HTTP(an_idle_connection_that_ended_costs_nothing)
+{
+    struct hob_http_response res;
+
+    get_is(w, "/leave", 0, &res);
+    hob_http_response_free(&res);
+    httpd_wait_open(&w->httpd, 0);
+    hob_dur before = cpu_time();
+    CHECK_INT(hob_sleep(200 * HOB_MS), 0);
+    CHECK(cpu_time() - before < 50 * HOB_MS);
 }
 
 struct one {
