@@ -75,9 +75,7 @@ TEST_HTTP_WITH(silence_ends_at_the_idle_limit,
     says(&res, "silent for 0.05 s");
     get_is(w, "/half", -ETIMEDOUT, &res);
     get_is(w, "/loris", -ETIMEDOUT, &res); /* half a line of a head is no progress */
-    get_is(w, "/late/20", 0, &res);
-    hob_http_response_free(&res);
-    httpd_wait_open(&w->httpd, 1);
+    httpd_wait_open(&w->httpd, 0);
 }
 
 TEST_HTTP_WITH(a_drip_ends_at_the_least_rate,
@@ -87,8 +85,6 @@ TEST_HTTP_WITH(a_drip_ends_at_the_least_rate,
 
     get_is(w, "/drip", -ETIMEDOUT, &res);
     says(&res, "least rate");
-    get_is(w, "/bytes/1000000", 0, &res);
-    hob_http_response_free(&res);
 }
 
 /* A listener whose backlog is full: connecting to it gets no answer. */
@@ -109,7 +105,7 @@ static int full_listener(struct sockaddr_in *a, int fill[3])
 }
 
 TEST_HTTP_WITH(connecting_ends_at_its_own_limit,
-               HOB_HTTP_OPTS(.allow_private = true, .connect_max = 50 * HOB_MS))
+               HOB_HTTP_OPTS(.allow_private = true, .connect_max = 500 * HOB_MS))
 {
     struct hob_http_response res;
     struct sockaddr_in a;
@@ -117,24 +113,26 @@ TEST_HTTP_WITH(connecting_ends_at_its_own_limit,
     char url[512];
     int fill[3], fd = full_listener(&a, fill);
 
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(a.sin_port));
-    CHECK_INT(hob_http_get(w->client, url, hob_in(20 * HOB_SEC), &res), -ETIMEDOUT);
-    says(&res, "no connection within 0.05 s");
-    /* libcurl closed that socket without a word: nothing is left of it under its number. */
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.allow_private = true, .idle_max = 5 * HOB_SEC), &other),
               0);
+    CHECK_INT(hob_http_get(other, url_of(&w->httpd, "/close", url), hob_in(20 * HOB_SEC), &res), 0);
+    hob_http_response_free(&res);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(a.sin_port));
+    CHECK_INT(hob_http_get(w->client, url, hob_in(20 * HOB_SEC), &res), -ETIMEDOUT);
+    says(&res, "no connection within 0.5 s");
+    /* libcurl closed that socket without a word: nothing is left of it under its number. */
     CHECK_INT(hob_http_get(other, url_of(&w->httpd, "/", url), hob_in(20 * HOB_SEC), &res), 0);
     hob_http_response_free(&res);
     hob_http_free(other);
     for (int i = 0; i < 3; i++)
         close(fill[i]);
     close(fd);
-    get_is(w, "/late/200", 0, &res); /* it limits nothing but the connection */
+    get_is(w, "/late/700", 0, &res); /* it limits nothing but the connection */
     hob_http_response_free(&res);
 }
 
 TEST_HTTP_WITH(a_body_is_bounded_on_the_wire_and_unpacked,
-               HOB_HTTP_OPTS(.allow_private = true, .max_size = 100000, .idle_max = 200 * HOB_MS))
+               HOB_HTTP_OPTS(.allow_private = true, .max_size = 100000, .idle_max = 4 * HOB_SEC))
 {
     struct hob_http_response res;
     char url[512];
