@@ -39,7 +39,7 @@ BENCHES = [
           subjects=(
               Subject("hob", ("{hob}", "crawl", "{start}", "--db", "crawl.db",
                               "--jsonl", "rows.jsonl", "--allow-private", "--delay", "0",
-                              "--per-host", CONCURRENCY, "--field", "title=css:h1",
+                              "--per-host", CONCURRENCY, "-j", CONCURRENCY, "--field", "title=css:h1",
                               "--field", "price=css:.amount"), count=jsonl_pages),
               Subject("asyncio", ("/usr/bin/python3", "{src}/peers/python/crawl_asyncio.py",
                                   "{start}", CONCURRENCY),
