@@ -101,7 +101,12 @@ static void print_stages(const struct crawl_progress *p)
 {
     for (unsigned i = 0; p->fetched > 0 && i < p->n_stages; i++) {
         struct hob_verdict v;
-        if (p->stage[i].items_in > 0 && hob_stage_verdict(&p->stage[i], hob_cores(), &v) == 0)
+        if (i == 0 && p->paced > p->wall / 2)
+            fprintf(stderr,
+                    "  %-6s held to the pace it was told (--delay, --per-host): %.0f %% of the "
+                    "time pages waited for their host's turn\n",
+                    p->stage[i].name, 100 * (double)p->paced / (double)p->wall);
+        else if (p->stage[i].items_in > 0 && hob_stage_verdict(&p->stage[i], hob_cores(), &v) == 0)
             fprintf(stderr, "  %-6s %s\n", p->stage[i].name, v.words);
     }
 }

@@ -63,6 +63,7 @@ struct crawl_progress {
     char first_failure[1024];    /* URL and reason; "": none */
     bool guarded;                /* and it was the address guard */
     hob_dur wall;
+    hob_dur paced; /* of it, pages waited for their host's turn and nothing else held them */
     unsigned n_stages;
     struct hob_stage_stats stage[3];
 };

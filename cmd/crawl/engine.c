@@ -225,6 +225,20 @@ static int source_fill(struct crawl *c)
     return r;
 }
 
+/* Counts the time pages are held for politeness alone; --concurrency in use is another matter. */
+static int source_pick(struct crawl *c, hob_time *ret_again, struct page **ret)
+{
+    hob_time now = hob_now();
+    int r;
+
+    if (c->held)
+        c->now.paced += now - c->held_since;
+    r = hosts_pick(c, now, ret_again, ret);
+    c->held = c->held && r == 0 && !*ret && c->n_live < c->opts.concurrency;
+    c->held_since = now;
+    return r;
+}
+
 static int source_next(void *ctx, void **ret_item, hob_time *ret_again)
 {
     struct crawl *c = ctx;
@@ -233,7 +247,7 @@ static int source_next(void *ctx, void **ret_item, hob_time *ret_again)
 
     if (r < 0)
         return r;
-    r = hosts_pick(c, hob_now(), ret_again, &p);
+    r = source_pick(c, ret_again, &p);
     if (r < 0)
         return r;
     if (p) {
@@ -373,6 +387,8 @@ void crawl_progress(const struct crawl *c, struct crawl_progress *ret)
     *ret = c->now;
     if (c->flow) {
         ret->wall = hob_now() - c->began;
+        if (c->held)
+            ret->paced += hob_now() - c->held_since;
         ret->in_flight = hob_flow_in_flight(c->flow);
         ret->waiting = c->n_waiting;
         for (unsigned i = 0; i < ret->n_stages; i++)

@@ -87,9 +87,12 @@ struct crawl {
     size_t n_seeds;
     struct host *hosts;
     uint64_t n_waiting; /* pages that wait in hosts */
-    bool dry;           /* the store had nothing to lease, and nothing was committed since */
-    bool committed;     /* something was, since the store was asked last */
-    hob_time due;       /* when dry: when it will */
+    uint64_t n_live;    /* requests under way, over all hosts */
+    bool held;          /* hosts_pick gave none, and some page waited for its host's turn */
+    hob_time held_since;
+    bool dry;       /* the store had nothing to lease, and nothing was committed since */
+    bool committed; /* something was, since the store was asked last */
+    hob_time due;   /* when dry: when it will */
     enum store_ending ending;
     int64_t wall_ms; /* the wall clock when hob's clock said `began` */
     hob_time began;
@@ -106,8 +109,8 @@ int hosts_add(struct crawl *c, struct page *p);
 
 /*
  * 0: *ret is the next page whose host may be asked now; it holds one of the host's connections
- * until hosts_leave; or NULL: none now, and *ret_again is made earlier if a host's delay ends
- * before it. -ENOMEM.
+ * until hosts_leave; or NULL: none now, `held` says whether for politeness alone, and
+ * *ret_again is made earlier if a host's delay ends before it. -ENOMEM.
  */
 int hosts_pick(struct crawl *c, hob_time now, hob_time *ret_again, struct page **ret);
 

@@ -160,11 +160,10 @@ static bool origin_waits(const struct origin *o, hob_time now, hob_time *ret_aga
 /* May a request to the host begin now? */
 static bool host_open(struct crawl *c, struct host *h, hob_time now, hob_time *ret_again)
 {
-    if (h->live >= c->opts.per_host || h->starting)
-        return false;
-    if (h->next_start <= now)
+    if (h->live < c->opts.per_host && !h->starting && h->next_start <= now)
         return true;
-    if (h->next_start < *ret_again)
+    c->held = true;
+    if (h->live < c->opts.per_host && !h->starting && h->next_start < *ret_again)
         *ret_again = h->next_start;
     return false;
 }
@@ -173,6 +172,7 @@ static bool host_open(struct crawl *c, struct host *h, hob_time now, hob_time *r
 static struct page *host_grant(struct crawl *c, struct host *h, struct page *p)
 {
     h->live++; /* (I2) */
+    c->n_live++;
     p->starting = h->starting = host_delay(c, p->origin) > 0;
     p->slot = true;
     return p;
@@ -211,6 +211,7 @@ static int host_pick(struct crawl *c, struct host *h, hob_time now, hob_time *re
 int hosts_pick(struct crawl *c, hob_time now, hob_time *ret_again, struct page **ret)
 {
     *ret = NULL;
+    c->held = false;
     for (struct host **at = &c->hosts; *at; at = &(*at)->next) {
         struct host *h = *at;
         int r = host_pick(c, h, now, ret_again, ret);
@@ -237,6 +238,7 @@ void hosts_leave(struct crawl *c, struct page *p)
         return;
     p->slot = false;
     p->host->live--;
+    c->n_live--;
     host_started(c, p); /* cancelled before it began */
     if (c->flow)
         hob_flow_wake(c->flow);

@@ -114,6 +114,19 @@ class Polite(CrawlCase):
             self.assertGreaterEqual(t - began, 0.25 * k)
         self.assertGreaterEqual(statistics.median(b - a for a, b in zip(at, at[1:])), 0.24)
 
+    def test_the_summary_says_when_politeness_is_what_holds_it(self):
+        server = self.scripted({'/': links(*('/%d' % i for i in range(8))),
+                                **{'/%d' % i: page('here') for i in range(8)}})
+        r = self.whole('--allow-private', '--delay', '200ms', server.url)
+        self.assertRegex(r.err, r'\n  fetch  held to the pace it was told \(--delay, --per-host\): '
+                                r'\d+ % of the time')
+        self.assertNotIn('more tasks at once', r.err)
+
+    def test_the_summary_does_not_blame_politeness_for_the_concurrency(self):
+        site = self.site('-n', '40', '-l', '20ms')
+        r = self.whole(*FAST, '-j', '1', '--per-host', '2', site.url + '/')
+        self.assertNotIn('held to the pace', r.err)
+
     def test_a_crawl_delay_counts_if_it_is_longer(self):
         server = self.scripted({'/': links('/a', '/b'), '/a': page(''), '/b': page('')},
                                robots=b'User-agent: *\nCrawl-delay: 0.3\n')
