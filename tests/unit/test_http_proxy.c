@@ -73,6 +73,8 @@ TEST_HTTP(a_proxy_asks_for_credentials)
 
 TEST_HTTP(credentials_of_two_users_share_no_connection)
 {
+    char url[512];
+
     for (int i = 0; i < 3; i++) {
         by_is(w, "http", "one:a@", "http://x.test/", 0);
         by_is(w, "http", "two:a@", "http://x.test/", 0);
@@ -80,6 +82,13 @@ TEST_HTTP(credentials_of_two_users_share_no_connection)
         by_is(w, "http", "", "http://x.test/", 0);
     }
     CHECK_INT(w->httpd.n_connections, 4);
+    url_of(&w->httpd, "/", url);
+    for (int i = 0; i < 3; i++) {
+        by_is(w, "socks5h", "one:a@", url, 0);
+        by_is(w, "socks5h", "two:a@", url, 0);
+        by_is(w, "socks5h", "one:b@", url, 0);
+    }
+    CHECK_INT(w->httpd.n_tunnels, 3);
 }
 
 static void lookup(const char *name, struct dns_answer *ret)
