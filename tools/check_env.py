@@ -15,7 +15,8 @@ import tree
 CALLS = ['clock_gettime', 'clock_getres', 'gettimeofday', 'timespec_get', 'time', 'ftime', 'clock',
          'times', 'getrandom', 'getentropy', 'rand', 'rand_r', 'srand', 'random', 'random_r',
          'srandom', 'drand48', 'lrand48', 'mrand48', 'erand48', 'arc4random', 'arc4random_uniform',
-         'arc4random_buf', '__rdtsc', '__builtin_ia32_rdtsc', '__builtin_ia32_rdrand64_step']
+         'arc4random_buf', 'nanosleep', 'clock_nanosleep', 'usleep', '__rdtsc',
+         '__builtin_ia32_rdtsc', '__builtin_ia32_rdrand64_step']
 # A call of one of them, or its address; not a field (`env->random(`), nor a declaration of one.
 USE = re.compile(r'(?<![\w.>])(?<!struct )(%s)\s*\(' % '|'.join(CALLS))
 RANDOM_FILES = re.compile(r'/dev/u?random')
@@ -23,6 +24,7 @@ RANDOM_FILES = re.compile(r'/dev/u?random')
 # (file, call): why it may.
 ALLOWED = {
     ('src/plat/env.c', 'clock_gettime'): 'the real table',
+    ('src/plat/env.c', 'clock_nanosleep'): 'the real table',
     ('src/plat/env.c', 'getrandom'): 'the real table',
     ('cmd/lib/wall.c', 'clock_gettime'): 'the date, which hob has no clock for; none when simulated',
 }

@@ -16,6 +16,9 @@
  * Two codes mean the same everywhere.  -ECANCELED: the scope this fiber is in
  * was cancelled; the call did nothing.  -ETIMEDOUT: `until` passed first; the
  * call did nothing.  A call that did its work reports its result, never both.
+ *
+ * `until` 0 means the same everywhere: what can be had at once is taken, and what could only be
+ * had by waiting is -ETIMEDOUT at once, with nothing started.
  */
 
 #ifdef __cplusplus
@@ -36,10 +39,11 @@
 #define HOB_PRINTF(f, a)
 #endif
 
-/* May switch to another fiber.  From a plain thread such a call works and blocks that thread;
- * from a pool job it is a mistake: -EDEADLK (debug builds abort). */
+/* May switch to another fiber. */
 #define HOB_PARKS
-/* Callable from any thread, on a fiber or off; everything not marked so needs a fiber. */
+/* Callable from any thread, on a fiber or off; everything not marked so needs a fiber, and where
+ * it can say so is -EPERM off one.  With HOB_PARKS as well: off a fiber it blocks the thread, but
+ * in a pool job that is a mistake: -EDEADLK (debug builds abort). */
 #define HOB_ANY_THREAD
 
 HOB_BEGIN_DECLS

@@ -16,7 +16,8 @@ HOB_BEGIN_DECLS
  * run one at a time, in order.  An SQLite connection lives on a lane.
  *
  * The fiber parks meanwhile.  A cancel or `until` takes back a call that has not started; one that
- * has started is waited for, because it uses the fiber's memory.
+ * has started is waited for, because it uses the fiber's memory.  With `until` 0 a call that
+ * another thread would have to run is not begun: -ETIMEDOUT at once.
  */
 
 /**
@@ -25,9 +26,9 @@ HOB_BEGIN_DECLS
  *
  * Off a fiber fn runs right here: a plain thread and a job may compute.
  *
- * Return: what fn returned; or, fn not run: -ECANCELED, -ETIMEDOUT, -ENOMEM.
+ * Return: what fn returned; or, fn not run: -ECANCELED, -ETIMEDOUT, -ENOMEM, -EINVAL (no fn).
  */
-HOB_API HOB_PARKS int hob_offload(hob_fn fn, void *arg, hob_time until);
+HOB_API HOB_PARKS HOB_ANY_THREAD int hob_offload(hob_fn fn, void *arg, hob_time until);
 
 /**
  * hob_block - run fn(arg), which blocks, on a thread that may, and park until it has ended
@@ -37,9 +38,9 @@ HOB_API HOB_PARKS int hob_offload(hob_fn fn, void *arg, hob_time until);
  * thread fn runs right here.
  *
  * Return: what fn returned; or, fn not run: -ECANCELED, -ETIMEDOUT, -ENOMEM, -EAGAIN (no thread
- * could be started), -EDEADLK (from a pool job).
+ * could be started), -EDEADLK (from a pool job), -EINVAL (no fn).
  */
-HOB_API HOB_PARKS int hob_block(hob_fn fn, void *arg, hob_time until);
+HOB_API HOB_PARKS HOB_ANY_THREAD int hob_block(hob_fn fn, void *arg, hob_time until);
 
 /** One blocking thread with a queue of its own. */
 typedef struct hob_lane hob_lane;
@@ -51,7 +52,7 @@ typedef struct hob_lane hob_lane;
  *
  * Return: 0, -ENOMEM, -EAGAIN (no thread could be started).
  */
-HOB_API HOB_MUST_CHECK int hob_lane_new(const char *name, hob_lane **ret);
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_lane_new(const char *name, hob_lane **ret);
 
 /**
  * hob_lane_call - run fn(arg) on the lane after the calls made before, and park until it has ended
@@ -60,12 +61,13 @@ HOB_API HOB_MUST_CHECK int hob_lane_new(const char *name, hob_lane **ret);
  * From a plain thread it blocks that thread.
  *
  * Return: what fn returned; or, fn not run: -ECANCELED, -ETIMEDOUT, -ENOMEM, -EDEADLK (from a
- * pool job).
+ * pool job), -EINVAL (no fn).
  */
-HOB_API HOB_PARKS int hob_lane_call(hob_lane *lane, hob_fn fn, void *arg, hob_time until);
+HOB_API HOB_PARKS HOB_ANY_THREAD int hob_lane_call(hob_lane *lane, hob_fn fn, void *arg,
+                                                   hob_time until);
 
 /** hob_lane_free - end the lane's thread; no call may be under way; NULL is a no-op. */
-HOB_API void hob_lane_free(hob_lane *lane);
+HOB_API HOB_ANY_THREAD void hob_lane_free(hob_lane *lane);
 
 HOB_END_DECLS
 #endif

@@ -45,7 +45,7 @@ HOB_API HOB_MUST_CHECK int hob_chan_new(size_t value_size, const struct hob_chan
                                         hob_chan **ret);
 
 /** hob_chan_free - free a channel no fiber waits on; NULL is a no-op. */
-HOB_API void hob_chan_free(hob_chan *ch);
+HOB_API HOB_ANY_THREAD void hob_chan_free(hob_chan *ch);
 
 /**
  * hob_chan_send - send one value, parking while the channel is full
@@ -55,7 +55,8 @@ HOB_API void hob_chan_free(hob_chan *ch);
  * Return: 0: the channel or a receiver has the value.  On failure nobody has it: -EPIPE (closed),
  * -ETIMEDOUT, -ECANCELED (this fiber's scope was cancelled), -EDEADLK (from a pool job).
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS int hob_chan_send(hob_chan *ch, const void *value, hob_time until);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_chan_send(hob_chan *ch, const void *value,
+                                                                  hob_time until);
 
 /**
  * hob_chan_recv - receive the oldest value, parking while the channel is empty
@@ -65,14 +66,16 @@ HOB_API HOB_MUST_CHECK HOB_PARKS int hob_chan_send(hob_chan *ch, const void *val
  * Return: 0; -EPIPE (closed and drained), -ETIMEDOUT, -ECANCELED, -EDEADLK (from a pool job):
  * nothing was taken.
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_chan_recv(hob_chan *ch, hob_time until,
+                                                                  void *ret_value);
 
 /**
  * hob_chan_close - no more values: parked senders and later sends get -EPIPE
  *
- * Idempotent; from any thread.  What is buffered can still be received.
+ * Idempotent.  What is buffered can still be received.  On the channel's own loop it does not
+ * park; from elsewhere it waits, whatever is cancelled, until the channel is closed.
  */
-HOB_API HOB_ANY_THREAD void hob_chan_close(hob_chan *ch);
+HOB_API HOB_PARKS HOB_ANY_THREAD void hob_chan_close(hob_chan *ch);
 
 HOB_END_DECLS
 #endif

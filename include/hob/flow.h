@@ -43,14 +43,16 @@ struct hob_stage {
 
     /*
      * HOB_IO, HOB_CPU: works on one item.  0: on to the next stage.  Negative: the item failed
-     * and leaves with that code.  A HOB_IO stage's run is a fiber and may park; it is cancelled
-     * when the flow stops.  A HOB_CPU stage's run is a job: it must not park.
+     * and leaves with that code; above 0 has no meaning and becomes -EINVAL.  A HOB_IO stage's run
+     * is a fiber and may park; it is cancelled when the flow stops.  A HOB_CPU stage's run is a
+     * job: it must not park.
      */
     int (*run)(void *ctx, void *item);
 
     /*
      * HOB_LANE: works on 1..batch items, on the lane's thread.  0: all of them go on.  Negative:
      * the flow cannot go on; the items leave as cancelled and hob_flow_run returns the code.
+     * Above 0 becomes -EINVAL.
      */
     int (*run_batch)(void *ctx, void **items, size_t n);
 
@@ -95,11 +97,12 @@ struct hob_flow_opts {
  *
  * Return: 0, -EINVAL (a stage without what its kind needs), -E2BIG, -ENOMEM.
  */
-HOB_API HOB_MUST_CHECK int hob_flow_new(const struct hob_stage *stages, size_t n,
-                                        const struct hob_flow_opts *opts, hob_flow **ret);
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_flow_new(const struct hob_stage *stages, size_t n,
+                                                       const struct hob_flow_opts *opts,
+                                                       hob_flow **ret);
 
 /** hob_flow_free - NULL is a no-op; not while it runs. */
-HOB_API void hob_flow_free(hob_flow *flow);
+HOB_API HOB_ANY_THREAD void hob_flow_free(hob_flow *flow);
 
 /**
  * hob_flow_run - run the flow to its end; once

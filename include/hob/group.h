@@ -60,7 +60,7 @@ HOB_API HOB_MUST_CHECK int hob_group_open(hob_group *g, const struct hob_group_o
  * call it, from any loop; the wait ends at the group's own deadline.
  *
  * Return: 0; or, fn will not run: -ECANCELED (the group or the caller's scope is cancelled),
- * -ENOMEM, -EPERM (not on a fiber).
+ * -ENOMEM, -EPERM (not on a fiber), -EINVAL (no fn, or the group is not open).
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS int hob_go(hob_group *g, hob_fn fn, void *arg);
 
@@ -77,7 +77,7 @@ HOB_API HOB_MUST_CHECK int hob_try_go(hob_group *g, hob_fn fn, void *arg);
  * Return: 0; or the first cause: a child's or the opener's error, -ETIMEDOUT (the group's own
  * deadline), the reason given to hob_group_cancel, -ECANCELED (a scope outside was cancelled).
  * A deadline, or a cancel of a scope outside, that came after the work was done and that no member
- * was told of, is not a cause: the result is 0.
+ * was told of, is not a cause: the result is 0.  -EINVAL: not the opener; nothing was joined.
  */
 HOB_API HOB_PARKS int hob_group_join(hob_group *g, int r);
 

@@ -21,9 +21,9 @@ HOB_BEGIN_DECLS
  *
  * With `until` 0 a call takes what is there and never parks.  A cancel or `until` takes the
  * operation back from the kernel before the call returns, so the buffer is the caller's again;
- * what the kernel had already done is the result.  From a plain
- * thread the calls block that thread; from a pool job they are -EDEADLK.  Under HOB_SIM they are
- * -EOPNOTSUPP: the simulator has no network.
+ * what the kernel had already done is the result.  From a plain thread the calls block that
+ * thread; from a pool job they are -EDEADLK.  Under HOB_SIM they are -EOPNOTSUPP: the simulator
+ * has no network.
  */
 
 /** A socket address, IPv4 or IPv6, with its port. */
@@ -66,15 +66,18 @@ HOB_API HOB_ANY_THREAD bool hob_addr_public(const hob_addr *a);
  * @name:    a host name or a numeric address
  * @port:    put into each address
  * @max:     how many the caller has room for, at least 1
- * @until:   absolute; the lookup itself cannot be hurried and is left to end alone
+ * @until:   absolute; the lookup itself cannot be hurried and is left to end alone;
+ *           with 0 a numeric address is answered and a name is -ETIMEDOUT at once
  * @ret:     the addresses; untouched on failure
  * @ret_n:   how many, at least 1
  *
  * Return: 0; -HOB_EDNS (no such name, or no address), -EAGAIN (the name server failed for now),
- * -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL (empty or longer than 253 bytes), -EDEADLK.
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM, -EINVAL (empty or longer than 253 bytes, max 0),
+ * -EDEADLK (from a pool job), -EOPNOTSUPP (a name, simulated).
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS int hob_resolve(const char *name, uint16_t port, size_t max,
-                                                 hob_time until, hob_addr *ret, size_t *ret_n);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_resolve(const char *name, uint16_t port,
+                                                                size_t max, hob_time until,
+                                                                hob_addr *ret, size_t *ret_n);
 
 /**
  * hob_tcp_listen - listen on an address
@@ -82,7 +85,7 @@ HOB_API HOB_MUST_CHECK HOB_PARKS int hob_resolve(const char *name, uint16_t port
  *
  * Return: a descriptor; a negative errno of socket, bind or listen (-EADDRINUSE, -EACCES, ...).
  */
-HOB_API HOB_MUST_CHECK int hob_tcp_listen(const hob_addr *a, int backlog);
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_tcp_listen(const hob_addr *a, int backlog);
 
 /**
  * hob_tcp_accept - park until a connection comes
@@ -90,17 +93,19 @@ HOB_API HOB_MUST_CHECK int hob_tcp_listen(const hob_addr *a, int backlog);
  * Return: its descriptor; -ETIMEDOUT, -ECANCELED, or accept's (-EMFILE, -ENFILE: leave it for a
  * moment, the connection waits in the backlog).
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS int hob_tcp_accept(int fd, hob_time until);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_accept(int fd, hob_time until);
 
 /**
  * hob_tcp_dial - connect to an address
  *
+ * A connection has to be waited for: with `until` 0 it is not begun, -ETIMEDOUT.
+ *
  * Return: a descriptor; -ETIMEDOUT, -ECANCELED, -ECONNREFUSED, -EHOSTUNREACH, ...
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS int hob_tcp_dial(const hob_addr *a, hob_time until);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_dial(const hob_addr *a, hob_time until);
 
 /** hob_sock_addr - the address a socket is bound to (of a listener: with the port it got). */
-HOB_API HOB_MUST_CHECK int hob_sock_addr(int fd, hob_addr *ret);
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_sock_addr(int fd, hob_addr *ret);
 
 /**
  * hob_read - read what is there, parking until there is something
@@ -108,7 +113,8 @@ HOB_API HOB_MUST_CHECK int hob_sock_addr(int fd, hob_addr *ret);
  * Sockets, pipes, terminals.  Return: bytes, 0 at the end; -ETIMEDOUT, -ECANCELED: no byte was
  * taken; -ECONNRESET, ...
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS ssize_t hob_read(int fd, void *buf, size_t n, hob_time until);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD ssize_t hob_read(int fd, void *buf, size_t n,
+                                                                 hob_time until);
 
 /**
  * hob_write - write all of it
@@ -116,8 +122,8 @@ HOB_API HOB_MUST_CHECK HOB_PARKS ssize_t hob_read(int fd, void *buf, size_t n, h
  * Return: n; fewer if an error, a cancel or `until` came after a part (the next call says which);
  * -EPIPE (never a signal), -ETIMEDOUT, -ECANCELED, -ECONNRESET, ...: no byte was taken.
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS ssize_t hob_write(int fd, const void *buf, size_t n,
-                                                   hob_time until);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD ssize_t hob_write(int fd, const void *buf, size_t n,
+                                                                  hob_time until);
 
 /**
  * hob_fd_wait - park until a descriptor is ready
@@ -125,7 +131,8 @@ HOB_API HOB_MUST_CHECK HOB_PARKS ssize_t hob_write(int fd, const void *buf, size
  *
  * Return: the events that are ready, EPOLLERR and EPOLLHUP among them; -ETIMEDOUT, -ECANCELED.
  */
-HOB_API HOB_MUST_CHECK HOB_PARKS int hob_fd_wait(int fd, uint32_t events, hob_time until);
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_fd_wait(int fd, uint32_t events,
+                                                                hob_time until);
 
 /** hob_close - close a descriptor; never parks, never fails; a negative one is a no-op. */
 HOB_API HOB_ANY_THREAD void hob_close(int fd);

@@ -15,7 +15,7 @@ HOB_BEGIN_DECLS
  * may really use - its affinity mask and every cgroup's quota - and not those the machine has.
  *
  * A body runs to its end on the thread that took it.  It may call hob_for itself.  It must not
- * wait for anything a loop does: calls marked HOB_PARKS are -EDEADLK inside it.  It may hold a
+ * wait for anything a loop does: calls that would are -EDEADLK inside it.  It may hold a
  * lock over a nested hob_for: a thread that waits there runs only pieces of that very call.
  *
  * A child of fork() sees no threads and starts its own with its first call.  A child forked
@@ -53,7 +53,7 @@ struct hob_for_opts {
  * have run.
  *
  * Return: 0; -EINVAL (begin > end, no body), -E2BIG (an option newer than this library), or the
- * body's error.  On a fiber also -ECANCELED: no chunk has run.
+ * body's error.  On a fiber also -ECANCELED, -ENOMEM: no chunk has run.
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int
 hob_for(size_t begin, size_t end, hob_for_body body, void *arg, const struct hob_for_opts *opts);

@@ -50,7 +50,8 @@ struct hob_opts {
  * -EBUSY (a runtime is there already), -ENOMEM, or the error of the poller or of a thread that
  * could not be started.
  */
-HOB_API HOB_MUST_CHECK int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg);
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_run(const struct hob_opts *opts, hob_fn fn,
+                                                  void *arg);
 
 /** hob_now - the time on hob's clock: CLOCK_MONOTONIC in ns, virtual under HOB_SIM. */
 HOB_API HOB_ANY_THREAD hob_time hob_now(void);

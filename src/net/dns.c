@@ -6,13 +6,14 @@
  *             or a time-out abandons the record at once, even while getaddrinfo runs in it, which
  *             cannot be stopped and may take half a minute: it ends alone, in memory it owns.
  *
- * HOW         RUNNING --thread--> DONE ------> message --> fiber copies the answer, frees
- *                '---fiber--> ABANDONED ----> the thread frees
+ * HOW         queued, RUNNING --thread--> DONE ------> message --> fiber copies the answer, frees
+ *                |       '-------fiber--> ABANDONED ----> the thread frees
+ *                '--fiber: unlinked and freed
  *
  * INVARIANTS  (I1) one compare-and-swap on `state` decides who frees the record
  *             (I2) an abandoned lookup reaches no loop: it may outlive the runtime
- *             (I3) at most THREADS_MAX lookups run; more wait, oldest first, and can be abandoned
- *                  while they wait
+ *             (I3) at most THREADS_MAX lookups run; more wait, oldest first, and one that is
+ *                  abandoned while it waits is gone at once: the queue is as long as its waiters
  *
  * REJECTED    The blocking threads of sync/block.c: a runtime's end waits for those, and would
  *             wait for a name server.
@@ -38,7 +39,7 @@ enum { THREADS_MAX = 32, NAME_MAX_BYTES = 253 };
 enum dns_state { DNS_RUNNING, DNS_DONE, DNS_ABANDONED };
 
 struct lookup {
-    struct list node; /* in set.queue, until a thread takes it */
+    struct list node; /* in set.queue, until a thread takes it; under set.lock */
     struct msg back;
     struct fiber *fiber; /* NULL: a plain thread waits on `ended` */
     struct loop *loop;
@@ -78,6 +79,17 @@ unsigned hob__dns_running(void)
 {
     pthread_mutex_lock(&set.lock);
     unsigned n = set.n_threads;
+    pthread_mutex_unlock(&set.lock);
+    return n;
+}
+
+size_t hob__dns_queued(void)
+{
+    size_t n = 0;
+
+    pthread_mutex_lock(&set.lock);
+    list_each (it, &set.queue)
+        n++;
     pthread_mutex_unlock(&set.lock);
     return n;
 }
@@ -156,11 +168,19 @@ static int lookup_start(struct lookup *k)
     return r;
 }
 
-/* True: the record is its thread's to free.  (I1) */
+/* True: the record is not the caller's any more: freed, or its thread's to free.  (I1) */
 static bool lookup_abandon(struct lookup *k)
 {
     int running = DNS_RUNNING;
 
+    pthread_mutex_lock(&set.lock);
+    bool queued = !list_empty(&k->node);
+    list_del(&k->node);
+    pthread_mutex_unlock(&set.lock);
+    if (queued) { /* (I3) */
+        free(k);
+        return true;
+    }
     return atomic_compare_exchange_strong(&k->state, &running, DNS_ABANDONED);
 }
 
@@ -212,6 +232,8 @@ int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob
     }
     if ((r = hob__io_begin(&f)) < 0)
         return r;
+    if (until == 0)
+        return -ETIMEDOUT;
     k = calloc(1, sizeof *k);
     if (!k)
         return -ENOMEM;

@@ -26,4 +26,7 @@ extern dns_lookup *hob__dns_lookup;
 /* Lookups whose thread has not ended, abandoned ones included. */
 unsigned hob__dns_running(void);
 
+/* Lookups that wait for a thread. */
+size_t hob__dns_queued(void);
+
 #endif

@@ -89,6 +89,8 @@ int hob_tcp_dial(const hob_addr *a, hob_time until)
 
     if (r < 0)
         return r;
+    if (until == 0)
+        return -ETIMEDOUT; /* a connection is never there at once */
     if ((fd = sock_new(a)) < 0)
         return fd;
     io.op.fd = fd;

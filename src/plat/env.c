@@ -4,8 +4,11 @@
  */
 #include "plat/env.h"
 
+#include <errno.h>
 #include <sys/random.h>
 #include <time.h>
+
+#include "base/assert.h"
 
 static hob_time env_now(void)
 {
@@ -23,6 +26,19 @@ static uint64_t env_random(void)
     if (getrandom(&x, sizeof x, 0) != sizeof x)
         x = (uint64_t)env_now() * 0x9e3779b97f4a7c15u;
     return x;
+}
+
+int hob__thread_sleep(hob_time until)
+{
+    struct timespec t = {.tv_sec = (time_t)(until / HOB_SEC), .tv_nsec = (long)(until % HOB_SEC)};
+
+    if (hob__env->sim)
+        return -EPERM;
+    if (hob__env->on_job && hob__env->on_job())
+        return HOB_MISUSE(-EDEADLK, "a job of the pool sleeps");
+    while (until > 0 && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+        continue;
+    return 0;
 }
 
 hob_dur hob__thread_cpu(void)

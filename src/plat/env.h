@@ -33,8 +33,15 @@ struct hob_env {
      * moment the seed chooses.  NULL while the pool (the blocking threads) is not linked up. */
     int (*pool_submit)(struct env_work *w);
     int (*block_submit)(struct env_work *w);
+    bool (*on_job)(void); /* real: whether the caller is a job of the pool; NULL likewise */
     bool sim;
 };
+
+/*
+ * Blocks the calling thread, which is not on a fiber, until a point in time.  0; -EDEADLK: it is
+ * inside a job of the pool; -EPERM: simulated, where time passes only as the loops run.
+ */
+int hob__thread_sleep(hob_time until);
 
 /* CPU time the calling thread has used, in ns; virtual time under the simulator. */
 hob_dur hob__thread_cpu(void);

@@ -73,6 +73,7 @@ static __attribute__((constructor)) void pool_link(void)
 {
     inject_init(&hob__pool.inject);
     hob__env_real.pool_submit = hob__pool_submit;
+    hob__env_real.on_job = hob__pool_on_worker;
     pthread_atfork(NULL, NULL, pool_after_fork);
 }
 

@@ -446,7 +446,7 @@ int hob_sleep_until(hob_time until)
     int r;
 
     if (unlikely(!f))
-        return -EPERM;
+        return hob__thread_sleep(until);
     if (unlikely((r = hob__check(f))))
         return r;
     if (until <= hob__now())

@@ -100,6 +100,8 @@ int hob__call(int (*submit)(void *to, struct env_work *w), void *to, hob_fn fn, 
 
     if (f && (r = hob__check(f)))
         return r;
+    if (until == 0)
+        return -ETIMEDOUT; /* another thread would have to be waited for */
     c = malloc(sizeof *c);
     if (!c)
         return -ENOMEM;

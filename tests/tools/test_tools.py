@@ -57,6 +57,7 @@ GOOD = {
         int hob__now(void);
         int hob__now(void)
         {
+            clock_nanosleep(0, 0, 0, 0); /* sleep: text of a planted file */
             return clock_gettime(0, 0) + (int)getrandom(0, 0, 0);
         }
         '''),

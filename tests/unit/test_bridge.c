@@ -43,6 +43,40 @@ TEST(off_a_fiber_the_calls_run_here)
     CHECK_INT(all_three(NULL), 0);
 }
 
+static int count_it(void *arg)
+{
+    return ++*(int *)arg;
+}
+
+/* On a fiber all three would have to wait for another thread. */
+static int at_once_or_not(void *arg)
+{
+    hob_lane *lane;
+    int n = 0;
+
+    (void)arg;
+    CHECK_INT(hob_lane_new("test", &lane), 0);
+    CHECK_INT(hob_offload(count_it, &n, 0), -ETIMEDOUT);
+    CHECK_INT(hob_block(count_it, &n, 0), -ETIMEDOUT);
+    CHECK_INT(hob_lane_call(lane, count_it, &n, 0), -ETIMEDOUT);
+    CHECK_INT(hob_lane_call(lane, count_it, &n, HOB_FOREVER), 1);
+    hob_lane_free(lane);
+    return 0;
+}
+
+TEST(until_zero_begins_no_call_on_another_thread)
+{
+    hob_lane *lane;
+    int n = 0;
+
+    each_world_run(at_once_or_not, NULL, NULL, 0);
+    CHECK_INT(hob_lane_new("test", &lane), 0);
+    CHECK_INT(hob_lane_call(lane, count_it, &n, 0), -ETIMEDOUT);
+    CHECK_INT(hob_offload(count_it, &n, 0), 1); /* right here */
+    CHECK_INT(hob_block(count_it, &n, 0), 2);
+    hob_lane_free(lane);
+}
+
 struct shared_lane {
     hob_lane *lane;
     int order[64], n;
@@ -204,20 +238,54 @@ static int job_that_parks(void *arg)
     return r;
 }
 
-TEST(a_job_that_would_wait_is_refused)
+static int sleep_on_a_job(void *arg)
+{
+    (void)arg;
+    return hob_sleep(1);
+}
+
+static int job_that_sleeps(void *arg)
+{
+    return hob_offload(sleep_on_a_job, arg, HOB_FOREVER);
+}
+
+static void check_refused(hob_fn fn)
 {
 #ifdef NDEBUG
-    CHECK_INT(hob_run(NULL, job_that_parks, NULL), -EDEADLK);
+    CHECK_INT(hob_run(NULL, fn, NULL), -EDEADLK);
 #else
     pid_t pid = fork(); /* debug builds abort */
     if (pid == 0) {
-        (void)!hob_run(NULL, job_that_parks, NULL);
+        (void)!hob_run(NULL, fn, NULL);
         _exit(0);
     }
     int status;
     CHECK_INT(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 #endif
+}
+
+TEST(a_job_that_would_wait_is_refused)
+{
+    check_refused(job_that_parks);
+    check_refused(job_that_sleeps);
+}
+
+static int sleep_off_a_simulated_fiber(void *arg)
+{
+    (void)arg;
+    return hob_sleep(1);
+}
+
+static int simulated_block_sleeps(void *arg)
+{
+    return hob_block(sleep_off_a_simulated_fiber, arg, HOB_FOREVER);
+}
+
+TEST(simulated_time_does_not_pass_off_the_fibers)
+{
+    setenv("HOB_SIM", "1", 1);
+    CHECK_INT(hob_run(NULL, simulated_block_sleeps, NULL), -EPERM);
 }
 
 static int sum_chunk(size_t begin, size_t end, void *arg)

@@ -162,7 +162,11 @@ TEST(off_a_fiber_calls_say_so)
     hob_chan *ch;
 
     CHECK_INT(hob_yield(), -EPERM);
-    CHECK_INT(hob_sleep(1), -EPERM);
+    hob_time begin = hob_now();
+    CHECK_INT(hob_sleep(2 * HOB_MS), 0); /* a plain thread sleeps itself */
+    CHECK(hob_now() - begin >= 2 * HOB_MS);
+    CHECK_INT(hob_sleep_until(0), 0);
+    CHECK_INT(hob_sleep(-5), 0);
     CHECK_INT(hob_check(), -EPERM);
     CHECK_INT(hob_group_open(&g, NULL), -EPERM);
     CHECK_INT(hob_go(&g, give_back, NULL), -EPERM);

@@ -15,23 +15,7 @@
 #include <unistd.h>
 
 #include "lib/t.h"
-#include "net/dns.h"
-
-/* The body on io_uring and on epoll; SKIP of uring is test_poll's to report. */
-static void on_pollers(hob_fn fn, void *arg, int want)
-{
-    static const char *const pollers[] = {"uring", "epoll"};
-
-    for (int p = 0; p < 2; p++) {
-        setenv("HOB_POLL", pollers[p], 1);
-        int r = hob_run(NULL, fn, arg);
-        if (p == 0 && (r == -ENOSYS || r == -EPERM) && want != r)
-            continue;
-        if (r != want)
-            t_fail(__FILE__, __LINE__, "on %s: %d, not %d", pollers[p], r, want);
-    }
-    unsetenv("HOB_POLL");
-}
+#include "net_util.h"
 
 static int listen_any(hob_addr *ret_addr)
 {
@@ -347,99 +331,6 @@ TEST(files_are_read_and_written)
     CHECK_INT(files(NULL), 0); /* and from a plain thread */
 }
 
-static int slow_pipe[2];
-
-static _Atomic(bool) slow_begun;
-
-static void slow_lookup(const char *name, struct dns_answer *ret)
-{
-    char c;
-
-    (void)name;
-    slow_begun = true;
-    ret->rc = read(slow_pipe[0], &c, 1) == 1 ? -HOB_EDNS : -EAGAIN;
-}
-
-static int looks_up(void *arg)
-{
-    hob_addr a;
-    size_t n = 99;
-    int r = hob_resolve("slow.test", 80, 1, HOB_FOREVER, &a, &n);
-
-    (void)arg;
-    CHECK_INT(n, 99);
-    return r;
-}
-
-static int slow_name(void *arg)
-{
-    hob_addr a[4];
-    size_t n = 99;
-    hob_group g;
-    int r = hob_group_open(&g, NULL);
-
-    (void)arg;
-    if (r == 0)
-        r = hob_go(&g, looks_up, NULL);
-    while (r == 0 && !slow_begun) /* the loop turns meanwhile */
-        r = hob_yield();
-    hob_group_cancel(&g, -EINTR);
-    CHECK_INT(hob_group_join(&g, r), -EINTR);
-    CHECK_INT(hob_resolve("slow.test", 80, 4, hob_in(2 * HOB_MS), a, &n), -ETIMEDOUT);
-    CHECK_INT(n, 99);
-    CHECK_INT(hob_resolve("127.0.0.1", 80, 4, hob_in(HOB_SEC), a, &n), 0);
-    CHECK_INT(n, 1);
-    return 0;
-}
-
-TEST(a_slow_lookup_is_left_to_end_alone)
-{
-    CHECK_INT(pipe(slow_pipe), 0);
-    hob__dns_lookup = slow_lookup;
-    CHECK_INT(hob_run(NULL, slow_name, NULL), 0); /* the runtime ended, the lookup has not */
-    CHECK(hob__dns_running() >= 1);
-    CHECK_INT(write(slow_pipe[1], "xx", 2), 2);
-    while (hob__dns_running() > 0)
-        sched_yield();
-    close(slow_pipe[0]);
-    close(slow_pipe[1]);
-}
-
-static void fake_lookup(const char *name, struct dns_answer *ret)
-{
-    ret->rc = strcmp(name, "two.test") == 0 ? 0 : -HOB_EDNS;
-    ret->n = 2;
-    CHECK_INT(hob_addr_parse("192.0.2.1", 0, &ret->addr[0]), 0);
-    CHECK_INT(hob_addr_parse("2001:db8::1", 0, &ret->addr[1]), 0);
-}
-
-static int names(void *arg)
-{
-    hob_addr a[4];
-    char text[HOB_ADDR_TEXT_MAX];
-    size_t n;
-
-    (void)arg;
-    CHECK_INT(hob_resolve("two.test", 443, 4, HOB_FOREVER, a, &n), 0);
-    CHECK_INT(n, 2);
-    CHECK_STR(hob_addr_text(&a[0], text), "192.0.2.1:443");
-    CHECK_STR(hob_addr_text(&a[1], text), "[2001:db8::1]:443");
-    CHECK_INT(hob_resolve("two.test", 443, 1, HOB_FOREVER, a, &n), 0);
-    CHECK_INT(n, 1);
-    CHECK_INT(hob_resolve("none.test", 443, 4, HOB_FOREVER, a, &n), -HOB_EDNS);
-    CHECK_INT(hob_resolve("", 443, 4, HOB_FOREVER, a, &n), -EINVAL);
-    return 0;
-}
-
-TEST(names_become_addresses)
-{
-    hob__dns_lookup = fake_lookup;
-    on_pollers(names, NULL, 0);
-    CHECK_INT(names(NULL), 0); /* and from a plain thread */
-    while (hob__dns_running() > 0)
-        sched_yield();
-}
-
 TEST(what_is_not_public_is_known)
 {
     static const char *const not_public[] = {"127.0.0.1",
@@ -500,6 +391,7 @@ static int simulated(void *arg)
     CHECK_INT(hob_tcp_dial(&a, HOB_FOREVER), -EOPNOTSUPP);
     CHECK_INT(hob_read(0, &c, 1, HOB_FOREVER), -EOPNOTSUPP);
     CHECK_INT(hob_file_open("/dev/null", O_RDONLY, 0, HOB_FOREVER), -EOPNOTSUPP);
+    CHECK_INT(hob_file_open("/dev/null", O_RDONLY, 0, 0), -EOPNOTSUPP);
     return 0;
 }
 
@@ -540,6 +432,8 @@ static int never_waits(void *arg)
     CHECK_INT(hob_read(pair[0], &c, 1, 0), 1);
     CHECK_INT(c, 'x');
     CHECK_INT(hob_tcp_accept(l, 0), -ETIMEDOUT);
+    CHECK_INT(hob_tcp_dial(&addr, 0), -ETIMEDOUT);
+    CHECK_INT(hob_fd_wait(l, EPOLLIN, 0), -ETIMEDOUT); /* nothing was begun */
     int a = hob_tcp_dial(&addr, HOB_FOREVER), b = hob_tcp_accept(l, 0);
     CHECK(a >= 0 && b >= 0);
     CHECK_INT(hob_read(b, &c, 1, 0), -ETIMEDOUT);
@@ -557,21 +451,31 @@ TEST(until_zero_takes_what_is_there)
     CHECK_INT(never_waits(NULL), 0);
 }
 
-static int resolves_cancelled(void *arg)
+/* A file is never there at once.  Off a fiber a file call is the system's own. */
+static int begins_no_file_call(void *arg)
 {
-    hob_addr a;
-    size_t n = 99;
-    hob_group g;
-    int r = hob_group_open(&g, NULL);
+    bool fiber = hob_on_fiber();
+    char path[] = "/tmp/hob-test-XXXXXX", c = 0;
+    int fd = mkstemp(path);
+    struct stat st;
 
     (void)arg;
-    hob_group_cancel(&g, 0);
-    CHECK_INT(hob_resolve("127.0.0.1", 80, 1, HOB_FOREVER, &a, &n), -ECANCELED);
-    CHECK_INT(n, 99);
-    return hob_group_join(&g, r);
+    CHECK(fd >= 0);
+    CHECK_INT(hob_file_write(fd, "x", 1, 0, 0), fiber ? -ETIMEDOUT : 1);
+    CHECK_INT(fstat(fd, &st), 0);
+    CHECK_INT(st.st_size, fiber ? 0 : 1);
+    CHECK_INT(hob_file_read(fd, &c, 1, 0, 0), fiber ? -ETIMEDOUT : 1);
+    CHECK_INT(hob_file_sync(fd, 0), fiber ? -ETIMEDOUT : 0);
+    hob_close(fd);
+    fd = hob_file_open(path, O_RDONLY, 0, 0);
+    CHECK(fiber ? fd == -ETIMEDOUT : fd >= 0);
+    hob_close(fd);
+    unlink(path);
+    return 0;
 }
 
-TEST(a_cancelled_scope_resolves_nothing_not_even_an_address)
+TEST(until_zero_begins_no_file_call)
 {
-    on_pollers(resolves_cancelled, NULL, 0);
+    on_pollers(begins_no_file_call, NULL, 0);
+    CHECK_INT(begins_no_file_call(NULL), 0);
 }
