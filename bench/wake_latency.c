@@ -2,10 +2,11 @@
  *
  * wake_latency.c - how late a loop wakes beside a pool that uses every core
  *
- * WHAT    A thread like a loop sleeps 0.5 ms, notes how late it woke, and works for a turn of 20 or
- *         of 200 us; every worker of the pool computes meanwhile.  Once as the kernel does it by
- *         itself, once with both tunings: a short slice for the loop, a nice value for the pool.
- *         The figure is the 99.9th percentile of a round.
+ * WHAT    A fiber under hob_run sleeps 0.5 ms, notes how late it woke, and works for a turn of 20
+ *         or of 200 us; other fibers keep every worker of the pool computing meanwhile.  Once with
+ *         .no_slice and .no_pool_nice, once with both tunings: a short slice for the loop, a nice
+ *         value for the pool.  The figure is the 99.9th percentile of a round; the timer's grain
+ *         (65.5 us) is in it.
  *
  * HOW     Rounds of the subjects alternate, each in a process of its own: a nice value does not
  *         go down again without privilege.  Other programs that compute take the loop's turns as
@@ -20,14 +21,11 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <hob/pool.h>
+#include <hob/hob.h>
 
-#include "plat/cpu.h"
-#include "pool/pool.h"
 #include "row.h"
 
 enum { PERIOD_US = 500, WAKES_MAX = 1 << 16, N_SUBJECTS = 4, N_TURNS = 2, GOAL_PERCENT = 20 };
@@ -54,23 +52,21 @@ struct result {
 static atomic_bool stop;
 static atomic_ulong steps;
 
-static void burner_run(struct env_work *w)
+static int burner_job(void *arg)
 {
-    unsigned long x = (unsigned long)(uintptr_t)w;
+    unsigned long x = (unsigned long)(uintptr_t)arg;
 
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         for (int i = 0; i < 1000; i++)
             x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ul;
         atomic_fetch_add_explicit(&steps, 1 + (x == 0), memory_order_relaxed);
     }
+    return 0;
 }
 
-static void sleep_until(double when)
+static int burner_fiber(void *arg)
 {
-    struct timespec t = {.tv_sec = (time_t)when, .tv_nsec = (long)((when - (time_t)when) * 1e9)};
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0)
-        ;
+    return hob_offload(burner_job, arg, HOB_FOREVER);
 }
 
 /* Core seconds that every program here has used since the machine started, in ticks. */
@@ -95,43 +91,51 @@ static double own_busy(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* One round, in its own process. */
-static void round_run(const struct subject *s, double turn, double seconds, struct result *ret)
+struct round {
+    double turn, seconds; /* what is asked */
+    struct result *ret;
+};
+
+/* Sleeps and works for as long as the round is. */
+static int sleep_and_work(struct round *r)
 {
     static double late[WAKES_MAX];
-    static struct env_work burner[1024];
     size_t n = 0;
-
-    if (s->nice)
-        (void)hob__pool_set_nice(19);
-    hob__pool_start();
-    for (unsigned i = 0; i < hob__pool_workers(); i++) {
-        burner[i].run = burner_run;
-        hob__pool_submit(&burner[i]);
-    }
-    if (s->slice && hob__thread_slice(100 * HOB_US) <= 0)
-        fprintf(stderr, "wake_latency: this kernel grants no slice\n");
-    prctl(PR_SET_TIMERSLACK, 1ul);
-    sleep_until(row_now() + 0.2); /* until every worker computes and the kernel has seen it */
-
-    double begin = row_now(), end = begin + seconds;
+    int rc = 0;
+    double begin = row_now(), end = begin + r->seconds;
     double others = machine_busy() - own_busy();
     unsigned long before = atomic_load(&steps);
-    for (double now = begin; now < end && n < WAKES_MAX;) {
-        double due = now + PERIOD_US * 1e-6;
 
-        sleep_until(due);
+    for (double now = begin; now < end && n < WAKES_MAX && rc == 0;) {
+        hob_time due = hob_in(PERIOD_US * HOB_US);
+
+        rc = hob_sleep_until(due);
+        late[n++] = (double)(hob_now() - due) * 1e-3;
         now = row_now();
-        late[n++] = (now - due) * 1e6;
-        for (double from = now; now - from < turn;)
+        for (double from = now; now - from < r->turn;)
             now = row_now();
     }
-    ret->pool_speed = (double)(atomic_load(&steps) - before) / (row_now() - begin);
-    ret->others = (machine_busy() - own_busy() - others) / (row_now() - begin);
-    atomic_store(&stop, true);
+    r->ret->pool_speed = (double)(atomic_load(&steps) - before) / (row_now() - begin);
+    r->ret->others = (machine_busy() - own_busy() - others) / (row_now() - begin);
     qsort(late, n, sizeof *late, row_compare);
-    ret->p999_us = late[n * 999 / 1000];
-    hob__pool_stop();
+    r->ret->p999_us = late[n * 999 / 1000];
+    return rc;
+}
+
+/* One round's first fiber, in its own process. */
+static int round_fiber(void *arg)
+{
+    hob_group g;
+    int rc = hob_group_open(&g, NULL);
+
+    for (unsigned i = 0; i < hob_cores() && rc == 0; i++)
+        rc = hob_go(&g, burner_fiber, (void *)(uintptr_t)(i + 1));
+    if (rc == 0)
+        rc = hob_sleep(200 * HOB_MS); /* until every worker computes and the kernel has seen it */
+    if (rc == 0)
+        rc = sleep_and_work(arg);
+    atomic_store(&stop, true);
+    return hob_group_join(&g, rc);
 }
 
 static bool round_try(const struct subject *s, double turn, double seconds, struct result *shared)
@@ -140,8 +144,11 @@ static bool round_try(const struct subject *s, double turn, double seconds, stru
     pid_t pid = fork();
 
     if (pid == 0) {
-        round_run(s, turn, seconds, shared);
-        _exit(0);
+        struct round r = {turn, seconds, shared};
+
+        _exit(hob_run(HOB_OPTS(.no_slice = !s->slice, .no_pool_nice = !s->nice), round_fiber, &r)
+                  ? 1
+                  : 0);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
