@@ -35,9 +35,12 @@
  */
 #include "pool/worker.h"
 
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "plat/cpu.h"
 #include "pool/pool.h"
+#include "trace/ring.h"
 
 __thread struct seat *hob__seat;
 __thread unsigned hob__job_depth;
@@ -298,11 +301,14 @@ static bool worker_search(struct seat *me, struct found *ret)
 
 void hob__worker_main(struct seat *me)
 {
+    char name[TRACE_LANE_NAME_MAX];
     struct found f;
 
     hob__seat = me;
     hob__job_depth = 1;
     (void)hob__thread_slice(0); /* a loop's short slice is inherited by the threads it makes */
+    snprintf(name, sizeof name, "pool %u", (unsigned)(me - hob__pool.seats));
+    (void)hob__lane_name(TRACE_LANE_POOL, name); /* without memory it is traced without one */
     while (worker_search(me, &f)) {
         do
             worker_run(me, &f);
