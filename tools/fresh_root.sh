@@ -66,5 +66,7 @@ echo "== bookworm in $root"
 mmdebstrap --quiet --variant=minbase "${include[@]}" bookworm "$root" "${mirrors[@]}" \
     >"$work/log" 2>&1 || { cat "$work/log" && skip "mmdebstrap could not fetch Debian"; }
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+# The installer writes this one; mmdebstrap does not.
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
 git clone --quiet --no-hardlinks "$top" "$root/hob"
 unshare --mount --pid --fork --kill-child "$0" --inside "$root" "$@"

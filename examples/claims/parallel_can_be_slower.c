@@ -75,6 +75,7 @@ static void part_fork(struct part *p)
     int fds[2];
 
     claim_check(pipe(fds) < 0 ? -errno : 0, "pipe");
+    fflush(stdout); /* what waits there is not the child's to print */
     p->pid = fork();
     claim_check(p->pid < 0 ? -errno : 0, "fork");
     if (p->pid == 0) {

@@ -304,7 +304,8 @@ class Terminal(CrawlCase):
         """What a crawl writes to a terminal 100 columns wide."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
-        p = subprocess.Popen(self.argv(*args), stdout=subprocess.DEVNULL, stderr=theirs)
+        p = subprocess.Popen(self.argv(*args), stdout=subprocess.DEVNULL, stderr=theirs,
+                             env=dict(os.environ, TERM='xterm'))
         os.close(theirs)
         said = b''
         while True:

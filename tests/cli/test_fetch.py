@@ -231,7 +231,7 @@ class Limits(Fetch):
         self.assertEqual(rows[self.url('/')]['status'], 200)
         for url in urls[:3]:
             self.assertIsNone(rows[url]['status'])
-            self.assertIn('timed out', rows[url]['error'])
+            self.assertRegex(rows[url]['error'], 'timed out|silent for')
             self.assertGreaterEqual(rows[url]['seconds'], 0.3)
         self.assertTrue(rows[urls[3]]['error'])  # too long or too large, whichever came first
 
