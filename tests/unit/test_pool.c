@@ -161,11 +161,12 @@ TEST(every_single_submission_wakes_a_sleeper)
 }
 
 /* While one worker is held up, the others take what comes. */
-static atomic_bool gate;
+static atomic_bool gate, gate_reached;
 
 static void gate_run(struct env_work *w)
 {
     (void)w;
+    atomic_store(&gate_reached, true);
     while (!atomic_load(&gate))
         sched_yield();
     atomic_fetch_add(&n_run, 1);
@@ -304,6 +305,9 @@ TEST(what_the_parent_submitted_is_not_run_by_the_child)
     cores(1);
     CHECK_INT(hob__pool_submit(&held), 0);
     CHECK_INT(hob__pool_submit(&it.work), 0); /* waits behind it */
+    /* A sanitizer's allocator is not fork-safe: a thread being born may hold its lock. */
+    while (!atomic_load(&gate_reached))
+        sched_yield();
     pid_t pid = fork();
     if (pid == 0) {
         CHECK_INT(hob__pool_start(), 0);
