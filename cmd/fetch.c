@@ -9,7 +9,7 @@
  *   An interrupt cancels the group.  A URL that has its answer by then still gets its row; one
  *   that has not gets none, so the rows say what is left to do.
  *
- * SEE  fetch_args.c, fetch_one.c, fetch_rows.c, fetch_report.c
+ * SEE  fetch/args.c, fetch/one.c, fetch/rows.c, fetch/report.c
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 enum { IDLE_LEAST = 256, DESCRIPTORS_SPARE = 64 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fetch_args.c - the command line of `hob fetch`, checked before the first request
+ * args.c - the command line of `hob fetch`, checked before the first request
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 static int complain(int status, const char *format, ...) HOB_PRINTF(2, 3);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fetch_one.c - one URL: tries, the file of its body, its row
+ * one.c - one URL: tries, the file of its body, its row
  *
  * HOW  Private addresses.  Who writes one himself, or localhost, means it; a server that redirects
  *   there, or a name that leads there (whose list of URLs is it?), does not have his leave.  So
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fetch.h"
+#include "fetch/fetch.h"
 #include "lib/filename.h"
 #include "lib/retry.h"
 #include "lib/url.h"

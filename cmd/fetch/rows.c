@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fetch_rows.c - where rows go: whole, in the order they end
+ * rows.c - where rows go: whole, in the order they end
  *
  * HOW  A fiber with a row adds it to what is pending; if no other fiber is writing, it writes
  *   until nothing is pending.  So rows never mix, and there is no writer fiber that a cancel could
@@ -11,7 +11,7 @@
  * INVARIANTS  (W1) pending holds whole rows only
  *             (W2) with nobody writing, nothing is pending
  */
-#include "fetch_rows.h"
+#include "fetch/rows.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fetch_report.c - what people see of `hob fetch`: messages, the progress line, the summary
+ * report.c - what people see of `hob fetch`: messages, the progress line, the summary
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 static const hob_dur progress_every = 100 * HOB_MS;
 

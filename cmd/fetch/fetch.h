@@ -10,7 +10,7 @@
 
 #include <hob/hob.h>
 
-#include "fetch_rows.h"
+#include "fetch/rows.h"
 #include "lib/lines.h"
 #include "lib/option.h"
 #include "lib/out.h"
@@ -49,7 +49,7 @@ struct fetch {
     struct rows rows;
     int dir_fd; /* -1: bodies are not kept */
     /* While it runs. */
-    hob_http *guarded, *open; /* see fetch_one.c */
+    hob_http *guarded, *open; /* see one.c */
     hob_group group;          /* of the URLs under way */
     struct out_progress progress;
     struct fetch_tally tally;
@@ -66,14 +66,14 @@ struct fetch_job {
     char url[];
 };
 
-/* fetch_args.c: the command line.  -1: go on; else the exit status. */
+/* args.c: the command line.  -1: go on; else the exit status. */
 int fetch_args(struct fetch *f, int argc, char *const argv[]);
 void fetch_args_free(struct fetch *f);
 
-/* fetch_one.c: one URL, a fiber's function. */
+/* one.c: one URL, a fiber's function. */
 int fetch_one(void *job);
 
-/* fetch_report.c: what people see. */
+/* report.c: what people see. */
 void fetch_tally_add(struct fetch_tally *t, const char *url, const struct hob_http_response *res,
                      hob_dur took);
 /** One line on standard error, above the progress line. */
