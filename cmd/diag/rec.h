@@ -23,7 +23,7 @@
  *
  * Memory is bounded: beyond max_ivals intervals the shortest are folded into their neighbours.
  * A folded interval says how much of it was spent on CPU and without a core; the rest is the wait
- * of its kind and peer.  So sums stay exact and only the order within an interval is lost.
+ * of its kind and peer (of several, the longest).  So what is lost is the order within it.
  */
 
 /* How it was seen. */
@@ -66,7 +66,7 @@ enum {
     REC_IVAL_FOLDED = 4
 };
 
-enum { REC_NO_CORE = 0xffff };
+enum { REC_NO_CORE = 0xffff, REC_MAX_THREADS = 200000, REC_MAX_PEERS = 20000 };
 
 struct rec_ival {
     int64_t from, to;
@@ -153,8 +153,12 @@ struct recording {
     size_t n_wakes;
     /* for whoever fills it */
     size_t n_ivals, max_ivals; /* of all threads; 0: a default of 1 million (48 MB) */
-    int64_t grain;             /* intervals shorter than this have been folded; 0: none */
-    bool failed;               /* out of memory: what followed is missing */
+    int64_t grain;             /* intervals shorter than this may have been folded; 0: none */
+    struct rec_index {
+        uint32_t *slot; /* index + 1; 0: empty */
+        size_t n, cap;
+    } proc_index, thread_index, peer_index;
+    bool failed; /* out of memory: what followed is missing */
 };
 
 /** rec_init - an empty one with peers[0]. */
@@ -167,7 +171,12 @@ void rec_free(struct recording *r);
 uint32_t rec_proc_of(struct recording *r, int32_t pid);
 uint32_t rec_thread_of(struct recording *r, int32_t pid, int32_t tid);
 
-/** rec_thread_new - a new entry although the tid was seen before: the kernel reuses them. */
+/**
+ * rec_thread_new - a new entry although the tid was seen before: the kernel reuses them
+ *
+ * Beyond REC_MAX_THREADS all share one entry with pid and tid 0; rec_proc_of likewise.  An index
+ * stays true; a pointer into procs, threads or peers does not outlive the next call that adds.
+ */
 uint32_t rec_thread_new(struct recording *r, int32_t pid, int32_t tid);
 
 /** rec_peer_of - the index of the peer of that kind and name, made when new. */
@@ -197,7 +206,7 @@ int rec_kind_class(enum rec_kind kind);
  * rec_load - read it; a file cut anywhere is read up to the cut, and says so in notes.
  *
  * Return of rec_load: 0, -EBADMSG (no recording, or not one inner index is to be trusted),
- * -ENOMEM, or open's error.
+ * -ENOMEM, -EFBIG (over 1 GiB), or open's or read's error.
  */
 int rec_save(const struct recording *r, const char *path);
 int rec_load(const char *path, struct recording *ret);
