@@ -78,7 +78,7 @@ static int crawl_fiber(void *arg)
     hob_http *client;
     hob_group g;
     int r = hob_http_new(HOB_HTTP_OPTS(.user_agent = cmd->opts.user_agent,
-                                       .max_size = cmd->opts.max_size,
+                                       .body_bytes_max = cmd->opts.max_size,
                                        .allow_private = cmd->allow_private),
                          &client);
 
@@ -100,7 +100,7 @@ static int crawl_fiber(void *arg)
 static void print_stages(const struct crawl_progress *p)
 {
     for (unsigned i = 0; p->fetched > 0 && i < p->n_stages; i++) {
-        struct hob_verdict v;
+        struct hob_verdict v = {.size = sizeof v};
         if (i == 0 && p->paced > p->wall / 2)
             fprintf(stderr,
                     "  %-6s held to the pace it was told (--delay, --per-host): %.0f %% of the "

@@ -86,8 +86,8 @@ static int client_open(struct fetch *f, bool allow_private, hob_http **ret)
     uint32_t idle = f->concurrency > IDLE_LEAST ? (uint32_t)f->concurrency : IDLE_LEAST;
 
     return hob_http_new(HOB_HTTP_OPTS(.proxies = f->proxies.item, .n_proxies = f->proxies.n,
-                                      .max_size = (size_t)f->max_size, .max_idle = idle,
-                                      .idle_max = f->timeout, .connect_max = f->timeout,
+                                      .body_bytes_max = (size_t)f->max_size, .idle_conns_max = idle,
+                                      .idle_ns_max = f->timeout, .connect_ns_max = f->timeout,
                                       .allow_private = allow_private, .insecure = f->insecure),
                         ret);
 }

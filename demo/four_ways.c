@@ -157,7 +157,7 @@ static void outcome_of(struct crawl *c, struct outcome *ret)
     ret->pages = p.fetched;
     ret->failed = p.failed;
     for (unsigned i = 0; i < p.n_stages; i++) {
-        struct hob_verdict v;
+        struct hob_verdict v = {.size = sizeof v};
         int k = strcmp(p.stage[i].name, "fetch") == 0   ? 0
                 : strcmp(p.stage[i].name, "parse") == 0 ? 1
                                                         : -1;
@@ -245,16 +245,15 @@ static void print_row(const struct way *w, const struct outcome *o, const struct
 
 static int picture(const struct outcome *o, char trace[N_WAYS][300], const char *path)
 {
-    struct hob_panel panel[N_WAYS] = {{0}};
+    struct hob_panel panel[N_WAYS];
     hob_trace *t[N_WAYS] = {0};
     FILE *out = NULL;
     int r = 0;
 
     for (int i = 0; r == 0 && i < N_WAYS; i++) {
         r = hob_trace_load(trace[i], &t[i]);
-        panel[i] = (struct hob_panel){.title = ways[i].name,
-                                      .trace = t[i],
-                                      .note = *o[i].words[1] ? o[i].words[1] : o[i].words[0]};
+        panel[i] = (struct hob_panel)HOB_PANEL(.title = ways[i].name, .trace = t[i],
+                                               .note = o[i].words[*o[i].words[1] != 0]);
     }
     if (r == 0 && !(out = fopen(path, "w")))
         r = -errno;

@@ -103,9 +103,10 @@ static int run(void *arg)
 
     if (r == 0) {
         struct hob_stage stages[] = {
-            {.name = "read", .kind = HOB_IO, .run = read_file, .width = 16},
-            {.name = "count", .kind = HOB_CPU, .run = count_words},
-            {.name = "print", .kind = HOB_LANE, .run_batch = print_docs, .lane = lane, .batch = 8},
+            HOB_STAGE(.name = "read", .kind = HOB_IO, .run = read_file, .width = 16),
+            HOB_STAGE(.name = "count", .kind = HOB_CPU, .run = count_words),
+            HOB_STAGE(.name = "print", .kind = HOB_LANE, .run_batch = print_docs, .lane = lane,
+                      .batch = 8),
         };
         r = hob_flow_new(stages, 3, HOB_FLOW_OPTS(.ctx = arg, .next = next, .leave = leave), &flow);
     }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include <hob/base.h>
+#include <hob/flow.h>
 #include <hob/http.h>
 #include <hob/trace.h>
 
@@ -31,7 +32,7 @@ enum { N_ERR = HOB_ERR_MAP(COUNT_ONE) };
 /* HOB_USAGE(fields): filled in with its size. */
 static int judged(void)
 {
-    struct hob_verdict v;
+    struct hob_verdict v = {.size = sizeof v};
 
     return hob_verdict_of(HOB_USAGE(.wall = HOB_SEC, .on_cpu = HOB_SEC), &v);
 }
@@ -44,8 +45,19 @@ static int asked(void)
     return req->size == sizeof *req && HOB_HTTP_FAKE(.arg = NULL)->answer == NULL;
 }
 
+/* HOB_STAGE(fields), HOB_PANEL(fields): initializers of an array's elements. */
+static int listed(void)
+{
+    struct hob_stage stages[] = {HOB_STAGE(.name = "a"), HOB_STAGE(.name = "b")};
+    struct hob_panel panels[] = {HOB_PANEL(.title = "a"), HOB_PANEL(.title = "b")};
+
+    return stages[1].size == sizeof stages[1] && panels[1].size == sizeof panels[1];
+}
+
 int main(void)
 {
-    return judged() == 0 && asked() && N_ERR > 0 && printed(stdout, "%d codes\n", N_ERR) > 0 ? 0
-                                                                                             : 1;
+    return judged() == 0 && asked() && listed() && N_ERR > 0 &&
+                   printed(stdout, "%d codes\n", N_ERR) > 0
+               ? 0
+               : 1;
 }

@@ -9,6 +9,8 @@ Then three programs are compiled, and with --lib linked and run:
     constants   uses every macro that is an expression, and HOB_*_OPTS(), as C11 (generated)
     macros      tests/header_macros.c, kept by hand: uses every other macro with arguments; one
                 that it does not mention is an error, so a new macro comes with a use of it
+
+Each public struct begins with `size_t size`, or the comment above it says "Never grows".
 """
 import os
 import re
@@ -95,6 +97,18 @@ def macros_missing(root, macros):
             and not re.search(r'\b%s\s*\(' % name, text)]
 
 
+STRUCT = re.compile(r'^((?:/\*(?:[^*]|\*(?!/))*\*/\s*)?)(?:typedef )?struct (\w+)\s*\{\s*([^;]*);', re.M)
+
+
+def structs_without_size(root):
+    """Public structs that neither begin with their size nor say that they never grow."""
+    return ['include/%s: struct %s begins with no `size_t size`, and no comment above it says '
+            '"Never grows"' % (h, name)
+            for h in tree.public_headers(root)
+            for above, name, first in STRUCT.findall(tree.read(root, 'include/' + h))
+            if first != 'size_t size' and 'Never grows' not in above]
+
+
 def check(root, cc, cxx, lib, work):
     c = Checker(root, cc, cxx, lib, work)
     headers = [h[4:] for h in tree.public_headers(root) if h.startswith('hob/')]
@@ -112,7 +126,7 @@ def check(root, cc, cxx, lib, work):
         c.compile('every constant', 'c11', constants_program(headers, macros), True)
         if os.path.exists(os.path.join(root, MACROS)):
             c.compile(MACROS, 'c11', tree.read(root, MACROS), True)
-    return c.problems + macros_missing(root, macros)
+    return c.problems + macros_missing(root, macros) + structs_without_size(root)
 
 
 if __name__ == '__main__':

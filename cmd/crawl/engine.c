@@ -362,24 +362,30 @@ static void page_left(void *ctx, void *item, unsigned stage, int rc)
 
 static int flow_make(struct crawl *c)
 {
-    struct hob_stage fetch = {
-        .name = "fetch", .kind = HOB_IO, .run = page_fetch, .width = c->opts.concurrency};
-    struct hob_stage parse = {.name = "parse", .kind = HOB_CPU, .run = page_parse};
-    struct hob_stage store = {.name = "store",
-                              .kind = HOB_LANE,
-                              .run_batch = pages_store,
-                              .lane = c->lane,
-                              .batch = BATCH,
-                              .batch_ms = BATCH_MS};
-    struct hob_stage stages[3] = {fetch, parse, store};
+    struct hob_stage stages[3] = {
+        HOB_STAGE(.name = "fetch", .kind = HOB_IO, .run = page_fetch, .width = c->opts.concurrency),
+        HOB_STAGE(.name = "parse", .kind = HOB_CPU, .run = page_parse),
+        HOB_STAGE(.name = "store", .kind = HOB_LANE, .run_batch = pages_store, .lane = c->lane,
+                  .batch = BATCH, .batch_ms = BATCH_MS),
+    };
 
     c->now.n_stages = 3;
     if (c->opts.parse_inline) {
-        stages[1] = store;
+        stages[1] = stages[2];
         c->now.n_stages = 2;
     }
     return hob_flow_new(stages, c->now.n_stages,
                         HOB_FLOW_OPTS(.ctx = c, .next = source_next, .leave = page_left), &c->flow);
+}
+
+/* The name must outlive the flow. */
+static void stage_note(const struct crawl *c, unsigned i, struct hob_stage_stats *ret)
+{
+    static const char *const names[] = {"fetch", "parse", "store"};
+
+    *ret = (struct hob_stage_stats){.size = sizeof *ret};
+    (void)!hob_flow_stats(c->flow, i, ret);
+    ret->name = names[i + (i == 1 && c->now.n_stages == 2)];
 }
 
 void crawl_progress(const struct crawl *c, struct crawl_progress *ret)
@@ -392,7 +398,7 @@ void crawl_progress(const struct crawl *c, struct crawl_progress *ret)
         ret->in_flight = hob_flow_in_flight(c->flow);
         ret->waiting = c->n_waiting;
         for (unsigned i = 0; i < ret->n_stages; i++)
-            (void)!hob_flow_stats(c->flow, i, &ret->stage[i]);
+            stage_note(c, i, &ret->stage[i]);
     } else if (c->store) {
         store_counts(c->store, &ret->counts);
         /* What was leased and not finished is pending when the crawl goes on. */

@@ -169,7 +169,7 @@ static int get(struct crawl *c, const char *url, bool redirects, size_t max_size
 
     return hob_http_do(c->client,
                        HOB_HTTP_REQUEST(.url = url, .headers = &accept, .n_headers = 1,
-                                        .max_size = max_size, .no_redirects = !redirects),
+                                        .body_bytes_max = max_size, .no_redirects = !redirects),
                        hob_in(c->opts.timeout), ret);
 }
 

@@ -81,8 +81,8 @@ static int as_flow(void *unused)
 {
     int given = 0;
     struct hob_stage stages[] = {
-        {.name = "fetch", .kind = HOB_IO, .run = fetch, .width = PAGES},
-        {.name = "parse", .kind = HOB_CPU, .run = parse},
+        HOB_STAGE(.name = "fetch", .kind = HOB_IO, .run = fetch, .width = PAGES),
+        HOB_STAGE(.name = "parse", .kind = HOB_CPU, .run = parse),
     };
     hob_flow *flow;
     int r = hob_flow_new(stages, 2, HOB_FLOW_OPTS(.ctx = &given, .next = source), &flow);

@@ -19,6 +19,16 @@
  *
  * `until` 0 means the same everywhere: what can be had at once is taken, and what could only be
  * had by waiting is -ETIMEDOUT at once, with nothing started.
+ *
+ * Structures grow, and programs are compiled with one version and run with another.  So each that
+ * may grow begins with `size`, the size its program was compiled with: options, elements of an
+ * array (whose first element's size is the distance between them), and results, where the program
+ * sets it before the call.  What a shorter one lacks is zero, the default.  A longer one is fine as
+ * long as what this library does not know is zero, else -E2BIG; of a result that part is zeroed.
+ * A size that was not set is -EINVAL.  Macros fill it in: HOB_X_OPTS(.field = ...).  A structure
+ * without a size says "never grows", and where else what is new will be found.
+ *
+ * Strings in options are copied before the call returns, unless the field says otherwise.
  */
 
 #ifdef __cplusplus

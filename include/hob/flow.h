@@ -21,9 +21,9 @@ HOB_BEGIN_DECLS
  * and nothing is dropped.  Items do not keep their order.
  *
  *     struct hob_stage stages[] = {
- *         {.name = "fetch", .kind = HOB_IO, .run = fetch, .width = 200},
- *         {.name = "parse", .kind = HOB_CPU, .run = parse},
- *         {.name = "store", .kind = HOB_LANE, .run_batch = store, .batch = 256, .batch_ms = 50},
+ *         HOB_STAGE(.name = "fetch", .kind = HOB_IO, .run = fetch, .width = 200),
+ *         HOB_STAGE(.name = "parse", .kind = HOB_CPU, .run = parse),
+ *         HOB_STAGE(.name = "store", .kind = HOB_LANE, .run_batch = store, .lane = lane),
  *     };
  *
  * The graph has no cycle.  Where work makes new work (a crawl's links) the last stage puts it
@@ -38,7 +38,8 @@ typedef struct hob_flow hob_flow;
 enum hob_stage_kind { HOB_IO = 1, HOB_CPU, HOB_LANE };
 
 struct hob_stage {
-    const char *name; /* for statistics, verdicts and traces; must outlive the flow */
+    size_t size;      /* sizeof(struct hob_stage), of each; HOB_STAGE fills it */
+    const char *name; /* for statistics, verdicts and traces; copied */
     enum hob_stage_kind kind;
 
     /*
@@ -62,6 +63,12 @@ struct hob_stage {
     uint32_t batch; /* HOB_LANE: items a call at most; 0: 1 */
     uint32_t batch_ms; /* HOB_LANE: a batch waits this long to fill, from its first item */
 };
+
+/* An initializer. */
+#define HOB_STAGE(...)                                                                             \
+    {                                                                                              \
+        .size = sizeof(struct hob_stage), __VA_ARGS__                                              \
+    }
 
 enum { HOB_FLOW_STAGES_MAX = 16 };
 
@@ -95,7 +102,7 @@ struct hob_flow_opts {
  * @opts:   copied
  * @ret:    owned by the caller; untouched on failure
  *
- * Return: 0, -EINVAL (a stage without what its kind needs), -E2BIG, -ENOMEM.
+ * Return: 0, -EINVAL (a stage without what its kind needs, or without its size), -E2BIG, -ENOMEM.
  */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_flow_new(const struct hob_stage *stages, size_t n,
                                                        const struct hob_flow_opts *opts,
@@ -124,8 +131,9 @@ HOB_API void hob_flow_wake(hob_flow *flow);
 
 /**
  * hob_flow_stats - what stage number i has done so far, in figures that do not tear on the loop
+ * @ret: its size set; its name is good until hob_flow_free
  *
- * Return: 0, -EINVAL (no such stage).
+ * Return: 0, -EINVAL (no such stage, or no size).
  */
 HOB_API HOB_MUST_CHECK int hob_flow_stats(const hob_flow *flow, unsigned i,
                                           struct hob_stage_stats *ret);

@@ -27,6 +27,7 @@ HOB_BEGIN_DECLS
  * cancels the others.  Something that merely did not work is a result, written where the opener
  * finds it.  The first cause wins; later ones are dropped.
  */
+/* Never grows: what a group needs beyond it, it allocates. */
 typedef struct hob_group {
     void *opaque[48];
 } hob_group;

@@ -44,23 +44,24 @@ struct hob_http_opts {
     const char *const *proxies; /* "http://user:password@host:port", https, socks5, socks5h; taken
                                    in turn, one a request */
     size_t n_proxies;
-    const char *ca_file;    /* PEM file of the authorities to trust; NULL: the system's */
-    size_t max_size;        /* bytes of a body, on the wire and decompressed; 0: 64 MiB */
-    uint32_t max_redirects; /* followed by one request; 0: 10 (a request may refuse them) */
-    uint32_t max_idle;      /* idle connections kept, a loop; 0: 256 */
-    uint32_t min_rate;      /* bytes a second, over every stretch of idle_max; 0: one byte is
-                               enough */
-    hob_dur connect_max;    /* a hop's longest time from its name to its connection; 0: 10 s */
-    hob_dur idle_max;       /* the longest time without a byte; 0: 60 s */
-    hob_dur names_max;      /* how long a looked-up name is good for; 0: 60 s */
-    bool allow_private;     /* the address guard is off */
-    bool insecure;          /* certificates are not verified */
-    bool no_http2;          /* HTTP/1.1 only; else HTTP/2 where TLS agrees on it */
+    const char *ca_file;     /* PEM file of the authorities to trust; NULL: the system's */
+    size_t body_bytes_max;   /* bytes of a body, on the wire and decompressed; 0: 64 MiB */
+    uint32_t redirects_max;  /* followed by one request; 0: 10 (a request may refuse them) */
+    uint32_t idle_conns_max; /* idle connections kept, a loop; 0: 256 */
+    uint32_t rate_bytes_min; /* bytes a second, over every stretch of idle_ns_max; 0: one byte is
+                          enough */
+    hob_dur connect_ns_max;  /* a hop's longest time from its name to its connection; 0: 10 s */
+    hob_dur idle_ns_max;     /* the longest time without a byte; 0: 60 s */
+    hob_dur names_ns_max;    /* how long a looked-up name is good for; 0: 60 s */
+    bool allow_private;      /* the address guard is off */
+    bool insecure;           /* certificates are not verified */
+    bool no_http2;           /* HTTP/1.1 only; else HTTP/2 where TLS agrees on it */
 };
 
 #define HOB_HTTP_OPTS(...)                                                                         \
     (&(struct hob_http_opts){.size = sizeof(struct hob_http_opts), __VA_ARGS__})
 
+/** Never grows: what else there may be to say of a header is said by a function. */
 struct hob_http_header {
     const char *name, *value;
 };
@@ -73,9 +74,9 @@ struct hob_http_request {
     size_t n_headers;
     const void *body;
     size_t body_n;
-    const char *proxy; /* NULL: the client's next; "": none; else instead of the client's */
-    size_t max_size;   /* 0: the client's */
-    bool no_redirects; /* a redirect is the response */
+    const char *proxy;     /* NULL: the client's next; "": none; else instead of the client's */
+    size_t body_bytes_max; /* 0: the client's */
+    bool no_redirects;     /* a redirect is the response */
 };
 
 #define HOB_HTTP_REQUEST(...)                                                                      \
@@ -83,6 +84,10 @@ struct hob_http_request {
 
 enum { HOB_HTTP_REASON_MAX = 256 };
 
+/**
+ * Never grows: it need not be initialized, and whatever else is to be known of a response is asked
+ * for by a function, as hob_http_response_header is.
+ */
 struct hob_http_response {
     int error;             /* what the call returned: 0 or negative */
     uint32_t status;       /* 200, 404, ... */
@@ -132,8 +137,8 @@ HOB_API HOB_PARKS void hob_http_free(hob_http *client);
  * -EINVAL (not an http or https URL, or a request that makes no sense), -HOB_EDNS, -EAGAIN (the
  * name server failed for now), -HOB_EADDRGUARD, -ECONNREFUSED and what else connect says,
  * -HOB_ETLS, -HOB_EPROXY, -ECONNRESET (the connection ended early), -HOB_EHTTP, -HOB_EREDIRECT (too
- * many, in a circle, or to no URL), -HOB_ETOOBIG, -ETIMEDOUT (`until`, connect_max, idle_max or
- * min_rate), -ECANCELED, -ENOMEM, -EPERM (not on a fiber), -E2BIG.
+ * many, in a circle, or to no URL), -HOB_ETOOBIG, -ETIMEDOUT (`until`, connect_ns_max, idle_ns_max
+ * or rate_bytes_min), -ECANCELED, -ENOMEM, -EPERM (not on a fiber), -E2BIG.
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS int hob_http_do(hob_http *client,
                                                  const struct hob_http_request *req, hob_time until,
@@ -158,7 +163,8 @@ HOB_API HOB_ANY_THREAD void hob_http_response_free(struct hob_http_response *res
  * every hop is answered by a function of the program's own, after a time of the simulator's.
  */
 
-/** How one hop is answered; zeroed before the function is asked. */
+/** How one hop is answered; zeroed before the function is asked.  Never grows: hob_http_fake does,
+ * by another function that answers. */
 struct hob_http_answer {
     hob_dur latency;    /* from the request to the answer */
     int error;          /* negative: instead of a response, as the network would fail */

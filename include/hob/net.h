@@ -26,7 +26,7 @@ HOB_BEGIN_DECLS
  * has no network.
  */
 
-/** A socket address, IPv4 or IPv6, with its port. */
+/** A socket address, IPv4 or IPv6, with its port.  Never grows: the room is the kernel's own. */
 typedef struct hob_addr {
     socklen_t len;
     union {

@@ -149,6 +149,7 @@ struct hob_usage {
 enum { HOB_VERDICT_WORDS = 640 };
 
 struct hob_verdict {
+    size_t size; /* sizeof(struct hob_verdict), set before the call */
     enum hob_bound bound;
     enum hob_advice advice;
     enum hob_bound also_bound; /* the second reading of a close call; else the same */
@@ -168,12 +169,13 @@ struct hob_verdict {
  *
  * Within 10 % of a threshold both readings are given.  Negative times count as 0.
  *
- * Return: 0, -EINVAL (usage's size not set), -E2BIG.
+ * Return: 0, -EINVAL (usage's or ret's size not set), -E2BIG.
  */
 HOB_API HOB_ANY_THREAD int hob_verdict_of(const struct hob_usage *usage, struct hob_verdict *ret);
 
 /** What a stage of a flow did. */
 struct hob_stage_stats {
+    size_t size; /* sizeof(struct hob_stage_stats), set before hob_flow_stats */
     const char *name;
     const char *kind; /* "io", "cpu", "lane": how it runs its items */
     uint32_t width;   /* items it may have at once */
@@ -190,6 +192,8 @@ struct hob_stage_stats {
  *
  * A stage that took under 1 % of its flow's time is told so and no more.  Of a lane it says how
  * busy the one thread was: neither tasks nor cores help it.
+ *
+ * Return: 0, -EINVAL (a size not set), -E2BIG.
  */
 HOB_API HOB_ANY_THREAD int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
                                              struct hob_verdict *ret);
@@ -201,10 +205,17 @@ HOB_API HOB_ANY_THREAD int hob_stage_verdict(const struct hob_stage_stats *stage
 
 /** One recording in a picture. */
 struct hob_panel {
+    size_t size;       /* sizeof(struct hob_panel), of each; HOB_PANEL fills it */
     const char *title; /* "50 at once"; NULL: none */
     const char *note;  /* a line under it, such as a verdict's words; NULL: none */
     const hob_trace *trace;
 };
+
+/* An initializer. */
+#define HOB_PANEL(...)                                                                             \
+    {                                                                                              \
+        .size = sizeof(struct hob_panel), __VA_ARGS__                                              \
+    }
 
 struct hob_timeline_opts {
     size_t size;        /* sizeof(struct hob_timeline_opts); HOB_TIMELINE_OPTS fills it */
@@ -229,7 +240,8 @@ struct hob_timeline_opts {
  * of its true length and is drawn magnified below it.  Light and dark; no scripts; the colours
  * are told apart by the colour-blind, and by the height of what they fill.
  *
- * Return: 0, -EINVAL (no panel, or an option out of range), -E2BIG, -ENOMEM, -EIO (out failed).
+ * Return: 0, -EINVAL (no panel, one without its size, or an option out of range), -E2BIG, -ENOMEM,
+ * -EIO (out failed).
  */
 HOB_API HOB_ANY_THREAD HOB_MUST_CHECK int hob_timeline_svg(const struct hob_panel *panels, size_t n,
                                                            const struct hob_timeline_opts *opts,

@@ -41,15 +41,27 @@
 
 static const char *const kind_text[] = {[HOB_IO] = "io", [HOB_CPU] = "cpu", [HOB_LANE] = "lane"};
 
-static int stage_init(struct stage *st, hob_flow *flow, unsigned i, const struct hob_stage *def)
+static bool stage_fine(const struct hob_stage *def)
 {
-    bool lane = def->kind == HOB_LANE;
-
     if (def->kind < HOB_IO || def->kind > HOB_LANE || !def->name)
+        return false;
+    return def->kind == HOB_LANE ? def->run_batch && def->lane && def->width <= 1
+                                 : def->run && !def->batch;
+}
+
+static int stage_init(struct stage *st, hob_flow *flow, unsigned i, const struct hob_stage *stages)
+{
+    struct hob_stage *def = &st->def;
+    int r = hob__opts_copy_nth(def, sizeof *def, stages, i);
+
+    if (r < 0)
+        return r;
+    if (!stage_fine(def))
         return -EINVAL;
-    if (lane ? !def->run_batch || !def->lane || def->width > 1 : !def->run || def->batch)
-        return -EINVAL;
-    st->def = *def;
+    if (!(st->name = strdup(def->name)))
+        return -ENOMEM;
+    bool lane = def->kind == HOB_LANE;
+    def->name = st->name;
     st->flow = flow;
     st->index = i;
     if (!st->def.width)
@@ -58,7 +70,7 @@ static int stage_init(struct stage *st, hob_flow *flow, unsigned i, const struct
         st->def.batch = 1;
     if (!st->def.queue)
         st->def.queue = lane ? st->def.batch : st->def.width;
-    hob__stage_init(&st->sums, def->name);
+    hob__stage_init(&st->sums, st->name);
     return 0;
 }
 
@@ -79,8 +91,8 @@ int hob_flow_new(const struct hob_stage *stages, size_t n, const struct hob_flow
     flow->opts = o;
     flow->n_stages = (unsigned)n;
     for (unsigned i = 0; i < n; i++) {
-        if ((r = stage_init(&flow->stage[i], flow, i, &stages[i])) < 0) {
-            free(flow);
+        if ((r = stage_init(&flow->stage[i], flow, i, stages)) < 0) {
+            hob_flow_free(flow);
             return r;
         }
     }
@@ -90,6 +102,10 @@ int hob_flow_new(const struct hob_stage *stages, size_t n, const struct hob_flow
 
 void hob_flow_free(hob_flow *flow)
 {
+    if (!flow)
+        return;
+    for (unsigned i = 0; i < flow->n_stages; i++)
+        free(flow->stage[i].name);
     free(flow);
 }
 
@@ -100,21 +116,22 @@ uint64_t hob_flow_in_flight(const hob_flow *flow)
 
 int hob_flow_stats(const hob_flow *flow, unsigned i, struct hob_stage_stats *ret)
 {
+    struct hob_stage_stats s = {0};
     const struct stage *st;
 
     if (i >= flow->n_stages)
         return -EINVAL;
     st = &flow->stage[i];
-    hob__stage_stats(&st->sums, ret);
-    ret->flow = flow->ran ? (flow->ended ? flow->ended : hob_now()) - flow->began : 0;
-    ret->name = st->def.name;
-    ret->kind = kind_text[st->def.kind];
-    ret->width = st->def.kind == HOB_LANE ? 1 : st->def.width;
-    ret->items_in = st->n_in;
-    ret->items_out = st->n_out;
-    ret->items_failed = st->n_failed;
-    ret->items_cancelled = st->n_cancelled;
-    return 0;
+    hob__stage_stats(&st->sums, &s);
+    s.flow = flow->ran ? (flow->ended ? flow->ended : hob_now()) - flow->began : 0;
+    s.name = st->name;
+    s.kind = kind_text[st->def.kind];
+    s.width = st->def.kind == HOB_LANE ? 1 : st->def.width;
+    s.items_in = st->n_in;
+    s.items_out = st->n_out;
+    s.items_failed = st->n_failed;
+    s.items_cancelled = st->n_cancelled;
+    return hob__result_copy(ret, &s, sizeof s);
 }
 
 void hob__flow_left(hob_flow *flow, struct stage *st, void *item, int rc)

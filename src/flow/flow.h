@@ -13,6 +13,7 @@
 
 struct stage {
     struct hob_stage def;
+    char *name; /* def's */
     hob_flow *flow;
     unsigned index;
     hob_chan *queue; /* void *: items that wait for this stage */

@@ -32,24 +32,24 @@ static bool opts_fine(const struct hob_http_opts *o)
     for (const char *p = o->user_agent; p && *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             return false;
-    return o->max_redirects <= REDIRECTS_MAX && o->max_idle <= IDLE_CONNECTIONS_MAX &&
-           o->connect_max >= 0 && o->idle_max >= 0 && o->names_max >= 0;
+    return o->redirects_max <= REDIRECTS_MAX && o->idle_conns_max <= IDLE_CONNECTIONS_MAX &&
+           o->connect_ns_max >= 0 && o->idle_ns_max >= 0 && o->names_ns_max >= 0;
 }
 
 static void opts_defaults(struct hob_http_opts *o)
 {
-    if (o->max_size == 0)
-        o->max_size = 64u << 20;
-    if (o->max_redirects == 0)
-        o->max_redirects = 10;
-    if (o->max_idle == 0)
-        o->max_idle = 256;
-    if (o->connect_max == 0)
-        o->connect_max = 10 * HOB_SEC;
-    if (o->idle_max == 0)
-        o->idle_max = 60 * HOB_SEC;
-    if (o->names_max == 0)
-        o->names_max = 60 * HOB_SEC;
+    if (o->body_bytes_max == 0)
+        o->body_bytes_max = 64u << 20;
+    if (o->redirects_max == 0)
+        o->redirects_max = 10;
+    if (o->idle_conns_max == 0)
+        o->idle_conns_max = 256;
+    if (o->connect_ns_max == 0)
+        o->connect_ns_max = 10 * HOB_SEC;
+    if (o->idle_ns_max == 0)
+        o->idle_ns_max = 60 * HOB_SEC;
+    if (o->names_ns_max == 0)
+        o->names_ns_max = 60 * HOB_SEC;
 }
 
 static int proxies_copy(hob_http *c)

@@ -49,7 +49,7 @@ struct hop {
     const void *body;
     size_t body_n;
     const struct proxy *proxy; /* NULL: none */
-    size_t max_size;
+    size_t body_bytes_max;
     hob_time until;
     hob_time began;
     bool follows; /* a redirect's body is of no interest */

@@ -59,7 +59,7 @@ static int resolve(struct transfer *t, struct hop *hop)
 {
     const struct target *to = hop->target;
     const struct proxy *p = hop->proxy;
-    hob_time limit = hop->began + t->at->client->opts.connect_max;
+    hob_time limit = hop->began + t->at->client->opts.connect_ns_max;
     hob_time until = hop->until < limit ? hop->until : limit;
     bool guarded = !t->at->client->opts.allow_private;
     int r = guarded ? guard_host(hop) : 0;

@@ -22,9 +22,9 @@ static int fake_copy(struct hop *hop, const struct hob_http_answer *a)
     }
     hop->head.complete = true;
     if (r == 0 && !bare && a->body_n > 0)
-        r = hob__body_add(&hop->got, a->body, a->body_n, hop->max_size, a->body_n);
+        r = hob__body_add(&hop->got, a->body, a->body_n, hop->body_bytes_max, a->body_n);
     if (r == -HOB_ETOOBIG)
-        return hob__hop_fail(hop, r, "the body is larger than %zu bytes", hop->max_size);
+        return hob__hop_fail(hop, r, "the body is larger than %zu bytes", hop->body_bytes_max);
     return r < 0 ? hob__hop_fail(hop, r, "%s", hob_strerror(r)) : 0;
 }
 
@@ -39,7 +39,7 @@ static int fake_run(hob_http *client, struct hop *hop)
                                              .headers = hop->headers, .n_headers = hop->n_headers,
                                              .body = hop->body, .body_n = hop->body_n,
                                              .proxy = hop->proxy ? hop->proxy->url : NULL,
-                                             .max_size = hop->max_size),
+                                             .body_bytes_max = hop->body_bytes_max),
                             &a);
         if (a.error < 0)
             hob__hop_fail(hop, a.error, "%s", a.reason ? a.reason : hob_strerror(a.error));

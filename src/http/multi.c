@@ -86,7 +86,8 @@ void hob__http_loop_action(struct http_loop *at, curl_socket_t fd, int events)
 static void watchdog_set(struct http_loop *at)
 {
     const struct hob_http_opts *o = &at->client->opts;
-    hob_dur every = (o->connect_max < o->idle_max ? o->connect_max : o->idle_max) / WATCHDOG_PARTS;
+    hob_dur every =
+        (o->connect_ns_max < o->idle_ns_max ? o->connect_ns_max : o->idle_ns_max) / WATCHDOG_PARTS;
 
     if (at->watchdog.set || list_empty(&at->active))
         return;
@@ -216,7 +217,7 @@ static int multi_setup(struct http_loop *at)
     curl_multi_setopt(at->multi, CURLMOPT_SOCKETDATA, at);
     curl_multi_setopt(at->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
     curl_multi_setopt(at->multi, CURLMOPT_TIMERDATA, at);
-    curl_multi_setopt(at->multi, CURLMOPT_MAXCONNECTS, (long)o->max_idle);
+    curl_multi_setopt(at->multi, CURLMOPT_MAXCONNECTS, (long)o->idle_conns_max);
     return 0;
 }
 
@@ -235,7 +236,7 @@ int hob__http_loop_new(hob_http *client, struct loop *l, struct http_loop **ret)
     at->kick.run = http_loop_kicked;
     at->timer.fire = timer_fired;
     at->watchdog.fire = http_loop_watchdog;
-    hob__names_init(&at->names, client->opts.names_max);
+    hob__names_init(&at->names, client->opts.names_ns_max);
     int r = multi_setup(at);
     if (r < 0) {
         free(at);

@@ -45,9 +45,9 @@ bool hob__transfer_too_slow(struct transfer *t, hob_time now)
     int64_t read = bytes_read(t), n = read + bytes_sent(t) + (int64_t)t->hop->head.n;
 
     if (!t->connected)
-        return now - t->hop->began >= o->connect_max &&
-               too_slow(t, "no connection within %.3g s", o->connect_max);
-    if (read > 0 && (uint64_t)read > t->hop->max_size) {
+        return now - t->hop->began >= o->connect_ns_max &&
+               too_slow(t, "no connection within %.3g s", o->connect_ns_max);
+    if (read > 0 && (uint64_t)read > t->hop->body_bytes_max) {
         t->fail = -HOB_ETOOBIG; /* compressed bytes that come to nothing pass on_body */
         return true;
     }
@@ -55,11 +55,11 @@ bool hob__transfer_too_slow(struct transfer *t, hob_time now)
         t->moved_bytes = n;
         t->moved = now;
     }
-    if (now - t->moved >= o->idle_max)
-        return too_slow(t, "silent for %.3g s", o->idle_max);
-    if (now - t->window < o->idle_max)
+    if (now - t->moved >= o->idle_ns_max)
+        return too_slow(t, "silent for %.3g s", o->idle_ns_max);
+    if (now - t->window < o->idle_ns_max)
         return false;
-    double least = (double)(now - t->window) / HOB_SEC * o->min_rate;
+    double least = (double)(now - t->window) / HOB_SEC * o->rate_bytes_min;
     if ((double)(n - t->window_bytes) < least)
         return too_slow(t, "slower than the least rate, over %.3g s", now - t->window);
     t->window = now;
@@ -161,7 +161,8 @@ static int broken_off(struct transfer *t)
     case -HOB_EADDRGUARD:
         return hob__hop_fail(hop, t->fail, "%s", hob_strerror(t->fail));
     case -HOB_ETOOBIG:
-        return hob__hop_fail(hop, t->fail, "the body is larger than %zu bytes", hop->max_size);
+        return hob__hop_fail(hop, t->fail, "the body is larger than %zu bytes",
+                             hop->body_bytes_max);
     case -HOB_EHTTP:
         return hob__hop_fail(hop, t->fail, "the response's head is too long or malformed");
     case -ETIMEDOUT:

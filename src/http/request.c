@@ -7,7 +7,7 @@
  *
  * INVARIANTS  (I1) credentials (Authorization, Cookie; those in a URL) go to the origin they were
  *                  given for, and to no other
- *             (I2) a request makes at most max_redirects + 1 hops, and none twice
+ *             (I2) a request makes at most redirects_max + 1 hops, and none twice
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -126,7 +126,8 @@ static int exchange_begin(struct exchange *q, hob_time until)
     q->hop.n_headers = q->req.n_headers;
     q->hop.body = q->req.body;
     q->hop.body_n = q->req.body_n;
-    q->hop.max_size = q->req.max_size ? q->req.max_size : q->client->opts.max_size;
+    q->hop.body_bytes_max =
+        q->req.body_bytes_max ? q->req.body_bytes_max : q->client->opts.body_bytes_max;
     q->hop.until = until;
     q->hop.follows = !q->req.no_redirects;
     return exchange_proxy(q);
@@ -211,7 +212,7 @@ static int redirect(struct exchange *q)
     struct target next;
     int r;
 
-    if (q->n_redirects == q->client->opts.max_redirects)
+    if (q->n_redirects == q->client->opts.redirects_max)
         return hob__hop_fail(&q->hop, -HOB_EREDIRECT, "more than %u redirects", q->n_redirects);
     if ((r = hob__target_parse(to, q->hop.target, &next, &words)) < 0)
         return hob__hop_fail(&q->hop, r == -EINVAL ? -HOB_EREDIRECT : r, "redirect to %s: %s",

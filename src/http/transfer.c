@@ -9,7 +9,7 @@
  *                  which it would begin a lookup refuses it.  Numeric hosts pass there.
  *             (I2) a guarded transfer connects to no address that the guard refuses: checked where
  *                  the socket is made, whatever came before
- *             (I3) a hop never holds more of a body than max_size, nor reads much more of a
+ *             (I3) a hop never holds more of a body than body_bytes_max, nor reads much more of a
  *                  redirect's than it takes to keep the connection
  */
 #include <errno.h>
@@ -46,7 +46,7 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg)
         t->cut = hop->got.n > REDIRECT_BODY_MAX; /* (I3) */
         return t->cut ? 0 : n;
     }
-    int r = hob__body_add(&hop->got, p, n, hop->max_size, expected);
+    int r = hob__body_add(&hop->got, p, n, hop->body_bytes_max, expected);
     return r < 0 ? transfer_break(t, r) : n;
 }
 
@@ -62,7 +62,7 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg)
     if (!hop->head.complete)
         return n;
     t->redirects = hop->follows && hob__head_redirects(&hop->head);
-    if (!t->redirects && hop->head.length > 0 && (uint64_t)hop->head.length > hop->max_size &&
+    if (!t->redirects && hop->head.length > 0 && (uint64_t)hop->head.length > hop->body_bytes_max &&
         strcmp(hop->method, "HEAD") != 0)
         return transfer_break(t, -HOB_ETOOBIG);
     return n;
@@ -120,7 +120,7 @@ static void set_client(struct transfer *t)
     const hob_http *c = t->at->client;
     const struct hob_http_opts *o = &c->opts;
 
-    if (o->connect_max > 200 * HOB_SEC) /* the watchdog's; libcurl has a limit of 300 s */
+    if (o->connect_ns_max > 200 * HOB_SEC) /* the watchdog's; libcurl has a limit of 300 s */
         SET(CONNECTTIMEOUT_MS, (long)INT32_MAX);
     if (c->user_agent[0])
         SET(USERAGENT, c->user_agent);

@@ -285,15 +285,19 @@ static int page_init(struct page *p, const struct hob_panel *panels, size_t n,
     p->opts.max_rows = p->opts.max_rows ? p->opts.max_rows : 24;
     p->opts.max_lanes = p->opts.max_lanes ? p->opts.max_lanes : 16;
     p->opts.max_bytes = p->opts.max_bytes ? p->opts.max_bytes : 300000;
-    p->panels = panels;
+    if (!(p->panels = calloc(n, sizeof(p->panels[0]))))
+        return -ENOMEM;
     p->n_panels = n;
     p->plot = p->opts.width - LEFT - RIGHT;
     p->max_spans = p->opts.max_bytes / 4 / 200 / n; /* a quarter of the file, 200 bytes each */
     for (size_t i = 0; i < n; i++) {
-        if (!panels[i].trace)
+        struct hob_panel *panel = &p->panels[i];
+        if ((r = hob__opts_copy_nth(panel, sizeof(*panel), panels, i)) < 0)
+            return r;
+        if (!panel->trace)
             return -EINVAL;
-        if (panel_wall(&panels[i]) > p->longest)
-            p->longest = panel_wall(&panels[i]);
+        if (panel_wall(panel) > p->longest)
+            p->longest = panel_wall(panel);
     }
     return 0;
 }
@@ -305,9 +309,7 @@ int hob_timeline_svg(const struct hob_panel *panels, size_t n, const struct hob_
     struct svg svg = {0};
     int r = page_init(&p, panels, n, opts);
 
-    if (r < 0)
-        return r;
-    for (;; p.slice *= 2) {
+    for (; r == 0; p.slice *= 2) {
         r = page_draw(&p, &svg);
         if (r < 0 || svg.n <= p.opts.max_bytes || p.slice == SLICE_MAX)
             break;
@@ -319,5 +321,6 @@ int hob_timeline_svg(const struct hob_panel *panels, size_t n, const struct hob_
         r = -EIO;
     free(p.body.p);
     free(svg.p);
+    free(p.panels);
     return r;
 }

@@ -29,7 +29,7 @@ struct tl_look {
 extern const struct tl_look hob__tl_look[TL_N_STATES];
 
 struct page {
-    const struct hob_panel *panels;
+    struct hob_panel *panels; /* n_panels copies */
     size_t n_panels;
     struct hob_timeline_opts opts;
     double plot;      /* pixels of the plot's full width */

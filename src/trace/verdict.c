@@ -400,28 +400,31 @@ int hob_verdict_of(const struct hob_usage *usage, struct hob_verdict *ret)
     verdict_measures(&f, &v);
     if (!verdict_idle(&f, ran, &v))
         verdict_rule(&f, &v);
-    *ret = v;
-    return 0;
+    return hob__result_copy(ret, &v, sizeof(v));
 }
 
 int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
                       struct hob_verdict *ret)
 {
-    const char *kind = stage->kind ? stage->kind : "";
-    struct hob_usage u = {.size = sizeof(u),
-                          .wall = stage->wall,
-                          .on_cpu = stage->on_cpu,
-                          .ready = stage->ready,
-                          .longest_turn = strcmp(kind, "io") == 0 ? stage->longest_turn : 0,
-                          .items = stage->items_in,
-                          .n_cores = n_cores,
-                          .width = stage->width};
+    struct hob_stage_stats st;
     struct hob_verdict v = {0};
     struct facts f;
+    int err = stage ? hob__opts_copy(&st, sizeof(st), stage) : -EINVAL;
 
+    if (err < 0)
+        return err;
+    const char *kind = st.kind ? st.kind : "";
+    struct hob_usage u = {.size = sizeof(u),
+                          .wall = st.wall,
+                          .on_cpu = st.on_cpu,
+                          .ready = st.ready,
+                          .longest_turn = strcmp(kind, "io") == 0 ? st.longest_turn : 0,
+                          .items = st.items_in,
+                          .n_cores = n_cores,
+                          .width = st.width};
     for (int i = 0; i < HOB_N_CLASSES; i++)
-        u.waiting[i] = stage->waiting[i];
-    bool ran = facts_gather(&f, &u, stage->flow);
+        u.waiting[i] = st.waiting[i];
+    bool ran = facts_gather(&f, &u, st.flow);
     verdict_measures(&f, &v);
     if (!verdict_idle(&f, ran, &v)) {
         if (strcmp(kind, "lane") == 0)
@@ -429,6 +432,5 @@ int hob_stage_verdict(const struct hob_stage_stats *stage, uint32_t n_cores,
         else
             verdict_rule(&f, &v);
     }
-    *ret = v;
-    return 0;
+    return hob__result_copy(ret, &v, sizeof(v));
 }

@@ -394,6 +394,13 @@ class Headers(Planted):
         self.write('include/hob/base.h', '#define HOB_BROKEN (1 + hob_nothing)\n', 'a')
         self.bad('check_headers', 'every constant', args=['--', 'gcc'])
 
+    def test_a_struct_that_cannot_grow(self):
+        grown = SPDX + '#ifndef T\n#define T\n/** %s. */\nstruct hob_x {\n    int a;\n};\n#endif\n'
+        self.write('include/hob/two.h', grown % 'Never grows')
+        self.good('check_headers', '--', 'gcc')
+        self.write('include/hob/two.h', grown % 'An x')
+        self.bad('check_headers', 'struct hob_x begins', args=['--', 'gcc'])
+
     def test_a_function_without_c_linkage(self):
         self.write('include/hob/base.h', GOOD['include/hob/base.h'].replace('extern "C" {', '')
                    .replace('#ifdef __cplusplus\n}\n#endif\n', ''))

@@ -134,21 +134,18 @@ static int w_run(void *arg)
 
     CHECK_INT(r, 0);
     struct hob_stage stages[] = {
-        {.name = "fetch", .kind = HOB_IO, .run = w_fetch, .width = 8},
-        {.name = "parse", .kind = HOB_CPU, .run = w_parse, .width = 2},
-        {.name = "store",
-         .kind = HOB_LANE,
-         .run_batch = w_store,
-         .lane = w->lane,
-         .batch = 5,
-         .batch_ms = 1},
+        HOB_STAGE(.name = "fetch", .kind = HOB_IO, .run = w_fetch, .width = 8),
+        HOB_STAGE(.name = "parse", .kind = HOB_CPU, .run = w_parse, .width = 2),
+        HOB_STAGE(.name = "store", .kind = HOB_LANE, .run_batch = w_store, .lane = w->lane,
+                  .batch = 5, .batch_ms = 1),
     };
     w->found[w->n_found++] = 1;
     CHECK_INT(hob_flow_new(stages, 3, HOB_FLOW_OPTS(.ctx = w, .next = w_next, .leave = w_leave),
                            &w->flow),
               0);
     r = hob_flow_run(w->flow);
-    struct hob_stage_stats st[3];
+    struct hob_stage_stats st[3] = {
+        {.size = sizeof(st[0])}, {.size = sizeof(st[0])}, {.size = sizeof(st[0])}};
     uint64_t in = 0;
     for (unsigned i = 0; i < 3; i++) {
         CHECK_INT(hob_flow_stats(w->flow, i, &st[i]), 0);
@@ -258,7 +255,7 @@ static int no_item(void *ctx, void **ret_item, hob_time *ret_again)
 
 static int nothing_at_all(void *arg)
 {
-    struct hob_stage st = {.name = "x", .kind = HOB_IO, .run = w_fetch};
+    struct hob_stage st = HOB_STAGE(.name = "x", .kind = HOB_IO, .run = w_fetch);
     hob_flow *f;
 
     (void)arg;
@@ -276,8 +273,8 @@ TEST(a_flow_without_items_ends_at_once)
 
 TEST(a_stage_without_what_its_kind_needs_is_refused)
 {
-    struct hob_stage io = {.name = "x", .kind = HOB_IO}, lane = {.name = "y", .kind = HOB_LANE},
-                     kind = {.name = "z"};
+    struct hob_stage io = HOB_STAGE(.name = "x", .kind = HOB_IO),
+                     lane = HOB_STAGE(.name = "y", .kind = HOB_LANE), kind = HOB_STAGE(.name = "z");
     hob_flow *f = NULL;
 
     CHECK_INT(hob_flow_new(&io, 1, HOB_FLOW_OPTS(.next = no_item), &f), -EINVAL);
@@ -288,6 +285,40 @@ TEST(a_stage_without_what_its_kind_needs_is_refused)
     CHECK_INT(hob_flow_new(&io, 17, HOB_FLOW_OPTS(.next = no_item), &f), -EINVAL);
     CHECK_INT(hob_flow_new(&io, 1, NULL, &f), -EINVAL);
     CHECK(f == NULL);
+}
+
+static int names_copied(void *arg)
+{
+    char name[] = "first";
+    struct {
+        struct hob_stage known;
+        uint64_t what_comes;
+    } newer[2] = {{.known = HOB_STAGE(.name = name, .kind = HOB_IO, .run = w_fetch)},
+                  {.known = HOB_STAGE(.name = "second", .kind = HOB_IO, .run = w_fetch)}};
+    struct hob_stage_stats st = {.size = sizeof(st)};
+    hob_flow *f;
+
+    (void)arg;
+    newer[0].known.size = newer[1].known.size = sizeof(newer[0]);
+    CHECK_INT(hob_flow_new(&newer[0].known, 2, HOB_FLOW_OPTS(.next = no_item), &f), 0);
+    name[0] = 'F';
+    CHECK_INT(hob_flow_stats(f, 0, &st), 0);
+    CHECK_STR(st.name, "first");
+    CHECK_INT(hob_flow_stats(f, 1, &st), 0);
+    CHECK_STR(st.name, "second");
+    st.size = 0;
+    CHECK_INT(hob_flow_stats(f, 0, &st), -EINVAL);
+    hob_flow_free(f);
+    newer[1].what_comes = 1;
+    CHECK_INT(hob_flow_new(&newer[0].known, 2, HOB_FLOW_OPTS(.next = no_item), &f), -E2BIG);
+    newer[1].known.size = 0;
+    CHECK_INT(hob_flow_new(&newer[0].known, 2, HOB_FLOW_OPTS(.next = no_item), &f), -EINVAL);
+    return 0;
+}
+
+TEST(stages_are_copied_with_their_names_and_may_be_newer)
+{
+    CHECK_INT(hob_run(NULL, names_copied, NULL), 0);
 }
 
 static int spin(void *ctx, void *item)
@@ -317,9 +348,9 @@ static int ten(void *ctx, void **ret_item, hob_time *ret_again)
 
 static int where_time_went(void *arg)
 {
-    struct hob_stage st[] = {{.name = "nap", .kind = HOB_IO, .run = nap, .width = 5},
-                             {.name = "spin", .kind = HOB_CPU, .run = spin, .width = 2}};
-    struct hob_stage_stats naps, spins;
+    struct hob_stage st[] = {HOB_STAGE(.name = "nap", .kind = HOB_IO, .run = nap, .width = 5),
+                             HOB_STAGE(.name = "spin", .kind = HOB_CPU, .run = spin, .width = 2)};
+    struct hob_stage_stats naps = {.size = sizeof(naps)}, spins = {.size = sizeof(spins)};
     hob_flow *f;
     int n = 0;
 
@@ -361,7 +392,8 @@ static int stops_soon(void *arg)
 
 static int stopped_asleep(void *arg)
 {
-    struct hob_stage st = {.name = "sleep", .kind = HOB_IO, .run = sleeps_for_ever, .width = 3};
+    struct hob_stage st =
+        HOB_STAGE(.name = "sleep", .kind = HOB_IO, .run = sleeps_for_ever, .width = 3);
     hob_flow *f;
     hob_group g;
     int n = 0, r = hob_flow_new(&st, 1, HOB_FLOW_OPTS(.ctx = &n, .next = ten), &f);

@@ -221,9 +221,9 @@ static int options(void *arg)
     CHECK_INT(hob_http_new(&newer.o, &c), -E2BIG);
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.proxies = proxies, .n_proxies = 2), &c), -EINVAL);
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.n_proxies = 2), &c), -EINVAL);
-    CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.connect_max = -1), &c), -EINVAL);
+    CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.connect_ns_max = -1), &c), -EINVAL);
     CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.user_agent = "x\r\nX-Injected: 1"), &c), -EINVAL);
-    CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.max_redirects = 100000), &c), -EINVAL);
+    CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.redirects_max = 100000), &c), -EINVAL);
     CHECK(!c);
     CHECK_INT(hob_http_new(NULL, &c), 0);
     hob_http_free(c);
@@ -339,7 +339,8 @@ TEST_HTTP(a_hundred_at_once_take_as_long_as_one)
     CHECK_INT(w->httpd.n_connections, 100);
 }
 
-TEST_HTTP_WITH(idle_connections_are_bounded, HOB_HTTP_OPTS(.allow_private = true, .max_idle = 5))
+TEST_HTTP_WITH(idle_connections_are_bounded,
+               HOB_HTTP_OPTS(.allow_private = true, .idle_conns_max = 5))
 {
     many(w, 50, "/late/20", false);
     httpd_wait_open(&w->httpd, 5);

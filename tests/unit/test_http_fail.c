@@ -67,7 +67,7 @@ TEST_HTTP(a_deadline_says_how_far_it_got)
 }
 
 TEST_HTTP_WITH(silence_ends_at_the_idle_limit,
-               HOB_HTTP_OPTS(.allow_private = true, .idle_max = 50 * HOB_MS))
+               HOB_HTTP_OPTS(.allow_private = true, .idle_ns_max = 50 * HOB_MS))
 {
     struct hob_http_response res;
 
@@ -79,7 +79,8 @@ TEST_HTTP_WITH(silence_ends_at_the_idle_limit,
 }
 
 TEST_HTTP_WITH(a_drip_ends_at_the_least_rate,
-               HOB_HTTP_OPTS(.allow_private = true, .idle_max = 100 * HOB_MS, .min_rate = 10000))
+               HOB_HTTP_OPTS(.allow_private = true, .idle_ns_max = 100 * HOB_MS,
+                             .rate_bytes_min = 10000))
 {
     struct hob_http_response res;
 
@@ -105,7 +106,7 @@ static int full_listener(struct sockaddr_in *a, int fill[3])
 }
 
 TEST_HTTP_WITH(connecting_ends_at_its_own_limit,
-               HOB_HTTP_OPTS(.allow_private = true, .connect_max = 500 * HOB_MS))
+               HOB_HTTP_OPTS(.allow_private = true, .connect_ns_max = 500 * HOB_MS))
 {
     struct hob_http_response res;
     struct sockaddr_in a;
@@ -113,8 +114,8 @@ TEST_HTTP_WITH(connecting_ends_at_its_own_limit,
     char url[512];
     int fill[3], fd = full_listener(&a, fill);
 
-    CHECK_INT(hob_http_new(HOB_HTTP_OPTS(.allow_private = true, .idle_max = 5 * HOB_SEC), &other),
-              0);
+    CHECK_INT(
+        hob_http_new(HOB_HTTP_OPTS(.allow_private = true, .idle_ns_max = 5 * HOB_SEC), &other), 0);
     CHECK_INT(hob_http_get(other, url_of(&w->httpd, "/close", url), hob_in(20 * HOB_SEC), &res), 0);
     hob_http_response_free(&res);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(a.sin_port));
@@ -132,7 +133,8 @@ TEST_HTTP_WITH(connecting_ends_at_its_own_limit,
 }
 
 TEST_HTTP_WITH(a_body_is_bounded_on_the_wire_and_unpacked,
-               HOB_HTTP_OPTS(.allow_private = true, .max_size = 100000, .idle_max = 4 * HOB_SEC))
+               HOB_HTTP_OPTS(.allow_private = true, .body_bytes_max = 100000,
+                             .idle_ns_max = 4 * HOB_SEC))
 {
     struct hob_http_response res;
     char url[512];
@@ -151,11 +153,11 @@ TEST_HTTP_WITH(a_body_is_bounded_on_the_wire_and_unpacked,
     get_is(w, "/endless", -HOB_ETOOBIG, &res);
     get_is(w, "/zip-noise", -HOB_ETOOBIG, &res); /* much is read, nothing comes of it */
     url_of(&w->httpd, "/bytes/100001", url);
-    CHECK_INT(hob_http_do(w->client, HOB_HTTP_REQUEST(.url = url, .max_size = 100001),
+    CHECK_INT(hob_http_do(w->client, HOB_HTTP_REQUEST(.url = url, .body_bytes_max = 100001),
                           hob_in(20 * HOB_SEC), &res),
               0);
     hob_http_response_free(&res);
-    CHECK_INT(hob_http_do(w->client, HOB_HTTP_REQUEST(.url = url, .max_size = 10),
+    CHECK_INT(hob_http_do(w->client, HOB_HTTP_REQUEST(.url = url, .body_bytes_max = 10),
                           hob_in(20 * HOB_SEC), &res),
               -HOB_ETOOBIG);
     CHECK_INT(hob_http_do(w->client, HOB_HTTP_REQUEST(.url = url, .method = "HEAD"),
@@ -180,8 +182,9 @@ static int victim_get(void *arg)
 
     v->began = true;
     /* No limit of size: on a busy machine an endless body would reach it before the cancel. */
-    v->r = hob_http_do(v->w->client, HOB_HTTP_REQUEST(.url = v->url, .max_size = SIZE_MAX / 2),
-                       hob_in(20 * HOB_SEC), &res);
+    v->r =
+        hob_http_do(v->w->client, HOB_HTTP_REQUEST(.url = v->url, .body_bytes_max = SIZE_MAX / 2),
+                    hob_in(20 * HOB_SEC), &res);
     hob_http_response_free(&res);
     return 0;
 }

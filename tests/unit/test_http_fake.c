@@ -74,7 +74,7 @@ static int all_kinds(void *arg)
     struct site *s = arg;
     struct hob_http_response res;
 
-    client_begin(s, HOB_HTTP_OPTS(.max_size = 500));
+    client_begin(s, HOB_HTTP_OPTS(.body_bytes_max = 500));
     CHECK_INT(fake_get(s, "http://site.test/page?x", HOB_SEC, &res), 0);
     CHECK_INT(res.status, 200);
     CHECK_STR(res.body, "/page?x");

@@ -167,7 +167,7 @@ TEST_HTTP(a_name_is_looked_up_once_and_kept)
 }
 
 TEST_HTTP_WITH(a_name_is_looked_up_again_after_its_time,
-               HOB_HTTP_OPTS(.allow_private = true, .names_max = 1))
+               HOB_HTTP_OPTS(.allow_private = true, .names_ns_max = 1))
 {
     struct hob_http_response res;
 
@@ -272,7 +272,7 @@ TEST_HTTP(a_cancel_or_a_deadline_does_not_wait_for_a_lookup)
 }
 
 TEST_HTTP_WITH(a_name_given_up_on_is_looked_up_by_who_waits_for_it,
-               HOB_HTTP_OPTS(.allow_private = true, .connect_max = 20 * HOB_SEC))
+               HOB_HTTP_OPTS(.allow_private = true, .connect_ns_max = 20 * HOB_SEC))
 {
     struct named slow[2];
     hob_group g;
@@ -294,7 +294,7 @@ TEST_HTTP_WITH(a_name_given_up_on_is_looked_up_by_who_waits_for_it,
         CHECK_INT(hob_sleep(HOB_MS), 0);
 }
 
-TEST_HTTP_WITH(more_names_than_are_kept, HOB_HTTP_OPTS(.allow_private = true, .max_idle = 10))
+TEST_HTTP_WITH(more_names_than_are_kept, HOB_HTTP_OPTS(.allow_private = true, .idle_conns_max = 10))
 {
     struct hob_http_response res;
     char name[64];

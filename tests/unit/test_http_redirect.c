@@ -56,7 +56,7 @@ TEST_HTTP(redirects_end_at_the_limit)
 }
 
 TEST_HTTP_WITH(the_limit_of_redirects_can_be_set,
-               HOB_HTTP_OPTS(.allow_private = true, .max_redirects = 100))
+               HOB_HTTP_OPTS(.allow_private = true, .redirects_max = 100))
 {
     struct hob_http_response res;
 

@@ -265,7 +265,8 @@ static char *draw(const struct hob_panel *panels, size_t n, const struct hob_tim
 TEST(a_picture_names_threads_stages_and_waits_and_escapes_them)
 {
     struct hob_trace *t = trace_small();
-    struct hob_panel p = {.title = "50 at once <fast>", .note = "waits & waits", .trace = t};
+    struct hob_panel p =
+        HOB_PANEL(.title = "50 at once <fast>", .note = "waits & waits", .trace = t);
     char *svg = draw(&p, 1, HOB_TIMELINE_OPTS(.title = "a \"title\""));
 
     CHECK(strncmp(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=", 48) == 0);
@@ -288,7 +289,7 @@ TEST(a_picture_names_threads_stages_and_waits_and_escapes_them)
 TEST(the_legend_shows_the_colours_in_use)
 {
     struct hob_trace *t = trace_small();
-    struct hob_panel p = {.trace = t};
+    struct hob_panel p = HOB_PANEL(.trace = t);
     char *svg = draw(&p, 1, NULL);
 
     CHECK(strstr(svg, ">on CPU</text>") && strstr(svg, ">network or disk</text>"));
@@ -301,9 +302,9 @@ TEST(the_legend_shows_the_colours_in_use)
 TEST(panels_share_one_scale_and_a_short_one_is_magnified)
 {
     struct hob_trace *slow = trace_small(), *half = trace_small(), *quick = trace_small();
-    struct hob_panel p[3] = {{.title = "slow", .trace = slow},
-                             {.title = "half", .trace = half},
-                             {.title = "quick", .trace = quick}};
+    struct hob_panel p[3] = {HOB_PANEL(.title = "slow", .trace = slow),
+                             HOB_PANEL(.title = "half", .trace = half),
+                             HOB_PANEL(.title = "quick", .trace = quick)};
     char *svg;
 
     slow->stop = slow->start + 40000;
@@ -326,7 +327,7 @@ TEST(panels_share_one_scale_and_a_short_one_is_magnified)
 TEST(a_hundred_thousand_events_stay_under_300_kb_whatever_they_are)
 {
     struct hob_trace *t = trace_new(0, HOB_SEC);
-    struct hob_panel p = {.title = "busy", .trace = t};
+    struct hob_panel p = HOB_PANEL(.title = "busy", .trace = t);
     uint64_t seed = 1;
     char name[32], *svg;
 
@@ -356,7 +357,7 @@ TEST(a_hundred_thousand_events_stay_under_300_kb_whatever_they_are)
 TEST(an_empty_recording_is_a_picture_too)
 {
     struct hob_trace *t = trace_new(5, 5);
-    struct hob_panel p = {.trace = t};
+    struct hob_panel p = HOB_PANEL(.trace = t);
 
     t->n_lost = 3;
     char *svg = draw(&p, 1, NULL);
@@ -368,7 +369,7 @@ TEST(an_empty_recording_is_a_picture_too)
 TEST(names_longer_than_their_place_are_cut_and_kept_as_a_tooltip)
 {
     struct hob_trace *t = trace_new(0, 100);
-    struct hob_panel p = {.trace = t};
+    struct hob_panel p = HOB_PANEL(.trace = t);
     char *svg;
 
     add_lane(t, TRACE_LANE_LOOP, "the loop of the second half");
@@ -385,13 +386,23 @@ TEST(names_longer_than_their_place_are_cut_and_kept_as_a_tooltip)
 TEST(what_cannot_be_drawn_is_refused)
 {
     struct hob_trace *t = trace_new(0, 100);
-    struct hob_panel p = {.trace = t}, none = {.title = "x"};
+    struct hob_panel p = HOB_PANEL(.trace = t), none = HOB_PANEL(.title = "x");
     FILE *f = fopen("/dev/null", "w"), *full = fopen("/dev/full", "w");
 
     CHECK_INT(hob_timeline_svg(&p, 0, NULL, f), -EINVAL);
     CHECK_INT(hob_timeline_svg(&none, 1, NULL, f), -EINVAL);
     CHECK_INT(hob_timeline_svg(&p, 1, HOB_TIMELINE_OPTS(.width = 5), f), -EINVAL);
     CHECK_INT(hob_timeline_svg(&p, 1, HOB_TIMELINE_OPTS(.max_rows = 65), f), -EINVAL);
+    struct {
+        struct hob_panel known;
+        uint64_t what_comes;
+    } newer[2] = {{.known = p}, {.known = p}};
+    newer[0].known.size = newer[1].known.size = sizeof(newer[0]);
+    CHECK_INT(hob_timeline_svg(&newer[0].known, 2, NULL, f), 0);
+    newer[1].what_comes = 1;
+    CHECK_INT(hob_timeline_svg(&newer[0].known, 2, NULL, f), -E2BIG);
+    newer[1].known.size = 0;
+    CHECK_INT(hob_timeline_svg(&newer[0].known, 2, NULL, f), -EINVAL);
     if (full) {
         setvbuf(full, NULL, _IONBF, 0);
         CHECK_INT(hob_timeline_svg(&p, 1, NULL, full), -EIO);

@@ -19,6 +19,7 @@ static struct hob_verdict verdict(const struct hob_usage *u)
     struct hob_verdict v;
 
     memset(&v, 0xee, sizeof(v));
+    v.size = sizeof(v);
     CHECK_INT(hob_verdict_of(u, &v), 0);
     CHECK(memchr(v.words, '\0', sizeof(v.words)) != NULL);
     CHECK(v.words[0] != '\0' && strchr(v.words, '\n') == NULL);
@@ -295,20 +296,23 @@ TEST(usage_of_no_size_or_of_the_future_is_refused)
         int newer;
     } future = {.u = {.size = sizeof(future)}, .newer = 1};
     struct hob_usage none = {.wall = 1};
-    struct hob_verdict v = {.margin = 42};
+    struct hob_verdict v = {.size = sizeof(v), .margin = 42};
 
     CHECK_INT(hob_verdict_of(NULL, &v), -EINVAL);
     CHECK_INT(hob_verdict_of(&none, &v), -EINVAL);
+    struct hob_verdict unsized = {.margin = 42};
+    CHECK_INT(hob_verdict_of(HOB_USAGE(.wall = 1), &unsized), -EINVAL);
+    CHECK_INT(hob_stage_verdict(&(struct hob_stage_stats){.kind = "io"}, 1, &v), -EINVAL);
     CHECK_INT(hob_verdict_of(&future.u, &v), -E2BIG);
     CHECK(v.margin == 42);
 }
 
 TEST(a_stage_is_judged_by_its_sums)
 {
-    struct hob_stage_stats st = {.kind = "io", .width = 1};
+    struct hob_stage_stats st = {.size = sizeof(st), .kind = "io", .width = 1};
     struct trace_stage s;
     struct trace_task t;
-    struct hob_verdict v;
+    struct hob_verdict v = {.size = sizeof(v)};
 
     hob__stage_init(&s, "fetch");
     trace_task_init(&t, 1, NULL, &s);
@@ -335,7 +339,8 @@ TEST(a_stage_is_judged_by_its_sums)
 /* A stage of a flow that ran for a second, all times in ms. */
 static struct hob_verdict stage(const char *kind, int64_t on_cpu, int64_t ready, int64_t io)
 {
-    struct hob_stage_stats st = {.kind = kind,
+    struct hob_stage_stats st = {.size = sizeof(st),
+                                 .kind = kind,
                                  .width = 1,
                                  .items_in = 1000,
                                  .wall = (on_cpu + ready + io) * HOB_MS,
@@ -343,7 +348,7 @@ static struct hob_verdict stage(const char *kind, int64_t on_cpu, int64_t ready,
                                  .on_cpu = on_cpu * HOB_MS,
                                  .ready = ready * HOB_MS,
                                  .waiting = {io * HOB_MS}};
-    struct hob_verdict v;
+    struct hob_verdict v = {.size = sizeof(v)};
 
     CHECK_INT(hob_stage_verdict(&st, 4, &v), 0);
     return v;

@@ -316,10 +316,11 @@ static int scene_flow(void *arg)
     if (r < 0)
         return r;
     struct hob_stage stages[] = {
-        {.name = "wait", .kind = HOB_IO, .run = plant_wait, .width = 3},
-        {.name = "work", .kind = HOB_CPU, .run = plant_work, .width = 2},
-        {.name = "late", .kind = HOB_IO, .run = plant_wait, .width = 2},
-        {.name = "store", .kind = HOB_LANE, .run_batch = plant_store, .lane = p.lane, .batch = 2},
+        HOB_STAGE(.name = "wait", .kind = HOB_IO, .run = plant_wait, .width = 3),
+        HOB_STAGE(.name = "work", .kind = HOB_CPU, .run = plant_work, .width = 2),
+        HOB_STAGE(.name = "late", .kind = HOB_IO, .run = plant_wait, .width = 2),
+        HOB_STAGE(.name = "store", .kind = HOB_LANE, .run_batch = plant_store, .lane = p.lane,
+                  .batch = 2),
     };
     r = hob_flow_new(stages, 4, HOB_FLOW_OPTS(.ctx = &p, .next = plant_next, .leave = plant_leave),
                      &flow);
