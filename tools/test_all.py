@@ -4,9 +4,11 @@
 
 A list of steps: a build with one compiler and one set of options, the suites over it, checks that
 need no build.  Every case of every test program counts as one check, as does a build that failed.
-One line a step with its time; the log of what failed; last a line `N passed, N failed`, with
-`, N skipped` when something was.  A skip is shown with its reason; with --all, a case that was
-skipped in one build and passed in no other is a failure.
+One line a step with its time; the log of what failed; how many were skipped; last, and exactly,
+`N passed, N failed`.  A skip is shown with its reason; with --all, a case that was skipped in one
+build and passed in no other is a failure.
+
+Nothing here can hang: a case, a program and a step each have a limit that only a hang reaches.
 """
 import argparse
 import concurrent.futures
@@ -14,8 +16,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import tree
@@ -24,11 +28,13 @@ os.chdir(tree.HERE)
 WORK = 'build-test'
 JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
 LOG_LINES = 120
+STEP_MOST = 3600  # seconds, for whatever has no limit of its own
+MAX_FAIL = '12'   # programs of a suite, after which the rest of it is not worth the wait
 
 SANITIZER_ENV = {
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
     'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
-    'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1',
+    'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=50',
 }
 
 # name: (compiler, meson options).  Debug and release, gcc and clang, both context switches.
@@ -70,12 +76,31 @@ class Tally:
         self.failures.append(what)
 
 
-def output_of(command, env=None):
-    """Exit code, and standard output and error as one text."""
-    r = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, errors='replace',
-                       env=dict(os.environ, **(env or {})))
-    return r.returncode, r.stdout
+def end_group(p):
+    """Asks a session's processes to end (meson then ends its tests), and ends them."""
+    for sig, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, None)):
+        try:
+            os.killpg(p.pid, sig)
+            p.wait(patience)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+
+
+def output_of(command, env=None, most=STEP_MOST):
+    """Exit code, and standard output and error as one text.  Into a file: what somebody leaves
+    running may hold a pipe open for ever."""
+    with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as out:
+        p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                             env=dict(os.environ, **(env or {})), start_new_session=True)
+        try:
+            code = p.wait(most)
+        except subprocess.TimeoutExpired:
+            code = 'nothing within %d s' % most
+        finally:
+            if p.returncode is None:
+                end_group(p)
+        out.seek(0)
+        return code, out.read()
 
 
 class Step:
@@ -224,9 +249,9 @@ def suite(tally, build_name, title, suites, env=None):
         os.remove(log)
     with Step(tally, title) as step:
         command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet',
-                   '--num-processes', JOBS] + suites
+                   '--num-processes', JOBS, '--maxfail', MAX_FAIL] + suites
         if is_sanitized(build_name):
-            command = no_random_addresses() + command + ['--timeout-multiplier', '4']
+            command = no_random_addresses() + command + ['--timeout-multiplier', '3']
         code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})))
         failed = tally.failed
         n = count_log(step, log)
@@ -234,7 +259,7 @@ def suite(tally, build_name, title, suites, env=None):
             print('%-32s has no tests' % title)
         elif (n == 0 or code != 0) and tally.failed == failed:
             step.log(' '.join(command), out)
-            tally.fail('%s: meson test ended with %d' % (title, code))
+            tally.fail('%s: meson test ended with %s' % (title, code))
 
 
 def fuzz(tally, seconds):
@@ -251,7 +276,7 @@ def fuzz(tally, seconds):
             os.path.join(folder, target), '-max_total_time=%d' % seconds, '-timeout=20',
             '-artifact_prefix=%s/%s.crash-' % (folder, target), '-print_final_stats=1',
             found, os.path.join('tests', 'fuzz', 'corpus', target[len('fuzz_'):])]
-        return target, command, output_of(command, SANITIZER_ENV)
+        return target, command, output_of(command, SANITIZER_ENV, 2 * seconds + 300)
 
     with Step(tally, 'fuzz, %d s a target' % seconds) as step, \
             concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
@@ -300,6 +325,20 @@ def thorough(tally):
     fresh_root(tally)
 
 
+def end(tally, seconds, all_must_run):
+    """The last lines, and the exit code."""
+    if all_must_run:
+        for what in tally.never_ran():
+            tally.fail('skipped everywhere: ' + what)
+    if tally.failures:
+        print('\nfailed:')
+        for what in tally.failures:
+            print('    ' + what)
+    print('%d s, %d skipped' % (seconds, len(tally.skipped)))
+    print('%d passed, %d failed' % (tally.passed, tally.failed))
+    return 1 if tally.failed else 0
+
+
 def main():
     sys.dont_write_bytecode = True
     sys.stdout.reconfigure(line_buffering=True)
@@ -311,16 +350,7 @@ def main():
     quick(tally, 300 if args.all else 60)
     if args.all:
         thorough(tally)
-        for what in tally.never_ran():
-            tally.fail('skipped everywhere: ' + what)
-    if tally.failures:
-        print('\nfailed:')
-        for what in tally.failures:
-            print('    ' + what)
-    print('%d s' % (time.monotonic() - start))
-    print('%d passed, %d failed' % (tally.passed, tally.failed) +
-          (', %d skipped' % len(tally.skipped) if tally.skipped else ''))
-    return 1 if tally.failed else 0
+    return end(tally, time.monotonic() - start, args.all)
 
 
 if __name__ == '__main__':

@@ -199,6 +199,14 @@ class CrawlCase(unittest.TestCase):
         self.addCleanup(server.close)
         return server
 
+    def held(self):
+        """A page that is not answered before the event is set: no crawl of it ends earlier,
+        however slow the machine and however fast the rest."""
+        go = threading.Event()
+        server = self.scripted({'/held': lambda *_: page('') if go.wait(PATIENCE) else None})
+        self.addCleanup(go.set)
+        return server.url + '/held', go
+
     def argv(self, *args, db=None):
         return [HOB, 'crawl', '--db', db or self.db, *args]
 

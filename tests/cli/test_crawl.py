@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """test_crawl.py HOB HOB-SITE - `hob crawl` as its user meets it: what is found, and how politely"""
-import statistics
 import sys
 import threading
 import time
@@ -112,7 +111,6 @@ class Polite(CrawlCase):
         # No start is early; what reaches the server late makes a gap short, never these sums.
         for k, t in enumerate(at):
             self.assertGreaterEqual(t - began, 0.25 * k)
-        self.assertGreaterEqual(statistics.median(b - a for a, b in zip(at, at[1:])), 0.24)
 
     def test_the_summary_says_when_politeness_is_what_holds_it(self):
         server = self.scripted({'/': links(*('/%d' % i for i in range(8))),
@@ -296,13 +294,13 @@ class Status(CrawlCase):
         return r.out
 
     def test_during_and_after(self):
-        site = self.site('-n', '60', '-l', '5ms')
-        p = self.start(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
+        site = self.site('-n', '60')
+        held, go = self.held()
+        p = self.start(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/', held)
         site.wait(20)
         until(lambda: 'done' in self.status(), 'pages in --status')
-        during = self.status()
-        if p.poll() is None:
-            self.assertIn('a crawl is running', during)
+        self.assertIn('a crawl is running', self.status())
+        go.set()
         self.assertEqual(self.end(p).code, 0)
         after = self.status()
         self.assertNotIn('running', after)

@@ -69,10 +69,10 @@ class Pages(CrawlCase):
         self.assertTrue(self.fails('/short')[1])
 
     def test_a_stall(self):
-        self.assertIn('timed out', self.fails('/stall', '--timeout', '300ms')[1].lower())
+        self.assertIn('timed out', self.fails('/stall', '--timeout', '2s')[1].lower())
 
     def test_silence(self):
-        self.assertIn('timed out', self.fails('/silent', '--timeout', '300ms')[1].lower())
+        self.assertIn('timed out', self.fails('/silent', '--timeout', '2s')[1].lower())
 
     def test_a_body_without_an_end(self):
         self.assertIn('larger', self.fails('/endless', '--max-size', '100kB')[1])
@@ -93,7 +93,7 @@ class Pages(CrawlCase):
 
     def test_no_tls_where_tls_is_asked_for(self):
         site = self.site('-n', '5')
-        self.assertTrue(self.fails(site.url.replace('http:', 'https:') + '/', '--timeout', '1s',
+        self.assertTrue(self.fails(site.url.replace('http:', 'https:') + '/', '--timeout', '2s',
                                    site=site)[1])
 
     def test_a_certificate_nobody_signed(self):
@@ -186,10 +186,12 @@ class Refused(CrawlCase):
 
     def test_two_crawls_on_one_database(self):
         site = self.site('-n', '20')
-        args = (*FAST, *FIELDS, site.url + '/', site.url + '/slow?ms=700')
+        held, go = self.held()
+        args = (*FAST, *FIELDS, site.url + '/', held)
         first = self.start(*args)
         site.wait(2)
         self.one_line(self.crawl(*args), 1, self.db, 'another')
+        go.set()
         self.assertEqual(self.end(first).code, 0)
         self.assertTruth(site, jsonl=False)
 
@@ -239,23 +241,27 @@ class Full(CrawlCase):
 class Stopped(CrawlCase):
     def test_ctrl_c_leaves_whole_rows_and_the_same_command_goes_on(self):
         site = self.site('-n', '200', '-l', '2ms')
-        args = (*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
+        held, go = self.held()
+        args = (*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/', held)
         for n in (5, 60, 150):
             p = self.start(*args)
             self.assertTrue(site.wait(n, p), 'it ended before it could be stopped')
             p.send_signal(signal.SIGINT)
             self.last_line(self.end(p), 130, 'goes on')
             self.assertEqual(self.rows(), self.results())
+        go.set()
         self.whole(*args)
         self.assertTruth(site)
 
     def test_sigterm_is_the_same(self):
         site = self.site('-n', '50', '-l', '5ms')
-        args = (*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
+        held, go = self.held()
+        args = (*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/', held)
         p = self.start(*args)
         site.wait(20)
         p.send_signal(signal.SIGTERM)
         self.assertEqual(self.end(p).code, 130)
+        go.set()
         self.whole(*args)
         self.assertTruth(site)
 
@@ -268,7 +274,7 @@ class Stopped(CrawlCase):
         self.assertEqual(list(self.states().values()), [('pending', None)])
 
     def test_a_second_ctrl_c_ends_it_at_once(self):
-        site = self.site('-n', '100', '-l', '2ms')
+        site = self.site('-n', '400', '-l', '10ms')  # far from its end when the lock is taken
         args = (*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
         p = self.start(*args)
         site.wait(20)
@@ -289,13 +295,15 @@ class Stopped(CrawlCase):
 
     def test_a_reader_that_goes_away(self):
         site = self.site('-n', '200')
-        p = self.start(*FAST, *FIELDS, '--jsonl', '-', site.url + '/')
+        held, go = self.held()
+        p = self.start(*FAST, *FIELDS, '--jsonl', '-', site.url + '/', held)
         p.stdout.readline()
         p.stdout.close()
         p.stdout = None
+        go.set()
         _, err = p.communicate(timeout=60)
         self.assertNotEqual(p.returncode, 0)
-        self.whole(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
+        self.whole(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/', held)
         self.assertTruth(site)
 
 

@@ -21,8 +21,18 @@ import cli
 KEYS = ['url', 'final_url', 'status', 'bytes', 'seconds', 'error']
 
 
+taken = []  # sockets that keep their ports from everybody, and do not listen
+
+
 def dead_port():
-    """A port on which nobody listens."""
+    """A port on which nobody listens, nor will."""
+    taken.append(socket.socket())
+    taken[-1].bind(('127.0.0.1', 0))
+    return taken[-1].getsockname()[1]
+
+
+def free_port():
+    """A port that was free a moment ago."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
@@ -111,8 +121,8 @@ class Rows(Fetch):
         urls = [self.url('/slow?ms=100&x=%d' % i) for i in range(20)]
         r = cli.hob('fetch', '-j', '20', *urls)
         self.assertRegex(r.err, r'20 URLs in .*, 100 B, 20 x 200, 0 failed')
-        self.assertRegex(r.err, r'the slowest took \d+ ms: ' + self.site.base)
-        self.assertRegex(r.err, r'one after another they would have taken about [2-9]\.\d s')
+        self.assertRegex(r.err, r'the slowest took [0-9.]+ m?s: ' + self.site.base)
+        self.assertRegex(r.err, r'one after another they would have taken about ([2-9]|\d\d+)\.\d s')
 
     def test_on_epoll_too(self):
         r = cli.hob('fetch', self.url('/'), self.url('/reset'), '-o', self.path('d'),
@@ -200,7 +210,7 @@ class Lists(Fetch):
 
 class Limits(Fetch):
     def test_j_urls_are_under_way_and_no_more(self):
-        with cli.Site(latency='30ms') as site:
+        with cli.Site(latency='100ms') as site:
             urls = [site.url('/c/%d.html' % k) for k in range(24)]
             r = cli.hob('fetch', '-j3', *urls)
             self.assertEqual(r.status, 0)
@@ -225,14 +235,14 @@ class Limits(Fetch):
 
     def test_the_timeout_is_for_the_whole_request(self):
         urls = [self.url(p) for p in ('/silent', '/stall', '/drip?ms=10', '/endless')]
-        r = cli.hob('fetch', '--timeout', '300ms', self.url('/'), *urls)
+        r = cli.hob('fetch', '--timeout', '2s', self.url('/'), *urls)
         self.assertEqual(r.status, 1)
         rows = self.by_url(r.rows())
         self.assertEqual(rows[self.url('/')]['status'], 200)
         for url in urls[:3]:
             self.assertIsNone(rows[url]['status'])
             self.assertRegex(rows[url]['error'], 'timed out|silent for')
-            self.assertGreaterEqual(rows[url]['seconds'], 0.3)
+            self.assertGreaterEqual(rows[url]['seconds'], 2)
         self.assertTrue(rows[urls[3]]['error'])  # too long or too large, whichever came first
 
     def test_max_size(self):
@@ -541,7 +551,7 @@ class Readers(Stuck):
 class Terminals(Fetch):
     def on_terminal(self, rows_too, term='xterm'):
         """What comes to a terminal that is standard error, and perhaps standard output."""
-        with cli.Site(latency='250ms') as site:
+        with cli.Site(latency='500ms') as site:
             master, slave = pty.openpty()
             p = cli.hob_start('fetch', '-j2', *[site.url('/c/%d.html' % k) for k in range(4)],
                               stderr=slave, stdout=slave if rows_too else subprocess.PIPE,
@@ -682,7 +692,7 @@ class RealServer(cli.Case):
         files = sorted(files)[:3000]
         if len(files) < 100:
             self.skipTest('no documentation is installed')
-        port = dead_port()
+        port = free_port()
         conf = self.write('nginx.conf', '''
             daemon off; master_process off; pid %(d)s/pid; error_log %(d)s/error.log; %(user)s
             events { worker_connections 1024; }

@@ -26,7 +26,7 @@ enum {
     T_EXIT_FAIL = 1,
     T_EXIT_SKIP = 77,
     T_SECONDS = 30,
-    T_SLOWER_UNDER_SANITIZERS = 6,
+    T_SLOWER_UNDER_SANITIZERS = 4,
     T_REASON_MAX = 256
 };
 

@@ -289,7 +289,7 @@ TEST(every_page_exactly_once_in_a_thousand_schedules)
     struct world w;
     uint64_t n, first = first_seed(&n, SEEDS);
 
-    t_timeout(300);
+    t_timeout(60);
     world_open(&w);
     html_init();
     for (uint64_t seed = first; seed < first + n; seed++)
@@ -340,7 +340,7 @@ TEST(a_planted_ordering_bug_is_found_by_some_seed)
     uint64_t n, first = first_seed(&n, SEEDS_BUG);
     int found = 0;
 
-    t_timeout(300);
+    t_timeout(60);
     world_open(&w);
     html_init();
     for (uint64_t seed = first; seed < first + n; seed++)

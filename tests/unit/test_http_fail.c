@@ -84,7 +84,9 @@ TEST_HTTP_WITH(a_drip_ends_at_the_least_rate,
 {
     struct hob_http_response res;
 
-    get_is(w, "/drip", -ETIMEDOUT, &res);
+    do /* a server that is not let run for so long is silent, which ends it too */
+        get_is(w, "/drip", -ETIMEDOUT, &res);
+    while (strstr(res.reason, "silent for"));
     says(&res, "least rate");
 }
 

@@ -469,7 +469,7 @@ TEST(killed_at_forty_eight_instants_between_first_and_last_commit)
     const struct store_opts *opts;
     int at[POINTS];
 
-    t_timeout(120);
+    t_timeout(60);
     setup();
     opts = opts_of(true);
     CHECK(run(opts, COUNT, 0));
@@ -494,7 +494,7 @@ TEST(killed_at_each_kind_of_step)
     static struct shared before;
     const struct store_opts *opts;
 
-    t_timeout(120);
+    t_timeout(60);
     setup();
     opts = opts_of(false);
     CHECK(run(opts, COUNT, 0));
@@ -518,7 +518,7 @@ TEST(killed_again_and_again_in_one_crawl)
 {
     int kills = 0, unopened = 0;
 
-    t_timeout(120);
+    t_timeout(60);
     site_pages = 600;
     setup();
     const struct store_opts *opts = opts_of(false);
@@ -563,7 +563,7 @@ static void fail_all(enum fate what, int every)
 {
     char err[STORE_ERR_MAX];
 
-    t_timeout(300);
+    t_timeout(60);
     site_pages = 60;
     setup();
     const struct store_opts *opts = opts_of(true);

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_gate.py - tools/test_all.py: what it counts, its last line, and that nothing hangs it"""
+import contextlib
+import io
+import os
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'tools'))
+import test_all  # noqa: E402
+
+TAP = '''1..4
+ok 1 - one
+ok 2 - two # SKIP no moon
+not ok 3 - three
+# three: timed out
+ok 4 - four
+'''
+
+
+class Gate(unittest.TestCase):
+    def setUp(self):
+        self.tally = test_all.Tally()
+
+    def ended(self, *args):
+        """Exit code and lines of a run whose steps are played by this tally."""
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            code = test_all.end(self.tally, 7.2, *args)
+        return code, out.getvalue().splitlines()
+
+    def test_each_case_counts(self):
+        self.assertEqual(test_all.count_tap(self.tally, 'gcc: prog', TAP), [2, 1, 1])
+        self.assertEqual((self.tally.passed, self.tally.failed), (2, 1))
+        self.assertEqual(self.tally.failures, ['gcc: prog: three'])
+        self.assertEqual(self.tally.skipped, ['gcc: prog: two: no moon'])
+
+    def test_the_last_line_is_plain(self):
+        test_all.count_tap(self.tally, 'gcc: prog', TAP)
+        code, lines = self.ended(False)
+        self.assertEqual((code, lines[-1]), (1, '2 passed, 1 failed'))
+        self.assertIn('1 skipped', lines[-2])
+
+    def test_a_skip_is_a_failure_only_if_no_build_passed_it_and_all_is_asked_for(self):
+        self.tally.skip('gcc: prog', 'case', 'why')
+        self.tally.good('tsan: other', 'case')
+        self.assertEqual(self.ended(False), (0, ['7 s, 1 skipped', '1 passed, 0 failed']))
+        code, lines = self.ended(True)
+        self.assertEqual((code, lines[-1]), (1, '1 passed, 1 failed'))
+        self.assertIn('skipped everywhere: gcc: prog: case: why', '\n'.join(lines))
+
+    def test_a_skip_that_another_build_ran_is_none(self):
+        self.tally.skip('gcc: prog', 'case', 'why')
+        self.tally.good('tsan: prog', 'case')
+        self.assertEqual(self.ended(True)[0], 0)
+
+    def test_a_command_that_hangs_is_ended_with_all_that_it_started(self):
+        began = time.monotonic()
+        code, out = test_all.output_of(['sh', '-c', 'echo begun; sleep 600 & sleep 600'], most=1)
+        self.assertEqual((code, out), ('nothing within 1 s', 'begun\n'))
+        self.assertLess(time.monotonic() - began, 300)
+
+    def test_a_process_left_behind_holds_nothing(self):
+        code, out = test_all.output_of(['sh', '-c', 'sleep 600 & echo $!; exit 3'])
+        self.addCleanup(os.kill, int(out), 9)
+        self.assertEqual(code, 3)
+
+
+if __name__ == '__main__':
+    unittest.main()
