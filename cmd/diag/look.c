@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * look.c - what a thread waits for, seen from outside
+ *
+ * HOW         /proc/P/task/T/syscall names the call and its arguments (calls.c sorts them); the
+ *   descriptor among them is followed to a file (file.c), a connection (socket.c) or a poll set
+ *   (pollset.c).
+ *
+ * LIMITS      Locks inside a user-space scheduler, spinning, and what a multiplexed connection
+ *   carries are not visible from outside.  A process of another user, or one that is not
+ *   dumpable, shows neither its call nor its files.
+ */
+#include "diag/look.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <hob/trace.h>
+
+#include "diag/look_impl.h"
+#include "lib/wall.h"
+
+enum {
+    LOOK_SHARE = 100, /* one part in so many of the time may go to connections */
+    LOOK_TEXT = 16384
+};
+
+static const int64_t look_burst = 10 * HOB_MS;
+
+int looker_new(struct recording *rec, struct looker **ret)
+{
+    struct looker *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return -ENOMEM;
+    l->cap_text = LOOK_TEXT;
+    l->text = malloc(l->cap_text);
+    if (!l->text) {
+        free(l);
+        return -ENOMEM;
+    }
+    l->rec = rec;
+    l->allowance = look_burst;
+    l->allowed_at = hob_now();
+    for (size_t i = 0; i < LOOK_PROCS; i++)
+        l->procs[i].pidfd = -1;
+    *ret = l;
+    return 0;
+}
+
+void looker_free(struct looker *l)
+{
+    if (!l)
+        return;
+    for (size_t i = 0; i < LOOK_PROCS; i++)
+        if (l->procs[i].pidfd >= 0)
+            close(l->procs[i].pidfd);
+    pollset_free(l);
+    free(l->files);
+    free(l->answers);
+    free(l->text);
+    free(l);
+}
+
+struct look_proc *look_proc_of(struct looker *l, int32_t pid)
+{
+    struct look_proc *p = &l->procs[(uint32_t)pid % LOOK_PROCS];
+
+    if (p->pid != pid) {
+        if (p->pidfd >= 0)
+            close(p->pidfd);
+        *p = (struct look_proc){.pid = pid, .pidfd = -1};
+    }
+    return p;
+}
+
+void looker_gone(struct looker *l, int32_t pid)
+{
+    struct look_proc *p = &l->procs[(uint32_t)pid % LOOK_PROCS];
+
+    if (p->pid == pid) {
+        if (p->pidfd >= 0)
+            close(p->pidfd);
+        *p = (struct look_proc){.pidfd = -1};
+    }
+}
+
+struct rec_proc *look_rec_proc(struct looker *l, int32_t pid)
+{
+    uint32_t at = rec_proc_of(l->rec, pid); /* may move the array */
+
+    return &l->rec->procs[at];
+}
+
+int look_read(struct looker *l, const char *path)
+{
+    for (;;) {
+        int n = procfs_read(l->text, l->cap_text, "%s", path);
+        if (n < 0 || (size_t)n + 1 < l->cap_text || l->cap_text >= (16u << 20))
+            return n;
+        char *larger = realloc(l->text, l->cap_text * 4);
+        if (!larger)
+            return n; /* what fitted */
+        l->text = larger;
+        l->cap_text *= 4;
+    }
+}
+
+bool look_allowed(const struct looker *l)
+{
+    return l->allowance > 0;
+}
+
+static void allowance_add(struct looker *l, int64_t now)
+{
+    l->allowance += (now - l->allowed_at) / LOOK_SHARE;
+    if (l->allowance > look_burst)
+        l->allowance = look_burst;
+    l->allowed_at = now;
+}
+
+/* ns until the wait ends by itself, -1: never or not known. */
+static int64_t limit_read(int32_t pid, const struct call *c)
+{
+    struct timespec spec;
+    struct iovec to = {&spec, sizeof spec}, from = {(void *)(uintptr_t)c->limit, sizeof spec};
+
+    if (c->limit_how == CALL_NO_LIMIT)
+        return -1;
+    if (c->limit_how == CALL_MS)
+        return (int32_t)c->limit < 0 ? -1 : (int64_t)(int32_t)c->limit * HOB_MS;
+    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t)sizeof spec)
+        return -1;
+    if (spec.tv_sec < 0 || spec.tv_sec > 1LL << 32)
+        return -1;
+    int64_t at = (int64_t)spec.tv_sec * HOB_SEC;
+    at += c->limit_how == CALL_TIMEVAL ? (int64_t)spec.tv_nsec * 1000 : (int64_t)spec.tv_nsec;
+    if (c->limit_how == CALL_MONOTONIC)
+        at -= hob_now();
+    else if (c->limit_how == CALL_REALTIME)
+        at -= wall_ms() * HOB_MS;
+    return at < 0 ? 0 : at;
+}
+
+/* Waits for I/O on one file or connection are one operation. */
+static void look_file(struct looker *l, struct look_proc *p, int fd, struct look *ret)
+{
+    struct file *f;
+
+    ret->kind = REC_UNKNOWN;
+    if (fd < 0 || file_of(l, p, fd, &f) < 0)
+        return;
+    ret->kind = f->kind;
+    ret->peer = f->peer;
+    ret->in_flight = rec_kind_class((enum rec_kind)f->kind) == HOB_CLASS_IO;
+}
+
+/* Between a file and a connection it is the connection that is slow. */
+static void look_two(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret)
+{
+    struct look other = *ret;
+
+    look_file(l, p, c->fd, ret);
+    look_file(l, p, c->to, &other);
+    if (ret->kind == REC_UNKNOWN || (ret->kind == REC_DISK && other.kind != REC_UNKNOWN))
+        *ret = other;
+}
+
+static void look_named(struct looker *l, enum rec_kind kind, const char *name, struct look *ret)
+{
+    ret->kind = (uint8_t)kind;
+    ret->peer = name ? rec_peer_of(l->rec, kind, name) : 0;
+    ret->in_flight = rec_kind_class(kind) == HOB_CLASS_IO;
+}
+
+/* Off its core outside a call: a page of a file, a lock of the address space, or a stop. */
+static void look_fault(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
+{
+    char where[64];
+
+    if (procfs_read(where, sizeof where, "/proc/%d/task/%d/wchan", pid, tid) < 0)
+        where[0] = '\0';
+    if (strstr(where, "stop"))
+        look_named(l, REC_SIGNAL, NULL, ret);
+    else if (strstr(where, "rwsem") || strstr(where, "mmap") || strstr(where, "vma"))
+        look_named(l, REC_LOCK, "address space", ret);
+    else
+        look_named(l, REC_FAULT, "mapped files", ret);
+}
+
+static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct call *c,
+                      struct look *ret)
+{
+    struct look_proc *p = look_proc_of(l, pid);
+
+    switch (c->how) {
+    case CALL_FD:
+        look_file(l, p, c->fd, ret);
+        break;
+    case CALL_TWO_FDS:
+        look_two(l, p, c, ret);
+        break;
+    case CALL_CONNECT:
+        look_file(l, p, c->fd, ret);
+        break;
+    case CALL_ACCEPT:
+        look_named(l, REC_ACCEPT, NULL, ret);
+        look_rec_proc(l, pid)->listens = true;
+        break;
+    case CALL_FSYNC: {
+        struct file *f;
+        bool named = c->fd >= 0 && file_of(l, p, c->fd, &f) == 0 && f->role == FILE_DISK;
+        look_named(l, REC_FSYNC, named ? l->rec->peers[f->peer].name : "all files", ret);
+        break;
+    }
+    case CALL_META:
+        look_named(l, REC_DISK, "directories", ret);
+        break;
+    case CALL_AIO:
+        look_named(l, REC_DISK, "asynchronous I/O", ret);
+        break;
+    case CALL_EPOLL:
+    case CALL_POLL:
+    case CALL_SELECT:
+        pollset_look(l, p, c, ret);
+        break;
+    case CALL_URING:
+        look_named(l, REC_UNKNOWN, "io_uring", ret);
+        break;
+    case CALL_FUTEX:
+        look_named(l, REC_LOCK, NULL, ret);
+        break;
+    case CALL_FLOCK:
+        look_named(l, REC_LOCK, "file lock", ret);
+        break;
+    case CALL_SLEEP:
+        look_named(l, REC_SLEEP, NULL, ret);
+        break;
+    case CALL_CHILD:
+        look_named(l, REC_CHILD, NULL, ret);
+        break;
+    case CALL_SIGNAL:
+        look_named(l, REC_SIGNAL, NULL, ret);
+        break;
+    case CALL_IPC:
+        look_named(l, REC_IPC, NULL, ret);
+        break;
+    case CALL_FAULT:
+        look_fault(l, pid, tid, ret);
+        break;
+    case CALL_OTHER:
+        look_named(l, REC_UNKNOWN, NULL, ret);
+        break;
+    }
+}
+
+/* Neither its calls nor its files may be read. */
+static void look_opaque(struct looker *l, int32_t pid)
+{
+    struct rec_proc *p = look_rec_proc(l, pid);
+
+    if (!p->opaque)
+        rec_note(l->rec,
+                 "process %d: what it waits for may not be read (another user, setuid "
+                 "or not dumpable, or kernel.yama.ptrace_scope)",
+                 pid);
+    p->opaque = true;
+}
+
+int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
+{
+    char text[256];
+    struct procfs_call parked;
+    int64_t began = hob_now();
+    struct look k = {.kind = REC_UNKNOWN, .timeout = -1, .call = -1};
+
+    allowance_add(l, began);
+    l->n_looks++;
+    int r = procfs_read(text, sizeof text, "/proc/%d/task/%d/syscall", pid, tid);
+    if (r == -ENOENT)
+        r = -ESRCH;
+    if (r == -EPERM || r == -EACCES) {
+        look_opaque(l, pid);
+        *ret = k;
+    }
+    if (r < 0)
+        goto out;
+    r = procfs_parse_call(text, &parked);
+    if (r < 0) {
+        *ret = k;
+        goto out;
+    }
+    if (parked.runs || parked.dead) {
+        r = parked.runs ? LOOK_RUNS : -ESRCH;
+        goto out;
+    }
+    struct call c = call_of(&parked);
+    k.call = (int)parked.nr;
+    k.timeout = limit_read(pid, &c);
+    look_call(l, pid, tid, &c, &k);
+    *ret = k;
+    r = LOOK_WAITS;
+out:
+    l->spent += hob_now() - began;
+    return r;
+}
+
+uint8_t look_kind_ended(const struct look *k, int64_t lasted)
+{
+    /* Python's interpreter lock is waited for in turns of 5 ms, each ended by its limit. */
+    bool to_its_end = k->timeout >= 10 * HOB_MS && lasted >= k->timeout - k->timeout / 20;
+
+    return k->kind == REC_LOCK && to_its_end ? REC_SLEEP : k->kind;
+}
+
+/* Which descriptors of a process are epoll sets; libuv and Java have several. */
+static void loops_find(struct look_proc *p)
+{
+    char link[64];
+
+    p->n_loops = 0;
+    for (int fd = 3; fd < 48 && p->n_loops < LOOK_LOOPS; fd++)
+        if (procfs_link(link, sizeof link, "/proc/%d/fd/%d", p->pid, fd) > 0 &&
+            strcmp(link, "anon_inode:[eventpoll]") == 0)
+            p->loops[p->n_loops++] = fd;
+}
+
+int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t *io_calls)
+{
+    struct look_proc *p = look_proc_of(l, pid);
+    int64_t now = hob_now();
+    char text[512];
+    uint64_t calls;
+
+    if (p->loops_at == 0 || (p->n_loops == 0 && now - p->loops_at > 500 * HOB_MS)) {
+        loops_find(p);
+        p->loops_at = now;
+    }
+    if (p->n_loops == 0)
+        return -ENOENT;
+    bool any = false;
+    int r = -ENOENT;
+    for (int i = 0; i < p->n_loops; i++) {
+        int fd = file_dup(p, p->loops[i]);
+        if (fd < 0) {
+            r = fd;
+            continue;
+        }
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        any |= poll(&poll_fd, 1, 0) > 0;
+        close(fd);
+        r = 0;
+    }
+    if (r < 0) {
+        p->loops_at = 0;
+        return r;
+    }
+    r = procfs_read(text, sizeof text, "/proc/%d/task/%d/io", pid, tid);
+    if (r < 0)
+        return r;
+    r = procfs_parse_io(text, &calls);
+    if (r < 0)
+        return r;
+    *ready = any;
+    *io_calls = calls;
+    l->spent += hob_now() - now;
+    return 0;
+}
+
+void looker_finish(struct looker *l)
+{
+    (void)l;
+}
+
+int64_t looker_spent(const struct looker *l)
+{
+    return l->spent;
+}
+
+uint64_t looker_count(const struct looker *l)
+{
+    return l->n_looks;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_DIAG_LOOK_H
+#define HOB_DIAG_LOOK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diag/rec.h"
+
+/*
+ * What a thread waits for, seen from outside
+ * ==========================================
+ *
+ * A thread off its core cannot leave its system call, so one look at a wait that is still open
+ * says what the whole of it is for: the call, the file or connection it is about, and of a poll
+ * set how many of its connections have sent a request and have no answer yet.
+ *
+ * No privilege is needed for the processes of one's own user.  Nothing in the program changes:
+ * its sockets are duplicated for the microsecond in which the kernel is asked about them.
+ *
+ * Looks cost little (LOOK_COST below) but poll sets may be large, so a looker has an allowance:
+ * when it is used up, connections are not asked again and what was last known of them stands.
+ */
+struct looker;
+
+struct look {
+    uint8_t kind;       /* enum rec_kind */
+    uint8_t flags;      /* REC_IVAL_SET or 0 */
+    uint32_t peer;      /* index into the recording's peers */
+    uint32_t in_flight; /* operations sent and not answered; a direct wait for I/O is 1 */
+    int64_t timeout;    /* ns from now until it ends by itself; -1: never, or not known */
+    int call;           /* number of the system call; -1: none, a page fault */
+};
+
+/** looker_new - names peers and notes what could not be seen in rec, which outlives it. */
+int looker_new(struct recording *rec, struct looker **ret);
+void looker_free(struct looker *l);
+
+/**
+ * look_at - what does this thread wait for?
+ *
+ * Return: LOOK_WAITS and *ret filled; LOOK_RUNS: it is on CPU or runnable; -ESRCH: it has ended;
+ * another negative errno: it may not be seen (the process is marked opaque, a note says so; *ret
+ * then says REC_UNKNOWN).
+ */
+enum { LOOK_WAITS, LOOK_RUNS };
+int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret);
+
+/**
+ * look_kind_ended - the kind of a wait once its length (ns, from the look on) is known: a wait
+ * for a lock that ended by its own timeout was a sleep.
+ */
+uint8_t look_kind_ended(const struct look *k, int64_t lasted);
+
+/**
+ * look_loop - are events waiting in the epoll sets of a thread that is on CPU?
+ * @ready:    in one of them
+ * @io_calls: reads and writes it has made so far
+ *
+ * Worth asking of a thread on CPU for 20 ms or more, every 10 ms.
+ *
+ * Return: 0; -ENOENT: the process has no epoll set; another negative errno: not to be seen.
+ */
+int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t *io_calls);
+
+/** looker_gone - a process has ended, or runs another program: forget what it had open. */
+void looker_gone(struct looker *l, int32_t pid);
+
+/** looker_finish - at the end of a recording: the CPU time of the local processes it talked to. */
+void looker_finish(struct looker *l);
+
+/** looker_spent - ns spent in looks so far; looks made. */
+int64_t looker_spent(const struct looker *l);
+uint64_t looker_count(const struct looker *l);
+
+#endif

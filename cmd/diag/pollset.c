@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pollset.c - what a poll set waits for: how many of its connections await an answer
+ *
+ * HOW         A set is remembered between looks, with what was last known of each member.  A look
+ *   asks the kernel about some members, in turn, and puts the answers into sums that hold for the
+ *   whole set; a small set is asked in full.  Of a large one the count is the regression
+ *   estimate: the fresh sample's mean, corrected by how far the sample's old states were from the
+ *   old mean of all, as much as old and new agree.  Where nothing changes that is the exact count;
+ *   where everything does it is the fresh sample alone.
+ *
+ *   The list of members costs the kernel 30 us per 100, so it is read again only when twenty times
+ *   that has passed, and all of it is paid from the looker's allowance.
+ *
+ * INVARIANTS  (I1) the sums equal what a walk over the members would give
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <hob/trace.h>
+
+#include "diag/look_impl.h"
+
+enum {
+    SET_MEMBERS_MAX = 1 << 17,
+    SET_FD_MAX = 1 << 20,
+    SET_SLOTS = 32,        /* peers told apart */
+    SET_WHOLE = 64,        /* a set of this size is asked in full */
+    SET_SAMPLE = 64,       /* of a larger one that many, */
+    SET_SAMPLE_NEW = 2048, /* as long as there are members never asked */
+    SET_REREAD = 20
+};
+
+struct member {
+    uint64_t ino;
+    int fd;
+    uint32_t peer;
+    uint8_t role;
+    uint8_t kind;
+    uint8_t awaits;
+    bool seen;
+};
+
+struct slot {
+    uint32_t peer, awaiting;
+    uint8_t kind;
+};
+
+struct pollset {
+    int32_t pid;
+    uint64_t key; /* the descriptor of an epoll set; else the address of the array */
+    struct member *members;
+    size_t n, cap;
+    uint32_t *by_fd; /* index + 1 into members */
+    size_t cap_by_fd;
+    size_t cursor, stride; /* whose turn it is; no common divisor with n */
+    int64_t read_at, read_cost;
+    uint32_t n_seen, n_counts, n_awaiting; /* asked; that count; that await an answer (I1) */
+    uint32_t n_role[FILE_OTHER + 1], role_peer[FILE_OTHER + 1];
+    uint8_t role_kind[FILE_OTHER + 1];
+    struct slot slots[SET_SLOTS];
+    size_t n_slots;
+    bool estimated;
+    uint32_t estimate;
+};
+
+static void set_free(struct pollset *s)
+{
+    if (!s)
+        return;
+    free(s->members);
+    free(s->by_fd);
+    free(s);
+}
+
+void pollset_free(struct looker *l)
+{
+    for (size_t i = 0; i < LOOK_PROCS; i++)
+        set_free(l->sets[i]);
+}
+
+static struct pollset *set_of(struct looker *l, int32_t pid, uint64_t key)
+{
+    uint64_t hash = ((uint64_t)(uint32_t)pid << 32 ^ key) * 0x9e3779b97f4a7c15u;
+    struct pollset **at = &l->sets[hash >> 56];
+
+    if (*at && (*at)->pid == pid && (*at)->key == key)
+        return *at;
+    set_free(*at);
+    *at = calloc(1, sizeof **at);
+    if (*at) {
+        (*at)->pid = pid;
+        (*at)->key = key;
+    }
+    return *at;
+}
+
+static struct slot *slot_of(struct pollset *s, const struct member *m)
+{
+    for (size_t i = 0; i < s->n_slots; i++)
+        if (s->slots[i].peer == m->peer && s->slots[i].kind == m->kind)
+            return &s->slots[i];
+    if (s->n_slots == SET_SLOTS)
+        return &s->slots[SET_SLOTS - 1];
+    struct slot *slot = &s->slots[s->n_slots++];
+    *slot = (struct slot){.peer = m->peer, .kind = m->kind};
+    return slot;
+}
+
+/* What a member adds to the sums, or takes from them (I1). */
+static void sums_change(struct pollset *s, const struct member *m, int by)
+{
+    if (!m->seen)
+        return;
+    s->n_seen += (uint32_t)by;
+    s->n_role[m->role] += (uint32_t)by;
+    if (s->n_role[m->role] <= 1 || rec_kind_class((enum rec_kind)m->kind) == HOB_CLASS_IO) {
+        s->role_peer[m->role] = m->peer;
+        s->role_kind[m->role] = m->kind;
+    }
+    if (m->role != FILE_CLIENT && m->role != FILE_DATAGRAM)
+        return;
+    s->n_counts += (uint32_t)by;
+    if (m->awaits == AWAITS) {
+        s->n_awaiting += (uint32_t)by;
+        slot_of(s, m)->awaiting += (uint32_t)by;
+    }
+}
+
+static int room_for(struct pollset *s, size_t n)
+{
+    if (n <= s->cap)
+        return 0;
+    struct member *more = realloc(s->members, n * sizeof *more);
+    if (!more)
+        return -ENOMEM;
+    s->members = more;
+    s->cap = n;
+    return 0;
+}
+
+static int fd_room(struct pollset *s, const struct procfs_member *list, size_t n)
+{
+    size_t need = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (list[i].fd < SET_FD_MAX && (size_t)list[i].fd >= need)
+            need = (size_t)list[i].fd + 1;
+    if (need > s->cap_by_fd) {
+        uint32_t *more = realloc(s->by_fd, need * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        memset(more + s->cap_by_fd, 0, (need - s->cap_by_fd) * sizeof *more);
+        s->by_fd = more;
+        s->cap_by_fd = need;
+    }
+    return 0;
+}
+
+/* Neighbours were opened together and are alike: a walk in large steps meets a mixture. */
+static size_t stride_for(size_t n)
+{
+    size_t stride = n * 13 / 21 | 1;
+
+    for (;; stride += 2) {
+        size_t a = n, b = stride;
+        while (b) {
+            size_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a <= 1)
+            return stride;
+    }
+}
+
+/* The set has these members now; what was known of those that stayed is kept. */
+static int set_fill(struct pollset *s, const struct procfs_member *list, size_t n)
+{
+    struct member *old = s->members;
+    size_t n_old = s->n;
+
+    s->members = NULL;
+    s->cap = 0;
+    if (room_for(s, n ? n : 1) < 0 || fd_room(s, list, n) < 0) {
+        free(s->members);
+        s->members = old;
+        s->cap = n_old;
+        return -ENOMEM;
+    }
+    memset(s->n_role, 0, sizeof s->n_role);
+    s->n_slots = 0;
+    s->n_seen = s->n_counts = s->n_awaiting = 0;
+    s->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct member *m = &s->members[s->n];
+        if (list[i].fd < 0 || list[i].fd >= SET_FD_MAX)
+            continue;
+        *m = (struct member){.fd = list[i].fd, .ino = list[i].ino};
+        uint32_t at = s->by_fd[m->fd];
+        if (at && at <= n_old && old[at - 1].fd == m->fd &&
+            (m->ino == 0 || old[at - 1].ino == m->ino))
+            *m = old[at - 1];
+        sums_change(s, m, 1);
+        s->n++;
+    }
+    for (size_t i = 0; i < n_old; i++)
+        s->by_fd[old[i].fd] = 0;
+    for (size_t i = 0; i < s->n; i++)
+        s->by_fd[s->members[i].fd] = (uint32_t)i + 1;
+    free(old);
+    if (s->cursor >= s->n)
+        s->cursor = 0;
+    s->stride = stride_for(s->n);
+    return 0;
+}
+
+static void read_epoll(struct looker *l, struct pollset *s, int fd)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", s->pid, fd);
+    if (look_read(l, path) < 0)
+        return;
+    size_t n = procfs_parse_epoll(l->text, NULL, 0);
+    if (n > SET_MEMBERS_MAX)
+        n = SET_MEMBERS_MAX;
+    struct procfs_member *list = malloc((n ? n : 1) * sizeof *list);
+    if (!list)
+        return;
+    procfs_parse_epoll(l->text, list, n);
+    (void)set_fill(s, list, n);
+    free(list);
+}
+
+static bool memory_read(int32_t pid, uint64_t addr, void *to, size_t n)
+{
+    struct iovec local = {to, n}, remote = {(void *)(uintptr_t)addr, n};
+
+    return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)n;
+}
+
+static void read_poll(struct pollset *s, const struct call *c)
+{
+    size_t n = c->n < SET_MEMBERS_MAX ? (size_t)c->n : SET_MEMBERS_MAX, used = 0;
+    struct pollfd *polled = malloc((n ? n : 1) * sizeof *polled);
+    struct procfs_member *list = malloc((n ? n : 1) * sizeof *list);
+
+    if (polled && list && (n == 0 || memory_read(s->pid, c->addr, polled, n * sizeof *polled))) {
+        for (size_t i = 0; i < n; i++)
+            if (polled[i].fd >= 0)
+                list[used++] = (struct procfs_member){.fd = polled[i].fd};
+        (void)set_fill(s, list, used);
+    }
+    free(polled);
+    free(list);
+}
+
+static void read_select(struct pollset *s, const struct call *c)
+{
+    enum { BITS = 65536 };
+    size_t n = c->n < BITS ? (size_t)c->n : BITS, bytes = (n + 63) / 64 * 8, used = 0;
+    const uint64_t addr[3] = {c->addr, c->addr2, c->addr3};
+    unsigned char *bits = calloc(1, bytes * 2 + 2);
+    struct procfs_member *list = malloc((n ? n : 1) * sizeof *list);
+
+    if (bits && list) {
+        unsigned char *all = bits + bytes;
+        for (int set = 0; set < 3; set++) {
+            if (!addr[set] || bytes == 0 || !memory_read(s->pid, addr[set], bits, bytes))
+                continue;
+            for (size_t i = 0; i < bytes; i++)
+                all[i] |= bits[i];
+        }
+        for (size_t i = 0; i < n; i++)
+            if (all[i / 8] >> (i % 8) & 1)
+                list[used++] = (struct procfs_member){.fd = (int)i};
+        (void)set_fill(s, list, used);
+    }
+    free(bits);
+    free(list);
+}
+
+static void set_read(struct looker *l, struct pollset *s, const struct call *c)
+{
+    int64_t now = hob_now();
+
+    if (s->read_at && (!look_allowed(l) || now - s->read_at < SET_REREAD * s->read_cost))
+        return;
+    if (c->how == CALL_EPOLL)
+        read_epoll(l, s, c->fd);
+    else if (c->how == CALL_POLL)
+        read_poll(s, c);
+    else
+        read_select(s, c);
+    s->read_at = hob_now();
+    s->read_cost = s->read_at - now;
+}
+
+/* One member asked anew. */
+static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
+{
+    struct file *f;
+    struct stat st;
+    int fd = file_dup(p, m->fd);
+
+    if (fd < 0) {
+        if (fd == -EBADF || file_of(l, p, m->fd, &f) < 0) {
+            *m = (struct member){.fd = m->fd, .ino = m->ino, .role = FILE_OTHER, .seen = true};
+            return;
+        }
+    } else {
+        bool is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+        int r = is_socket ? file_by_ino(l, st.st_ino, &f) : file_of(l, p, m->fd, &f);
+        if (r == 0 && is_socket) {
+            m->ino = st.st_ino;
+            if (f->role == FILE_UNKNOWN)
+                socket_describe(l, p, fd, f);
+            if (f->role == FILE_CLIENT || f->role == FILE_SERVER || f->role == FILE_DATAGRAM ||
+                f->role == FILE_UNKNOWN)
+                socket_awaits(l, fd, f);
+        }
+        close(fd);
+        if (r < 0)
+            return;
+    }
+    /* A connection that is still being made has no role yet: it counts. */
+    m->role = f->role == FILE_UNKNOWN ? FILE_CLIENT : f->role;
+    m->kind = f->kind;
+    m->peer = f->peer;
+    m->awaits = f->awaits;
+    m->seen = true;
+}
+
+struct sample {
+    double n, old, fresh, both; /* members seen before: asked, awaiting then, now, both */
+    uint32_t asked, awaiting;   /* all that count */
+    uint32_t n_new;
+};
+
+static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s, struct sample *a)
+{
+    size_t most = s->n <= SET_WHOLE ? s->n : s->n_seen < s->n ? SET_SAMPLE_NEW : SET_SAMPLE;
+    int64_t began = hob_now();
+
+    for (size_t i = 0; i < most && i < s->n; i++) {
+        struct member *m = &s->members[s->cursor];
+        bool seen = m->seen, did = m->awaits == AWAITS;
+        s->cursor = (s->cursor + s->stride) % s->n;
+        sums_change(s, m, -1);
+        member_ask(l, p, m);
+        sums_change(s, m, 1);
+        bool does = m->awaits == AWAITS;
+        if (m->role == FILE_CLIENT || m->role == FILE_DATAGRAM) {
+            a->asked++;
+            a->awaiting += does;
+            if (seen) {
+                a->n++;
+                a->old += did;
+                a->fresh += does;
+                a->both += did && does;
+            }
+        }
+        a->n_new += !seen;
+        if (i >= SET_WHOLE && i % 32 == 0 && hob_now() - began > l->allowance)
+            break;
+    }
+    l->allowance -= hob_now() - began;
+}
+
+static uint32_t set_estimate(const struct pollset *s, const struct sample *a, double old_mean)
+{
+    if (s->n_seen == a->asked || s->n <= SET_WHOLE || a->asked == 0)
+        return s->n_awaiting;
+    double of_new = (double)a->awaiting / a->asked, mean = of_new;
+    double counts = (double)s->n_counts * (double)s->n / s->n_seen;
+
+    if (a->n >= 16) {
+        double old = a->old / a->n, fresh = a->fresh / a->n;
+        double var = old * (1 - old), cov = a->both / a->n - old * fresh;
+        double slope = var > 0 ? cov / var : fresh == old;
+        mean = fresh + slope * (old_mean - old);
+    }
+    if (mean < 0)
+        mean = 0;
+    if (mean > 1)
+        mean = 1;
+    return (uint32_t)(mean * counts + 0.5);
+}
+
+static const struct slot *slot_most(const struct pollset *s)
+{
+    const struct slot *most = NULL;
+
+    for (size_t i = 0; i < s->n_slots; i++)
+        if (!most || s->slots[i].awaiting > most->awaiting)
+            most = &s->slots[i];
+    return most;
+}
+
+static void look_is(struct look *ret, const struct pollset *s, enum file_role role)
+{
+    ret->kind = s->role_kind[role];
+    ret->peer = s->role_peer[role];
+    ret->in_flight = rec_kind_class((enum rec_kind)ret->kind) == HOB_CLASS_IO;
+}
+
+/* With no answer outstanding: what else is in the set? */
+static void look_quiet(const struct pollset *s, const struct call *c, struct look *ret)
+{
+    bool is_epoll = c->how == CALL_EPOLL;
+
+    ret->in_flight = 0;
+    ret->peer = 0;
+    if (s->n_role[FILE_LISTENS] || s->n_role[FILE_SERVER])
+        ret->kind = REC_ACCEPT;
+    else if (s->n_role[FILE_UNIX] && rec_kind_class(s->role_kind[FILE_UNIX]) == HOB_CLASS_IO)
+        look_is(ret, s, FILE_UNIX);
+    else if (s->n_role[FILE_PIPE] && !is_epoll)
+        look_is(ret, s, FILE_PIPE);
+    else if (s->n_role[FILE_UNIX] && !is_epoll)
+        look_is(ret, s, FILE_UNIX);
+    else if (ret->timeout > 0)
+        ret->kind = REC_SLEEP;
+    else if (s->n_role[FILE_CHILD])
+        ret->kind = REC_CHILD;
+    else if (s->n_role[FILE_TTY] && !is_epoll)
+        ret->kind = REC_TTY;
+    else
+        ret->kind = REC_IDLE;
+}
+
+/* A client that waits for its only connection before it reads is a direct wait. */
+static bool look_single(const struct pollset *s, const struct call *c, struct look *ret)
+{
+    const struct member *m = s->members;
+
+    if (c->how == CALL_EPOLL || s->n != 1 || !m->seen)
+        return false;
+    if (m->role != FILE_CLIENT && m->role != FILE_DATAGRAM && m->role != FILE_UNIX)
+        return false;
+    ret->kind = m->kind;
+    ret->peer = m->peer;
+    ret->in_flight = rec_kind_class((enum rec_kind)m->kind) == HOB_CLASS_IO;
+    return true;
+}
+
+void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret)
+{
+    uint64_t key = c->how == CALL_EPOLL ? (uint64_t)c->fd : c->addr ^ c->n << 1 ^ 1u << 31;
+    struct pollset *s = set_of(l, p->pid, key);
+
+    ret->kind = REC_UNKNOWN;
+    if (!s)
+        return;
+    set_read(l, s, c);
+    if (look_allowed(l) || !s->estimated) {
+        struct sample a = {.n = 0};
+        double old_mean = s->n_counts ? (double)s->n_awaiting / s->n_counts : 0;
+        sample_take(l, p, s, &a);
+        s->estimate = set_estimate(s, &a, old_mean);
+        s->estimated = true;
+    }
+    if (look_single(s, c, ret))
+        return;
+    const struct slot *most = slot_most(s);
+    if (s->estimate == 0 || !most || most->awaiting == 0) {
+        look_quiet(s, c, ret);
+        return;
+    }
+    ret->kind = most->kind;
+    ret->peer = most->peer;
+    ret->in_flight = s->estimate;
+    if (c->how == CALL_EPOLL)
+        ret->flags |= REC_IVAL_SET;
+}

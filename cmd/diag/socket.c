@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * socket.c - whom a socket of another process talks to, and whether an answer is outstanding
+ *
+ * HOW         The kernel remembers, for each TCP connection, when data was last sent and when it
+ *   last came (in steps of 4 ms, as a rule).  A client that sent last awaits an answer.  When the
+ *   two fall into one step, what has been sent and received since the last look decides.
+ *
+ *   A connection that sent last but whose answer takes far longer than this peer's answers do is
+ *   silent: a long poll, a WebSocket, a pool's spare.  It does not count.
+ *
+ * LIMITS      HTTP/2 and pipelining carry many requests on one connection: it counts as one.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "diag/look_impl.h"
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+};
+
+static const struct {
+    uint16_t port;
+    uint8_t kind;
+    bool server_first;
+} services[] = {
+    {53, REC_DNS, false},  {853, REC_DNS, false}, {5353, REC_DNS, false}, {5432, REC_DB, false},
+    {5433, REC_DB, false}, {6432, REC_DB, false}, {3306, REC_DB, true},   {33060, REC_DB, true},
+    {6379, REC_DB, false}, {6380, REC_DB, false}, {27017, REC_DB, false}, {1433, REC_DB, false},
+    {1521, REC_DB, false}, {9042, REC_DB, false}, {11211, REC_DB, false}, {26257, REC_DB, false},
+    {8123, REC_DB, false}, {21, REC_NET, true},   {22, REC_NET, true},    {25, REC_NET, true},
+    {110, REC_NET, true},  {143, REC_NET, true},  {587, REC_NET, true},
+};
+
+static void service_of(uint16_t port, struct file *f)
+{
+    f->kind = REC_NET;
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+        if (services[i].port == port) {
+            f->kind = services[i].kind;
+            f->server_first = services[i].server_first;
+        }
+    }
+}
+
+static uint16_t port_of(const union address *a)
+{
+    return ntohs(a->any.sa_family == AF_INET6 ? a->in6.sin6_port : a->in.sin_port);
+}
+
+static void address_print(const union address *a, const char *protocol, char *buf, size_t n)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+
+    if (a->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) {
+        inet_ntop(AF_INET, &a->in6.sin6_addr.s6_addr[12], host, sizeof host);
+        snprintf(buf, n, "%s %s:%u", protocol, host, port_of(a));
+    } else if (a->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof host);
+        snprintf(buf, n, "%s [%s]:%u", protocol, host, port_of(a));
+    } else {
+        inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof host);
+        snprintf(buf, n, "%s %s:%u", protocol, host, port_of(a));
+    }
+}
+
+/* The ports anybody on this machine listens on: a connection whose own port is one of them was
+ * accepted, not opened.  The kernel gives these rows first, a page of text at a time. */
+static void ports_read(struct looker *l, const char *path)
+{
+    char text[4097];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = 0, kept = 0;
+    bool more = fd >= 0;
+
+    while (more && (n = read(fd, text + kept, sizeof text - 1 - (size_t)kept)) > 0) {
+        text[kept + n] = '\0';
+        l->n_ports +=
+            procfs_parse_listen(text, l->ports + l->n_ports, LOOK_PORTS - l->n_ports, &more);
+        char *rest = strrchr(text, '\n');
+        kept = rest ? (ssize_t)strlen(rest + 1) : 0;
+        if (rest)
+            memmove(text, rest + 1, (size_t)kept);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+enum { PORTS_REREAD = 20 }; /* times what reading them cost must have passed */
+
+static bool port_is_listened_on(struct looker *l, int32_t pid, uint16_t port)
+{
+    int64_t now = hob_now();
+
+    if (l->ports_at == 0 || now - l->ports_at > PORTS_REREAD * l->ports_cost) {
+        char path[64];
+        l->n_ports = 0;
+        snprintf(path, sizeof path, "/proc/%d/net/tcp", pid);
+        ports_read(l, path);
+        snprintf(path, sizeof path, "/proc/%d/net/tcp6", pid);
+        ports_read(l, path);
+        l->ports_at = hob_now();
+        l->ports_cost = l->ports_at - now;
+    }
+    for (size_t i = 0; i < l->n_ports; i++)
+        if (l->ports[i] == port)
+            return true;
+    return false;
+}
+
+static void inet_describe(struct looker *l, struct look_proc *p, int fd, int type, struct file *f)
+{
+    union address peer = {.any.sa_family = 0}, own = {.any.sa_family = 0};
+    socklen_t n_peer = sizeof peer, n_own = sizeof own;
+    char name[96];
+    bool connected = getpeername(fd, &peer.any, &n_peer) == 0;
+
+    getsockname(fd, &own.any, &n_own);
+    if (type == SOCK_DGRAM && !connected) {
+        bool bound = port_of(&own) != 0 && port_of(&own) < 32768;
+        f->role = bound ? FILE_LISTENS : FILE_DATAGRAM;
+        f->kind = bound ? REC_ACCEPT : REC_NET;
+        f->peer = look_peer(l, (enum rec_kind)f->kind, "udp");
+        return;
+    }
+    if (type != SOCK_DGRAM && !connected) {
+        f->role = FILE_UNKNOWN; /* still connecting, so its peer has no name yet: ask again */
+        f->kind = REC_NET;
+        return;
+    }
+    service_of(port_of(&peer), f);
+    if (type == SOCK_DGRAM) {
+        f->role = FILE_DATAGRAM;
+    } else if (port_is_listened_on(l, p->pid, port_of(&own))) {
+        f->role = FILE_SERVER;
+        f->kind = REC_ACCEPT;
+        f->peer = look_peer(l, REC_ACCEPT, "clients");
+        return;
+    } else {
+        f->role = FILE_CLIENT;
+    }
+    address_print(&peer, type == SOCK_DGRAM ? "udp" : "tcp", name, sizeof name);
+    f->peer = look_peer(l, (enum rec_kind)f->kind, name);
+}
+
+static enum rec_kind path_kind(const char *path)
+{
+    static const struct {
+        const char *part;
+        enum rec_kind kind;
+    } known[] = {
+        {".s.PGSQL.", REC_DB},
+        {"mysql", REC_DB},
+        {"mariadb", REC_DB},
+        {"redis", REC_DB},
+        {"valkey", REC_DB},
+        {"mongodb", REC_DB},
+        {"memcached", REC_DB},
+        {"pgbouncer", REC_DB},
+        {"systemd/resolve", REC_DNS},
+        {"nscd", REC_DNS},
+        {"io.systemd.Resolve", REC_DNS},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strstr(path, known[i].part))
+            return known[i].kind;
+    return REC_IPC;
+}
+
+static void unix_describe(struct looker *l, struct look_proc *p, int fd, struct file *f)
+{
+    union address peer;
+    socklen_t n = sizeof peer;
+    struct ucred who = {.pid = 0};
+    socklen_t n_who = sizeof who;
+    char name[160], path[sizeof peer.un.sun_path + 1] = "";
+
+    memset(&peer, 0, sizeof peer);
+    if (getpeername(fd, &peer.any, &n) == 0 && n > offsetof(struct sockaddr_un, sun_path)) {
+        size_t length = n - offsetof(struct sockaddr_un, sun_path);
+        memcpy(path, peer.un.sun_path, length);
+        if (path[0] == '\0')
+            path[0] = '@'; /* abstract */
+    }
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n_who);
+    f->role = FILE_UNIX;
+    f->kind = (uint8_t)path_kind(path);
+    if (path[0])
+        snprintf(name, sizeof name, "unix %s", path);
+    else if (who.pid == p->pid)
+        snprintf(name, sizeof name, "socket pair");
+    else
+        snprintf(name, sizeof name, "unix, process %d", who.pid);
+    if (!path[0] && who.pid == p->pid)
+        f->role = FILE_WAKER;
+    f->peer = look_peer(l, (enum rec_kind)f->kind, name);
+    if (who.pid > 0 && who.pid != p->pid)
+        l->rec->peers[f->peer].pid = who.pid;
+}
+
+void socket_describe(struct looker *l, struct look_proc *p, int fd, struct file *f)
+{
+    int domain = 0, type = 0, accepts = 0;
+    socklen_t n = sizeof domain;
+
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n);
+    n = sizeof type;
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+    n = sizeof accepts;
+    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &n);
+    if (accepts) {
+        f->role = FILE_LISTENS;
+        f->kind = REC_ACCEPT;
+        look_rec_proc(l, p->pid)->listens = true;
+        l->ports_at = 0;
+    } else if (domain == AF_INET || domain == AF_INET6) {
+        inet_describe(l, p, fd, type, f);
+    } else if (domain == AF_UNIX) {
+        unix_describe(l, p, fd, f);
+    } else {
+        f->role = FILE_OTHER;
+        f->kind = domain == AF_NETLINK ? REC_IDLE : REC_UNKNOWN;
+    }
+}
+
+void socket_find(struct looker *l, struct look_proc *p, int fd, struct file *f)
+{
+    int got = file_dup(p, fd);
+
+    f->kind = REC_NET;
+    if (got < 0)
+        return;
+    socket_describe(l, p, got, f);
+    close(got);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* After how many ms without an answer a connection to this peer counts as silent. */
+static uint32_t silent_after(const struct looker *l, uint32_t peer)
+{
+    enum { MANY = 16, FACTOR = 5, FLOOR = 500, STRANGER = 30000 };
+
+    if (peer >= l->n_answers || l->answers[peer].n < MANY)
+        return STRANGER;
+    const struct answers *a = &l->answers[peer];
+    uint32_t sorted[LOOK_ANSWERS];
+    memcpy(sorted, a->ms, a->n * sizeof sorted[0]);
+    qsort(sorted, a->n, sizeof sorted[0], by_size);
+    uint32_t limit = sorted[a->n / 2] * FACTOR;
+    return limit > FLOOR ? limit : FLOOR;
+}
+
+static void answer_add(struct looker *l, uint32_t peer, int64_t ms)
+{
+    if (ms < 0 || ms > 600 * 1000)
+        return;
+    if (peer >= l->n_answers) {
+        size_t n = peer + 64;
+        struct answers *more = realloc(l->answers, n * sizeof *more);
+        if (!more)
+            return;
+        memset(more + l->n_answers, 0, (n - l->n_answers) * sizeof *more);
+        l->answers = more;
+        l->n_answers = n;
+    }
+    struct answers *a = &l->answers[peer];
+    a->ms[a->next++ % LOOK_ANSWERS] = (uint32_t)ms;
+    if (a->n < LOOK_ANSWERS)
+        a->n++;
+}
+
+/* Sent and received within one step of the kernel's clock: what moved since the last look? */
+static bool tie_awaits(const struct file *f, const struct tcp_info *info)
+{
+    if (f->asked == 0)
+        return true;
+    bool sent = info->tcpi_data_segs_out != f->segs_out;
+    bool received = info->tcpi_data_segs_in != f->segs_in;
+
+    if (sent != received)
+        return sent;
+    return sent || f->awaits == AWAITS;
+}
+
+static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info *info, int64_t now)
+{
+    enum { ESTABLISHED = 1, SYN_SENT, FIN_WAIT1 = 4, FIN_WAIT2 };
+    uint32_t sent = info->tcpi_last_data_sent, received = info->tcpi_last_data_recv;
+    int64_t sent_at = now - sent * HOB_MS;
+    bool awaits;
+
+    if (info->tcpi_state == SYN_SENT)
+        return true;
+    if (info->tcpi_state != ESTABLISHED && info->tcpi_state != FIN_WAIT1 &&
+        info->tcpi_state != FIN_WAIT2)
+        return false;
+    if (info->tcpi_data_segs_out == 0)
+        return f->server_first && info->tcpi_data_segs_in == 0;
+    if (info->tcpi_data_segs_in == 0)
+        awaits = true;
+    else if (sent == received)
+        awaits = tie_awaits(f, info);
+    else
+        awaits = sent < received;
+    if (!awaits && sent > received && info->tcpi_data_segs_out != f->segs_out)
+        answer_add(l, f->peer, (int64_t)sent - received);
+    else if (f->asked && info->tcpi_data_segs_out > f->segs_out &&
+             info->tcpi_data_segs_in != f->segs_in)
+        answer_add(l, f->peer,
+                   (sent_at - f->sent_at) / HOB_MS /
+                       (int64_t)(info->tcpi_data_segs_out - f->segs_out));
+    f->sent_at = sent_at;
+    return awaits && sent <= silent_after(l, f->peer);
+}
+
+void socket_awaits(struct looker *l, int fd, struct file *f)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    int64_t now = hob_now();
+
+    if (f->role == FILE_DATAGRAM) {
+        f->awaits = AWAITS;
+        return;
+    }
+    memset(&info, 0, sizeof info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0) {
+        f->awaits = AWAITS_NOT;
+        return;
+    }
+    if (n < offsetof(struct tcp_info, tcpi_data_segs_out) + sizeof info.tcpi_data_segs_out) {
+        info.tcpi_data_segs_in = info.tcpi_data_segs_out = 1; /* an old kernel does not count */
+    }
+    bool awaits;
+    if (f->role == FILE_SERVER)
+        awaits = info.tcpi_last_data_recv < info.tcpi_last_data_sent;
+    else
+        awaits = info_awaits(l, f, &info, now);
+    f->awaits = awaits ? AWAITS : AWAITS_NOT;
+    f->segs_out = info.tcpi_data_segs_out;
+    f->segs_in = info.tcpi_data_segs_in;
+    f->asked = now;
+}
