@@ -190,14 +190,15 @@ static bool seed_refused(const char *text)
     char host[256];
     struct url *u;
     hob_addr a;
+    size_t n;
     bool refused = false;
 
     if (url_new(text, strlen(text), NULL, &u) < 0)
         return false; /* said better by crawl_open */
     snprintf(host, sizeof(host), "%.*s", (int)u->host_len, u->text + u->host_at);
     free(u);
-    refused = strcmp(host, "localhost") == 0 ||
-              (hob_addr_parse(host, 80, &a) == 0 && !hob_addr_public(&a));
+    /* With 0: what needs no lookup, and that is localhost and addresses. */
+    refused = hob_resolve(host, 80, 1, 0, &a, &n) == 0 && !hob_addr_public(&a);
     if (refused)
         fprintf(stderr,
                 "hob crawl: %s: a loopback or private address; --allow-private fetches "

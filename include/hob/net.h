@@ -63,11 +63,15 @@ HOB_API HOB_ANY_THREAD bool hob_addr_public(const hob_addr *a);
 
 /**
  * hob_resolve - the addresses of a name, in the order of RFC 6724 (getaddrinfo's)
+ *
+ * localhost, and every name that ends in .localhost, is 127.0.0.1 and ::1, whatever a hosts file
+ * or a name server says (RFC 6761), and needs no lookup.
+ *
  * @name:    a host name or a numeric address
  * @port:    put into each address
  * @max:     how many the caller has room for, at least 1
  * @until:   absolute; the lookup itself cannot be hurried and is left to end alone;
- *           with 0 a numeric address is answered and a name is -ETIMEDOUT at once
+ *           with 0 what needs no lookup is answered, and a name is -ETIMEDOUT at once
  * @ret:     the addresses; untouched on failure
  * @ret_n:   how many, at least 1
  *

@@ -10,10 +10,16 @@
  *                |       '-------fiber--> ABANDONED ----> the thread frees
  *                '--fiber: unlinked and freed
  *
- * INVARIANTS  (I1) one compare-and-swap on `state` decides who frees the record
+ * localhost and the names below it are answered here (RFC 6761, 6.3): so they work without an
+ * /etc/hosts, and no name server is told of them or has a say in what they are.
+ *
+ * INVARIANTS  (I1) one compare-and-swap on `state` decides who frees the record, and it is freed
+ *                  once: they are counted
  *             (I2) an abandoned lookup reaches no loop: it may outlive the runtime
  *             (I3) at most THREADS_MAX lookups run; more wait, oldest first, and one that is
  *                  abandoned while it waits is gone at once: the queue is as long as its waiters
+ *
+ * THREADS     Started on the loop, like those of sync/block.c, which says what that costs.
  *
  * REJECTED    The blocking threads of sync/block.c: a runtime's end waits for those, and would
  *             wait for a name server.
@@ -29,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "net/io.h"
 #include "plat/cpu.h"
 #include "plat/futex.h"
@@ -53,6 +60,7 @@ static struct {
     pthread_mutex_t lock;
     struct list queue;
     unsigned n_threads;
+    _Atomic(unsigned) n_records;
 } set = {.lock = PTHREAD_MUTEX_INITIALIZER, .queue = {&set.queue, &set.queue}};
 
 static void getaddrinfo_lookup(const char *name, struct dns_answer *ret)
@@ -94,6 +102,32 @@ size_t hob__dns_queued(void)
     return n;
 }
 
+unsigned hob__dns_records(void)
+{
+    return set.n_records;
+}
+
+static struct lookup *lookup_new(const char *name, size_t len, struct fiber *f)
+{
+    struct lookup *k = calloc(1, sizeof *k);
+
+    if (!k)
+        return NULL;
+    memcpy(k->name, name, len + 1);
+    k->fiber = f;
+    k->loop = f ? f->loop : NULL;
+    set.n_records++;
+    return k;
+}
+
+static void lookup_free(struct lookup *k)
+{
+    unsigned n = set.n_records--;
+
+    HOB_ASSERT(n > 0); /* (I1) */
+    free(k);
+}
+
 static void lookup_back(struct msg *m)
 {
     hob__ready(container_of(m, struct lookup, back)->fiber, 0);
@@ -107,7 +141,7 @@ static void lookup_run(struct lookup *k)
     if (atomic_load(&k->state) == DNS_RUNNING)
         hob__dns_lookup(k->name, &k->answer);
     if (!atomic_compare_exchange_strong(&k->state, &running, DNS_DONE)) {
-        free(k); /* (I2) */
+        lookup_free(k); /* (I2) */
     } else if (k->fiber) {
         k->back.run = lookup_back;
         hob__loop_post(k->loop, &k->back);
@@ -178,7 +212,7 @@ static bool lookup_abandon(struct lookup *k)
     list_del(&k->node);
     pthread_mutex_unlock(&set.lock);
     if (queued) { /* (I3) */
-        free(k);
+        lookup_free(k);
         return true;
     }
     return atomic_compare_exchange_strong(&k->state, &running, DNS_ABANDONED);
@@ -214,11 +248,55 @@ static void addr_set_port(hob_addr *a, uint16_t port)
     ((struct sockaddr_in *)(void *)&a->sa.room)->sin_port = htons(port);
 }
 
+bool hob__name_local(const char *name)
+{
+    static const char local[] = "localhost";
+    size_t n = strlen(name), len = sizeof local - 1;
+
+    if (n > 0 && name[n - 1] == '.')
+        n--;
+    return n >= len && strncasecmp(name + n - len, local, len) == 0 &&
+           (n == len || (name[n - len - 1] == '.' && n > len + 1));
+}
+
+/* IPv4 first: a machine may be without IPv6. */
+static size_t loopback(uint16_t port, size_t max, hob_addr *ret)
+{
+    static const char *const text[] = {"127.0.0.1", "::1"};
+    size_t n = 0;
+
+    for (; n < max && n < sizeof text / sizeof text[0]; n++) {
+        int r = hob_addr_parse(text[n], port, &ret[n]);
+        HOB_ASSERT(r == 0);
+    }
+    return n;
+}
+
+/* A name, by a thread. */
+static int lookup(const char *name, size_t len, struct fiber *f, hob_time until,
+                  struct dns_answer *ret)
+{
+    struct lookup *k = lookup_new(name, len, f);
+    int r;
+
+    if (!k)
+        return -ENOMEM;
+    if ((r = lookup_start(k)) < 0) {
+        lookup_free(k);
+        return r;
+    }
+    if ((r = lookup_wait(k, until)) < 0)
+        return r;
+    *ret = k->answer;
+    lookup_free(k);
+    return ret->rc;
+}
+
 int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob_addr *ret,
                 size_t *ret_n)
 {
     size_t len = strlen(name), n;
-    struct lookup *k;
+    struct dns_answer answer;
     struct fiber *f;
     int r;
 
@@ -230,30 +308,21 @@ int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob
         *ret_n = 1;
         return 0;
     }
+    if (hob__name_local(name)) {
+        *ret_n = loopback(port, max, ret);
+        return 0;
+    }
     if ((r = hob__io_begin(&f)) < 0)
         return r;
     if (until == 0)
         return -ETIMEDOUT;
-    k = calloc(1, sizeof *k);
-    if (!k)
-        return -ENOMEM;
-    memcpy(k->name, name, len + 1);
-    k->fiber = f;
-    k->loop = f ? f->loop : NULL;
-    if ((r = lookup_start(k)) < 0) {
-        free(k);
+    if ((r = lookup(name, len, f, until, &answer)) < 0)
         return r;
+    n = answer.n < max ? answer.n : max;
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = answer.addr[i];
+        addr_set_port(&ret[i], port);
     }
-    if ((r = lookup_wait(k, until)) < 0)
-        return r;
-    if ((r = k->answer.rc) == 0) {
-        n = k->answer.n < max ? k->answer.n : max;
-        for (size_t i = 0; i < n; i++) {
-            ret[i] = k->answer.addr[i];
-            addr_set_port(&ret[i], port);
-        }
-        *ret_n = n;
-    }
-    free(k);
-    return r;
+    *ret_n = n;
+    return 0;
 }

@@ -29,4 +29,10 @@ unsigned hob__dns_running(void);
 /* Lookups that wait for a thread. */
 size_t hob__dns_queued(void);
 
+/* Lookups that are not freed yet. */
+unsigned hob__dns_records(void);
+
+/* "localhost", and every name that ends so: loopback, asked of nobody (RFC 6761, 6.3). */
+bool hob__name_local(const char *name);
+
 #endif

@@ -10,6 +10,14 @@
 #include "net/dns.h"
 #include "net_util.h"
 
+/* Every thread has ended, and every lookup was freed once: not twice, not never. */
+static void all_ended(void)
+{
+    while (hob__dns_running() > 0)
+        sched_yield();
+    CHECK_INT(hob__dns_records(), 0);
+}
+
 static int slow_pipe[2];
 
 static _Atomic(bool) slow_begun;
@@ -62,8 +70,7 @@ TEST(a_slow_lookup_is_left_to_end_alone)
     CHECK_INT(hob_run(NULL, slow_name, NULL), 0); /* the runtime ended, the lookup has not */
     CHECK(hob__dns_running() >= 1);
     CHECK_INT(write(slow_pipe[1], "xx", 2), 2);
-    while (hob__dns_running() > 0)
-        sched_yield();
+    all_ended();
     close(slow_pipe[0]);
     close(slow_pipe[1]);
 }
@@ -117,8 +124,7 @@ TEST(a_lookup_given_up_before_it_began_leaves_no_trace)
     hob__dns_lookup = slow_or_quick;
     CHECK_INT(hob_run(NULL, every_thread_is_busy, NULL), 0);
     CHECK_INT(write(slow_pipe[1], x, sizeof x), sizeof x);
-    while (hob__dns_running() > 0)
-        sched_yield();
+    all_ended();
     close(slow_pipe[0]);
     close(slow_pipe[1]);
 }
@@ -154,8 +160,7 @@ TEST(names_become_addresses)
     hob__dns_lookup = fake_lookup;
     on_pollers(names, NULL, 0);
     CHECK_INT(names(NULL), 0); /* and from a plain thread */
-    while (hob__dns_running() > 0)
-        sched_yield();
+    all_ended();
 }
 
 static _Atomic(int) n_lookups;
@@ -201,6 +206,38 @@ static int resolves_cancelled(void *arg)
     CHECK_INT(hob_resolve("127.0.0.1", 80, 1, HOB_FOREVER, &a, &n), -ECANCELED);
     CHECK_INT(n, 99);
     return hob_group_join(&g, r);
+}
+
+static int localhost_is_here(void *arg)
+{
+    static const char *const others[] = {"localhost.test", "notlocalhost", ".localhost",
+                                         "localhos"};
+    static const char *const here[] = {"localhost", "LocalHost.", "a.localhost", "b.a.LOCALHOST."};
+    hob_addr a[4];
+    char text[HOB_ADDR_TEXT_MAX];
+    size_t n;
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++) {
+        CHECK_INT(hob_resolve(here[i], 80, 4, 0, a, &n), 0);
+        CHECK_INT(n, 2);
+        CHECK_STR(hob_addr_text(&a[0], text), "127.0.0.1:80");
+        CHECK_STR(hob_addr_text(&a[1], text), "[::1]:80");
+        CHECK(!hob_addr_public(&a[0]) && !hob_addr_public(&a[1]));
+    }
+    CHECK_INT(hob_resolve("localhost", 80, 1, HOB_FOREVER, a, &n), 0);
+    CHECK_INT(n, 1);
+    CHECK_INT(n_lookups, 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        CHECK_INT(hob_resolve(others[i], 80, 4, 0, a, &n), -ETIMEDOUT);
+    return 0;
+}
+
+TEST(localhost_is_asked_of_nobody)
+{
+    hob__dns_lookup = counted_lookup;
+    on_pollers(localhost_is_here, NULL, 0);
+    CHECK_INT(localhost_is_here(NULL), 0);
 }
 
 TEST(a_cancelled_scope_resolves_nothing_not_even_an_address)

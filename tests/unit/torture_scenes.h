@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "lib/t.h"
+#include "net/dns.h"
 
 /* --- groups: nested, spread, full, with deadlines --------------------------------------------- */
 
@@ -234,14 +235,24 @@ static int file_round(void)
     return r < 0 ? r : 0;
 }
 
+/* localhost would need no lookup. */
+static void here_lookup(const char *name, struct dns_answer *ret)
+{
+    (void)name;
+    ret->n = 1;
+    ret->rc = hob_addr_parse("127.0.0.1", 0, &ret->addr[0]);
+}
+
 static int scene_network(void *arg)
 {
     hob_addr addr;
     hob_group g;
     size_t n;
-    int listener, r = hob_resolve("localhost", 0, 1, HOB_FOREVER, &addr, &n);
+    int listener, r;
 
     (void)arg;
+    hob__dns_lookup = here_lookup;
+    r = hob_resolve("here.test", 0, 1, HOB_FOREVER, &addr, &n);
     if (r < 0)
         return r;
     listener = hob_tcp_listen(&addr, 0);
