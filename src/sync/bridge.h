@@ -44,6 +44,8 @@ void hob__call_run(struct env_work *w);
 /* block.c: the threads that may block. */
 int hob__block_submit(struct env_work *w);
 void hob__block_stop(void);
+/* How many there are. */
+unsigned hob__block_threads(void);
 
 /* The environment gets the halves it leaves to us; and their threads end with the runtime. */
 void hob__bridge_open(void);

@@ -10,6 +10,7 @@
 
 #include "lib/each.h"
 #include "lib/t.h"
+#include "sync/bridge.h"
 
 static int square(void *arg)
 {
@@ -362,6 +363,23 @@ TEST(blocking_threads_are_bounded)
 {
     CHECK_INT(hob_run(NULL, many_blocks, NULL), 0);
     CHECK(at_most <= 64);
+}
+
+static int blocks_once(void *arg)
+{
+    int r = block_user(arg);
+
+    CHECK(hob__block_threads() >= 1); /* idle, for a while */
+    return r;
+}
+
+/* They would sit idle for seconds, in whatever the program does next: a fork, a dlclose. */
+TEST(no_blocking_thread_outlives_the_run)
+{
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(hob_run(NULL, i == 1 ? many_blocks : blocks_once, NULL), 0);
+        CHECK_INT(hob__block_threads(), 0);
+    }
 }
 
 static int call_it(void *arg)
