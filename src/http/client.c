@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,50 @@ static int proxies_copy(hob_http *c)
     return r;
 }
 
+/* What libcurl would put into "Accept-Encoding", asked for all that it can undo. */
+static void encodings_list(char to[64])
+{
+    static const struct {
+        int feature;
+        const char *names;
+    } known[] = {{CURL_VERSION_LIBZ, "deflate, gzip"},
+                 {CURL_VERSION_BROTLI, "br"},
+                 {CURL_VERSION_ZSTD, "zstd"}};
+    int features = curl_version_info(CURLVERSION_NOW)->features, n = 0;
+
+    to[0] = '\0';
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (features & known[i].feature)
+            n += snprintf(to + n, 64 - (size_t)n, "%s%s", n ? ", " : "", known[i].names);
+}
+
+static int header_add(hob_http *c, const char *name, const char *value)
+{
+    struct curl_slist *longer = NULL;
+    char *line;
+
+    if (!value[0])
+        return 0;
+    if (asprintf(&line, "%s: %s", name, value) < 0)
+        return -ENOMEM;
+    longer = curl_slist_append(c->headers, line);
+    free(line);
+    if (!longer)
+        return -ENOMEM;
+    c->headers = longer;
+    return 0;
+}
+
+/* libcurl would print them for each request, and then print them again into it. */
+static int headers_make(hob_http *c)
+{
+    char encodings[64];
+    int r = header_add(c, "User-Agent", c->user_agent);
+
+    encodings_list(encodings);
+    return r < 0 ? r : header_add(c, "Accept-Encoding", encodings);
+}
+
 static int strings_copy(hob_http *c)
 {
     const struct hob_http_opts *o = &c->opts;
@@ -76,7 +121,8 @@ static int strings_copy(hob_http *c)
     if (!(c->user_agent = strdup(o->user_agent ? o->user_agent : "hob/" HOB_VERSION)) ||
         (o->ca_file && !(c->ca_file = strdup(o->ca_file))))
         return -ENOMEM;
-    return proxies_copy(c);
+    int r = headers_make(c);
+    return r < 0 ? r : proxies_copy(c);
 }
 
 static void client_free(hob_http *c)
@@ -84,6 +130,7 @@ static void client_free(hob_http *c)
     for (size_t i = 0; c->proxies && i < c->opts.n_proxies; i++)
         hob__proxy_fini(&c->proxies[i]);
     free(c->proxies);
+    curl_slist_free_all(c->headers);
     free(c->user_agent);
     free(c->ca_file);
     free(c);

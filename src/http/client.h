@@ -17,6 +17,7 @@
 #include "http/target.h"
 #include "sched/loop.h"
 
+struct curl_slist;
 struct hop;
 
 /* What stands between the client and the network: libcurl, or the program's fake. */
@@ -35,7 +36,8 @@ struct hob_http {
     const struct http_ops *ops;
     struct hob_http_opts opts; /* defaults filled in; its strings are the three below */
     char *user_agent, *ca_file;
-    struct proxy *proxies; /* opts.n_proxies of them */
+    struct curl_slist *headers; /* of a request that has none of its own */
+    struct proxy *proxies;      /* opts.n_proxies of them */
     _Atomic(uint32_t) next_proxy;
     struct hob_http_fake fake;
     struct http_loop *loops[LOOPS_MAX]; /* each made and used by its loop alone */
@@ -65,8 +67,5 @@ struct hop {
 
 /* Puts "HOST: words" into hop->reason, unless there is a reason already; returns rc. */
 int hob__hop_fail(struct hop *hop, int rc, const char *format, ...) HOB_PRINTF(3, 4);
-
-/* Whether the address guard lets a connection to this address pass; a test may stand in. */
-extern bool (*hob__http_addr_ok)(const hob_addr *a);
 
 #endif

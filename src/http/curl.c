@@ -6,43 +6,9 @@
  *             on the loop's own stack (multi.c).
  */
 #include <errno.h>
-#include <string.h>
 
+#include "http/guard.h"
 #include "http/multi.h"
-
-bool (*hob__http_addr_ok)(const hob_addr *a) = hob_addr_public;
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n >= m && strcasecmp(s + n - m, end) == 0;
-}
-
-/* What can be refused without a lookup. */
-static int guard_host(struct hop *hop)
-{
-    const struct target *to = hop->target;
-    hob_addr a;
-
-    bool local = strcasecmp(to->host, "localhost") == 0 || ends_with(to->host, ".localhost");
-    if (hob_addr_parse(to->host, to->port, &a) == 0 ? !hob__http_addr_ok(&a)
-                                                    : local && proxy_resolves(hop->proxy))
-        return hob__hop_fail(hop, -HOB_EADDRGUARD, "%s", hob_strerror(HOB_EADDRGUARD));
-    return 0;
-}
-
-/* Every address of the name. */
-static int guard_name(struct hop *hop, const struct name *n)
-{
-    char text[HOB_ADDR_TEXT_MAX];
-
-    for (size_t i = 0; i < n->n; i++)
-        if (!hob__http_addr_ok(&n->addr[i]))
-            return hob__hop_fail(hop, -HOB_EADDRGUARD, "%s: %s", hob_strerror(HOB_EADDRGUARD),
-                                 hob_addr_text(&n->addr[i], text));
-    return 0;
-}
 
 static int resolve_failed(struct hop *hop, const struct proxy *p, int r)
 {
@@ -62,7 +28,7 @@ static int resolve(struct transfer *t, struct hop *hop)
     hob_time limit = hop->began + t->at->client->opts.connect_ns_max;
     hob_time until = hop->until < limit ? hop->until : limit;
     bool guarded = !t->at->client->opts.allow_private;
-    int r = guarded ? guard_host(hop) : 0;
+    int r = guarded ? hob__guard_host(hop) : 0;
 
     if (r == 0 && p && !p->numeric) {
         r = hob__name_get(&t->at->names, p->alias, p->host, p->port, until, &t->name[1]);
@@ -74,7 +40,7 @@ static int resolve(struct transfer *t, struct hop *hop)
         if (r < 0)
             return resolve_failed(hop, NULL, r);
         if (guarded)
-            r = guard_name(hop, t->name[0]);
+            r = hob__guard_name(hop, t->name[0]);
     }
     hop->resolving = hob__now() - hop->began;
     return r;

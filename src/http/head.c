@@ -103,11 +103,16 @@ static int head_fold(struct head *h, const char *line, size_t n)
     return 0;
 }
 
+static bool blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 static void trim(const char **s, size_t *n)
 {
-    while (*n > 0 && isspace((unsigned char)(*s)[*n - 1]))
+    while (*n > 0 && blank((*s)[*n - 1]))
         --*n;
-    while (*n > 0 && isspace((unsigned char)**s)) {
+    while (*n > 0 && blank(**s)) {
         ++*s;
         --*n;
     }

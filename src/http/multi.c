@@ -74,8 +74,8 @@ static void http_loop_reap(struct http_loop *at)
     }
 }
 
-/* (I1) */
-void hob__http_loop_action(struct http_loop *at, curl_socket_t fd, int events)
+/* Calls libcurl, and readies the fibers of the transfers that are done.  (I1) */
+static void http_loop_action(struct http_loop *at, curl_socket_t fd, int events)
 {
     int n_running;
 
@@ -136,7 +136,7 @@ static void http_loop_kicked(struct msg *m)
     while ((n = list_pop(&at->starts)))
         transfer_start(list_entry(n, struct transfer, node));
     watchdog_set(at);
-    hob__http_loop_action(at, CURL_SOCKET_TIMEOUT, 0);
+    http_loop_action(at, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* Asks for the end of a transfer, started or not. */
@@ -187,7 +187,7 @@ static void http_loop_watchdog(struct timer *timer)
 
 static void timer_fired(struct timer *timer)
 {
-    hob__http_loop_action(container_of(timer, struct http_loop, timer), CURL_SOCKET_TIMEOUT, 0);
+    http_loop_action(container_of(timer, struct http_loop, timer), CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int timer_wanted(CURLM *multi, long ms, void *arg)
@@ -233,6 +233,7 @@ int hob__http_loop_new(hob_http *client, struct loop *l, struct http_loop **ret)
     list_init(&at->active);
     list_init(&at->stops);
     list_init(&at->pool);
+    at->ready = http_loop_action;
     at->kick.run = http_loop_kicked;
     at->timer.fire = timer_fired;
     at->watchdog.fire = http_loop_watchdog;

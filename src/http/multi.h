@@ -25,6 +25,8 @@ struct http_loop {
     struct sock **socks;               /* by descriptor */
     size_t n_socks;
     struct sock *free_socks;
+    /* A socket of libcurl's is ready: multi.c's, which sock.c is used by. */
+    void (*ready)(struct http_loop *at, curl_socket_t fd, int events);
     struct timer timer;    /* when libcurl wants to be called */
     struct timer watchdog; /* looks at the active transfers now and then */
     struct msg kick;       /* to this very loop: starts and stops wait */
@@ -64,8 +66,6 @@ void hob__http_loop_close(struct http_loop *at);
 /* Hands a transfer over and parks until libcurl is done with it: 0 with t->code, -ETIMEDOUT,
  * -ECANCELED. */
 int hob__transfer_run(struct transfer *t, hob_time until);
-/* Calls libcurl, and readies the fibers of the transfers that are done; the loop's own stack. */
-void hob__http_loop_action(struct http_loop *at, curl_socket_t fd, int events);
 
 /* sock.c */
 /* What libcurl calls to make a socket for t, to close one, and to say what it waits for. */

@@ -67,7 +67,7 @@ static void sock_ready(struct poll_watch *w, uint32_t revents)
     if (revents & EPOLLERR)
         events |= CURL_CSELECT_ERR;
     struct transfer *t = s->transfer;
-    hob__http_loop_action(s->at, w->fd, events);
+    s->at->ready(s->at, w->fd, events);
     if (t)
         hob__socks_settle(t, false);
 }

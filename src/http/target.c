@@ -264,7 +264,7 @@ static const char *url_host(const char *url, const char **ret_login)
     const char *login = strstr(url, "//"), *at = NULL;
 
     *ret_login = login = login ? login + 2 : url;
-    for (const char *p = login; *p && !strchr("/?#", *p); p++)
+    for (const char *p = login; *p && *p != '/' && *p != '?' && *p != '#'; p++)
         if (*p == '@')
             at = p;
     return at ? at + 1 : login;

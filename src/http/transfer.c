@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/guard.h"
 #include "http/multi.h"
 
 enum {
@@ -122,8 +123,6 @@ static void set_client(struct transfer *t)
 
     if (o->connect_ns_max > 200 * HOB_SEC) /* the watchdog's; libcurl has a limit of 300 s */
         SET(CONNECTTIMEOUT_MS, (long)INT32_MAX);
-    if (c->user_agent[0])
-        SET(USERAGENT, c->user_agent);
     SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (c->ca_file) {
         SET(CAINFO, c->ca_file);
@@ -213,11 +212,29 @@ static int list_add(struct curl_slist **list, const char *text)
     return 0;
 }
 
+static bool header_given(const struct hop *hop, const char *line)
+{
+    size_t n = strcspn(line, ":");
+
+    for (size_t i = 0; i < hop->n_headers; i++)
+        if (strlen(hop->headers[i].name) == n && strncasecmp(hop->headers[i].name, line, n) == 0)
+            return true;
+    return false;
+}
+
 static int set_headers(struct transfer *t, const struct hop *hop)
 {
+    const struct curl_slist *ours = t->at->client->headers;
     char *text;
     int r = 0;
 
+    if (hop->n_headers == 0 && hop->body_n == 0) {
+        SET(HTTPHEADER, ours);
+        return 0;
+    }
+    for (; ours && r == 0; ours = ours->next)
+        if (!header_given(hop, ours->data))
+            r = list_add(&t->headers, ours->data);
     for (size_t i = 0; i < hop->n_headers && r == 0; i++) {
         const struct hob_http_header *h = &hop->headers[i];
         /* libcurl's way to say "empty", where "name:" means "not at all". */
@@ -262,6 +279,8 @@ static void set_proxy(struct transfer *t, const struct proxy *p)
         return;
     t->plain = false;
     SET(PROXY, p->url);
+    if (t->at->client->user_agent[0]) /* for CONNECT: the headers are the target's */
+        SET(USERAGENT, t->at->client->user_agent);
     if (p->user) {
         SET(PROXYUSERNAME, p->user);
         SET(PROXYPASSWORD, p->password ? p->password : "");

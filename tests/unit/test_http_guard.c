@@ -5,7 +5,7 @@
  */
 #include <semaphore.h>
 
-#include "http/client.h"
+#include "http/guard.h"
 #include "http_util.h"
 #include "net/dns.h"
 
@@ -27,6 +27,8 @@ TEST_HTTP_WITH(addresses_that_are_not_public_are_refused_in_every_spelling, HOB_
                                         "2130706433",
                                         "0177.0.0.1",
                                         "localhost",
+                                        "localhost.",
+                                        "a.localhost",
                                         "10.0.0.1",
                                         "192.168.1.1",
                                         "169.254.169.254",
@@ -177,6 +179,19 @@ TEST_HTTP_WITH(a_name_is_looked_up_again_after_its_time,
         hob_http_response_free(&res);
         CHECK_INT(n_lookups, i);
     }
+}
+
+TEST_HTTP(localhost_is_reached_without_a_lookup)
+{
+    struct hob_http_response res;
+
+    names_begin();
+    CHECK_INT(get_named(w, "localhost", &res), 0);
+    CHECK(strncmp(res.remote, "127.0.0.1:", 10) == 0);
+    hob_http_response_free(&res);
+    CHECK_INT(get_named(w, "Site.localhost", &res), 0);
+    hob_http_response_free(&res);
+    CHECK_INT(n_lookups, 0);
 }
 
 TEST_HTTP(another_address_is_tried_when_one_refuses)
