@@ -3,6 +3,7 @@
  * main.c - the hob tool: finds the command and runs it
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -122,8 +123,14 @@ static int run(int argc, char *const argv[])
     return STATUS_USAGE;
 }
 
+/* Pages come and go: memory that goes back to the kernel after each comes again as page faults. */
+enum { KEEP_FREE = 64 << 20, MAPPED_FROM = 8 << 20 };
+
 int main(int argc, char *argv[])
 {
+    mallopt(M_TRIM_THRESHOLD, KEEP_FREE);
+    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+    mallopt(M_TOP_PAD, 1 << 20);
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error like a full disk */
     int status = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {

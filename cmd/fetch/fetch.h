@@ -50,7 +50,9 @@ struct fetch {
     int dir_fd; /* -1: bodies are not kept */
     /* While it runs. */
     hob_http *guarded, *open; /* see one.c */
-    hob_group group;          /* of the URLs under way */
+    char origin[256];         /* "http://host:port", asked last */
+    bool origin_private;
+    hob_group group; /* of the URLs under way */
     struct out_progress progress;
     struct fetch_tally tally;
     uint64_t n_saved;

@@ -20,18 +20,34 @@
 #include "lib/url.h"
 
 /* Whether the URL's host is written as a private address, in whichever form, or is localhost. */
-static bool is_private(const char *url)
+static bool is_private_now(const char *url)
 {
     char buf[URL_MAX + 1], host[HOB_ADDR_TEXT_MAX];
     struct url u;
     hob_addr a;
+    size_t n;
 
     if (url_parse(url, strlen(url), NULL, buf, sizeof buf, &u) < 0 || u.host_len >= sizeof host)
         return false;
     snprintf(host, sizeof host, "%.*s", (int)u.host_len, u.text + u.host_at);
-    if (strcmp(host, "localhost") == 0)
-        return true;
-    return hob_addr_parse(host, 0, &a) == 0 && !hob_addr_public(&a);
+    /* With 0: what needs no lookup, and that is localhost and addresses. */
+    return hob_resolve(host, 0, 1, 0, &a, &n) == 0 && !hob_addr_public(&a);
+}
+
+/* The same; lists have many URLs of one origin in a row, and its text decides. */
+static bool is_private(struct fetch *f, const char *url)
+{
+    size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    size_t n = scheme + strspn(url + scheme, "abcdefghijklmnopqrstuvwxyz0123456789.-:");
+
+    if (scheme == 0 || url[n] != '/' || n >= sizeof f->origin)
+        return is_private_now(url);
+    if (f->origin[n] != '\0' || strncmp(f->origin, url, n) != 0) {
+        f->origin_private = is_private_now(url);
+        memcpy(f->origin, url, n);
+        f->origin[n] = '\0';
+    }
+    return f->origin_private;
 }
 
 static void try_once(struct fetch *f, const char *url, struct hob_http_response *ret)
@@ -40,7 +56,7 @@ static void try_once(struct fetch *f, const char *url, struct hob_http_response 
         HOB_HTTP_REQUEST(.url = url, .method = f->method, .headers = f->header,
                          .n_headers = f->headers.n, .body = f->body, .body_n = f->body_n);
     hob_time until = hob_in(f->timeout);
-    bool open = f->allow_private || is_private(url);
+    bool open = f->allow_private || is_private(f, url);
     int r = hob_http_do(open ? f->open : f->guarded, q, until, ret);
 
     if (r == -HOB_EADDRGUARD) {

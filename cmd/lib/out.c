@@ -42,8 +42,24 @@ static void json_escape(struct buf *b, unsigned char c)
     buf_printf(b, "\\u%04x", c);
 }
 
+static void json_plain_string(struct buf *b, const char *text, size_t n)
+{
+    char *to = buf_room(b, n + 2);
+
+    if (!to)
+        return;
+    *to++ = '"';
+    memcpy(to, text, n);
+    to[n] = '"';
+    b->len += n + 2;
+}
+
 void out_json_string(struct buf *b, const char *text, size_t n)
 {
+    if (n > 0 && json_plain(text, n) == n) {
+        json_plain_string(b, text, n);
+        return;
+    }
     buf_putc(b, '"');
     while (n > 0) {
         size_t plain = json_plain(text, n), used;
@@ -110,10 +126,22 @@ void out_text(struct buf *b, const char *key, const char *text)
         out_null(b, key);
 }
 
+/* In decimal, `digits` of them at least. */
+static void put_digits(struct buf *b, uint64_t n, int digits)
+{
+    char text[20], *p = text + sizeof text;
+
+    for (; n > 0 || digits > 0; n /= 10, digits--)
+        *--p = (char)('0' + n % 10);
+    buf_add(b, p, (size_t)(text + sizeof text - p));
+}
+
 void out_int(struct buf *b, const char *key, int64_t n)
 {
     put_key(b, key);
-    buf_printf(b, "%lld", (long long)n);
+    if (n < 0)
+        buf_putc(b, '-');
+    put_digits(b, n < 0 ? -(uint64_t)n : (uint64_t)n, 1);
 }
 
 void out_bool(struct buf *b, const char *key, bool yes)
@@ -133,8 +161,11 @@ void out_seconds(struct buf *b, const char *key, hob_dur d)
     hob_dur ms = d / HOB_MS;
 
     put_key(b, key);
-    buf_printf(b, "%s%lld.%03lld", ms < 0 ? "-" : "", (long long)llabs(ms / 1000),
-               (long long)llabs(ms % 1000));
+    if (ms < 0)
+        buf_putc(b, '-');
+    put_digits(b, (uint64_t)llabs(ms / 1000), 1);
+    buf_putc(b, '.');
+    put_digits(b, (uint64_t)llabs(ms % 1000), 3);
 }
 
 void out_number(struct buf *b, const char *key, double x, int digits)
