@@ -76,7 +76,7 @@ class Process(unittest.TestCase):
         with tempfile.TemporaryDirectory() as d:
             script = f"setsid sh -c 'echo $$ >{d}/a; exec sleep 60' & " \
                      f"sh -c 'echo $$ >{d}/b; exec sleep 60' & sleep 60"
-            run = process.run(["/bin/sh", "-c", script], timeout=0.5)
+            run = process.run(["/bin/sh", "-c", script], timeout=3)
             self.assertTrue(run.timed_out)
             for name in "ab":
                 with open(f"{d}/{name}", encoding="ascii") as f:

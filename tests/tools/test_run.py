@@ -17,6 +17,7 @@ class Run(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        self.home = folder.name
         self.bin, self.log = os.path.join(folder.name, 'bin'), os.path.join(folder.name, 'log')
         os.mkdir(self.bin)
         # git only looks installed once apt-get has installed it; so a run ends without a build.
@@ -34,7 +35,7 @@ class Run(unittest.TestCase):
         self.program('id', 'echo %d' % uid)
 
     def run_it(self, *args, cwd='/'):
-        env = dict(os.environ, PATH=self.bin + ':' + os.environ['PATH'])
+        env = dict(os.environ, PATH=self.bin + ':' + os.environ['PATH'], HOME=self.home)
         r = subprocess.run([os.path.join(ROOT, 'run'), *args], capture_output=True, text=True,
                            env=env, cwd=cwd, stdin=subprocess.DEVNULL)
         return r.returncode, r.stdout, r.stderr
