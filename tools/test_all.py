@@ -347,7 +347,7 @@ def main():
     args = p.parse_args()
     tally = Tally()
     start = time.monotonic()
-    quick(tally, 300 if args.all else 60)
+    quick(tally, 300 if args.all else 30)
     if args.all:
         thorough(tally)
     return end(tally, time.monotonic() - start, args.all)
