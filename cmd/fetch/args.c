@@ -182,8 +182,10 @@ static int with_options(struct fetch *f, int argc, char *const argv[])
         OPTION_INT('j', "concurrency", &f->concurrency, 1, 100000, "N", "URLs at once (50)"),
         OPTION_DURATION(0, "timeout", &f->timeout, HOB_MS, 24 * 60 * HOB_MIN, "TIME",
                         "for a whole request, from its name to its last byte (15s)"),
-        OPTION_INT(0, "retries", &f->retries, 0, 1000, "N",
-                   "tries after the first, if a connection fails or the answer is 429 or 5xx (0)"),
+        OPTION_INT(
+            0, "retries", &f->retries, 0, 1000, "N",
+            "tries after the first, if a connection fails or the answer is 408, 425, 429 or 5xx "
+            "(0)"),
         OPTION_LIST(0, "proxy", &f->proxies, "URL",
                     "http, https, socks5 or socks5h, with user:password@ if need be; several "
                     "take turns"),

@@ -18,6 +18,7 @@
 #include "lib/filename.h"
 #include "lib/retry.h"
 #include "lib/url.h"
+#include "lib/wall.h"
 
 /* Whether the URL's host is written as a private address, in whichever form, or is localhost. */
 static bool is_private_now(const char *url)
@@ -68,11 +69,13 @@ static void try_once(struct fetch *f, const char *url, struct hob_http_response 
 
 static void try_all(struct fetch *f, const char *url, struct hob_http_response *ret)
 {
+    static const struct retry_pace pace = {HOB_SEC / 2, 30 * HOB_SEC, 5 * HOB_MIN};
+
     for (unsigned n = 0;; n++) {
         try_once(f, url, ret);
         if (n == (unsigned)f->retries || !retry_worth(ret))
             return;
-        hob_dur wait = retry_wait(ret, n + 1, (uint32_t)hob_random());
+        hob_dur wait = retry_wait(&pace, ret, n + 1, wall_ms() / 1000, (uint32_t)hob_random());
         if (wait < 0)
             return; /* too long: what was answered is the answer */
         hob_http_response_free(ret);

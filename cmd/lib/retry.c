@@ -11,15 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/wall.h"
-
-static const hob_dur backoff_first = HOB_SEC / 2, backoff_most = 30 * HOB_SEC;
-
 bool retry_worth(const struct hob_http_response *res)
 {
     switch (-res->error) {
     case 0:
-        return res->status == 429 || (res->status >= 500 && res->status <= 599);
+        return res->status == 408 || res->status == 425 || res->status == 429 ||
+               (res->status >= 500 && res->status <= 599);
     case ECONNREFUSED:
     case ECONNRESET:
     case ECONNABORTED:
@@ -28,6 +25,8 @@ bool retry_worth(const struct hob_http_response *res)
     case ENETUNREACH:
     case EPIPE:
     case EAGAIN: /* the name server failed for now */
+    case EMFILE:
+    case ENFILE:
     case HOB_EPROXY:
         return true;
     default:
@@ -40,30 +39,39 @@ hob_dur retry_after(const char *value, time_t now)
     struct tm tm = {0};
     char *end;
 
+    value += strspn(value, " \t");
     if (*value >= '0' && *value <= '9') {
         unsigned long long seconds = strtoull(value, &end, 10);
-        if (*end)
+        if (end[strspn(end, " \t")])
             return -1;
         return seconds > INT64_MAX / HOB_SEC ? INT64_MAX : (hob_dur)seconds * HOB_SEC;
     }
     end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    if (!end || *end)
+    if (!end || end[strspn(end, " \t")])
         return -1;
     time_t at = timegm(&tm);
     return at <= now ? 0 : (hob_dur)(at - now) * HOB_SEC;
 }
 
-hob_dur retry_wait(const struct hob_http_response *res, unsigned n, uint32_t random)
+hob_dur retry_asked(const struct hob_http_response *res, time_t now)
 {
-    const char *header = res->error == 0 ? hob_http_response_header(res, "Retry-After") : NULL;
-    hob_dur most = backoff_first, asked = header ? retry_after(header, wall_ms() / 1000) : -1;
+    const char *value = res->error == 0 ? hob_http_response_header(res, "Retry-After") : NULL;
+    hob_dur asked = value ? retry_after(value, now) : 0;
 
-    while (--n > 0 && most < backoff_most)
+    return asked > 0 ? asked : 0;
+}
+
+hob_dur retry_wait(const struct retry_pace *pace, const struct hob_http_response *res, unsigned n,
+                   time_t now, uint32_t random)
+{
+    hob_dur most = pace->first, asked = retry_asked(res, now);
+
+    while (--n > 0 && most < pace->most)
         most *= 2;
-    if (most > backoff_most)
-        most = backoff_most;
+    if (most > pace->most)
+        most = pace->most;
     hob_dur wait = (hob_dur)((__int128)most * random >> 32);
-    if (asked > RETRY_AFTER_MAX)
+    if (asked > pace->patience)
         return -1;
     return wait > asked ? wait : asked;
 }
