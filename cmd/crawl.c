@@ -11,14 +11,18 @@
 
 #include "cmd.h"
 #include "crawl/crawl.h"
+#include "lib/descriptors.h"
 #include "lib/option.h"
 #include "lib/out.h"
 #include "lib/url.h"
+
+enum { IDLE_LEAST = 256 };
 
 struct crawl_command {
     struct crawl_opts opts;
     struct option_list fields;
     int64_t concurrency, per_host, retries, max_pages, max_size;
+    int64_t idle; /* connections the client may keep */
     bool allow_private, status;
     struct crawl *crawl;
     struct crawl_progress done;
@@ -72,15 +76,26 @@ static int progress_fiber(void *arg)
     return r;
 }
 
+/* A connection is a descriptor, and so is the look-up of a name. */
+static bool descriptors_get(struct crawl_command *cmd)
+{
+    const unsigned each = 2;
+
+    cmd->concurrency = descriptors_cap("hob crawl", cmd->concurrency, each);
+    cmd->idle =
+        descriptors_for(cmd->concurrency > IDLE_LEAST ? cmd->concurrency : IDLE_LEAST, each);
+    return cmd->concurrency > 0;
+}
+
 static int crawl_fiber(void *arg)
 {
     struct crawl_command *cmd = arg;
     hob_http *client;
     hob_group g;
-    int r = hob_http_new(HOB_HTTP_OPTS(.user_agent = cmd->opts.user_agent,
-                                       .body_bytes_max = cmd->opts.max_size,
-                                       .allow_private = cmd->allow_private),
-                         &client);
+    int r = hob_http_new(
+        HOB_HTTP_OPTS(.user_agent = cmd->opts.user_agent, .body_bytes_max = cmd->opts.max_size,
+                      .idle_conns_max = (uint32_t)cmd->idle, .allow_private = cmd->allow_private),
+        &client);
 
     if (r < 0)
         return r;
@@ -103,8 +118,8 @@ static void print_stages(const struct crawl_progress *p)
         struct hob_verdict v = {.size = sizeof v};
         if (i == 0 && p->paced > p->wall / 2)
             fprintf(stderr,
-                    "  %-6s held to the pace it was told (--delay, --per-host): %.0f %% of the "
-                    "time pages waited for their host's turn\n",
+                    "  %-6s held to the pace it was told (--delay, --per-host, what the site "
+                    "asks for): %.0f %% of the time pages waited for their host's turn\n",
                     p->stage[i].name, 100 * (double)p->paced / (double)p->wall);
         else if (p->stage[i].items_in > 0 && hob_stage_verdict(&p->stage[i], hob_cores(), &v) == 0)
             fprintf(stderr, "  %-6s %s\n", p->stage[i].name, v.words);
@@ -131,7 +146,8 @@ static void print_summary(const struct crawl_command *cmd)
     char n[OUT_FIGURE], b[OUT_FIGURE], t[OUT_FIGURE];
     double s = (double)p->wall / (double)HOB_SEC;
 
-    if (p->fetched + p->failed + p->skipped + p->retried == 0 && p->ending != STORE_RUNNING)
+    if (p->fetched + p->failed + p->skipped + p->retried + p->put_off == 0 &&
+        p->ending != STORE_RUNNING)
         fprintf(stderr,
                 "hob crawl: nothing was left to fetch: %s; without %s the crawl begins anew\n",
                 p->ending == STORE_BUDGET ? "all of --max-pages is there" : "the crawl is complete",
@@ -142,6 +158,9 @@ static void print_summary(const struct crawl_command *cmd)
                 s > 0 ? (double)p->fetched / s : 0);
     if (p->failed && p->fetched)
         fprintf(stderr, "  %s failed, the first: %s\n", out_count(p->failed, n), p->first_failure);
+    if (p->put_off && p->fetched)
+        fprintf(stderr, "  %s put off, the first of %s; the same command tries them again\n",
+                out_count(p->put_off, n), p->first_put_off);
     print_stages(p);
     fprintf(stderr, "  %s: ", cmd->opts.db);
     print_counts(&p->counts, stderr);
@@ -170,10 +189,14 @@ static int crawl_end(const struct crawl_command *cmd, int r)
                 *crawl_error(cmd->crawl) ? crawl_error(cmd->crawl) : hob_strerror(r));
         return STATUS_FAILED;
     }
-    if (p->fetched > 0 || p->failed + p->counts.n[STORE_FAILED] == 0 ||
-        (p->failed == 0 && p->counts.n[STORE_DONE] > 0))
+    if (p->fetched > 0 || p->failed + p->put_off + p->counts.n[STORE_FAILED] == 0 ||
+        (p->failed + p->put_off == 0 && p->counts.n[STORE_DONE] > 0))
         return 0;
-    if (p->failed > 0)
+    if (p->put_off > 0)
+        fprintf(stderr, "hob crawl: no page could be fetched: %s%s\n", p->first_put_off,
+                p->guarded ? " (--allow-private lets it through)"
+                           : "; the same command tries again");
+    else if (p->failed > 0)
         fprintf(stderr, "hob crawl: no page could be fetched: %s%s\n", p->first_failure,
                 p->guarded ? " (--allow-private lets it through)" : "");
     else
@@ -286,6 +309,8 @@ static int command_go(struct crawl_command *cmd, const struct option_args *args)
         fprintf(stderr, "hob crawl: --user-agent: it has a control character in it\n");
         return OPTION_STATUS_USAGE;
     }
+    if (!descriptors_get(cmd))
+        return STATUS_FAILED;
     cmd->opts.seeds = args->operand;
     cmd->opts.n_seeds = args->n;
     cmd->opts.concurrency = (uint32_t)cmd->concurrency;

@@ -15,13 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "fetch/fetch.h"
+#include "lib/descriptors.h"
 
-enum { IDLE_LEAST = 256, DESCRIPTORS_SPARE = 64 };
+enum { IDLE_LEAST = 256 };
 
 static int job_start(struct fetch *f, const char *url, const char *refused, const char *name,
                      size_t number)
@@ -83,10 +83,9 @@ static int fetch_all(struct fetch *f)
 
 static int client_open(struct fetch *f, bool allow_private, hob_http **ret)
 {
-    uint32_t idle = f->concurrency > IDLE_LEAST ? (uint32_t)f->concurrency : IDLE_LEAST;
-
     return hob_http_new(HOB_HTTP_OPTS(.proxies = f->proxies.item, .n_proxies = f->proxies.n,
-                                      .body_bytes_max = (size_t)f->max_size, .idle_conns_max = idle,
+                                      .body_bytes_max = (size_t)f->max_size,
+                                      .idle_conns_max = (uint32_t)f->idle,
                                       .idle_ns_max = f->timeout, .connect_ns_max = f->timeout,
                                       .allow_private = allow_private, .insecure = f->insecure),
                         ret);
@@ -137,16 +136,15 @@ static int run(void *arg)
     return r;
 }
 
-/* A connection is a descriptor, and a saved body another. */
-static void descriptors_for(int64_t concurrency)
+/* A URL under way: its connection, the file of its body, and an idle connection that the other of
+ * the two clients may keep meanwhile. */
+static bool descriptors_get(struct fetch *f)
 {
-    rlim_t want = (rlim_t)concurrency * 2 + DESCRIPTORS_SPARE;
-    struct rlimit limit;
+    const unsigned each = 3;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want) {
-        limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    f->concurrency = descriptors_cap("hob fetch", f->concurrency, each);
+    f->idle = descriptors_for(f->concurrency > IDLE_LEAST ? f->concurrency : IDLE_LEAST, each);
+    return f->concurrency > 0;
 }
 
 static bool all_well(const struct fetch *f)
@@ -165,7 +163,10 @@ int cmd_fetch(int argc, char *const argv[])
 
     if (status >= 0)
         return status;
-    descriptors_for(f.concurrency);
+    if (!descriptors_get(&f)) {
+        fetch_args_free(&f);
+        return STATUS_FAILED;
+    }
     out_progress_init(&f.progress, STDERR_FILENO);
     f.progress.on = f.progress.on && !out_is_terminal(f.rows.fd); /* there rows are the progress */
     int r = hob_run(HOB_OPTS(.stop_on_signals = true), run, &f);

@@ -56,12 +56,14 @@ const char *crawl_error(const struct crawl *c);
 /* While it runs, from its loop; and after. */
 struct crawl_progress {
     uint64_t fetched, failed, skipped, retried; /* by this run */
+    uint64_t put_off;                           /* pending; not again in this run */
     uint64_t bytes;
     uint64_t in_flight, waiting; /* in the flow; leased and waiting for their host */
     struct store_counts counts;  /* of the database; after the run only */
     enum store_ending ending;    /* likewise */
     char first_failure[1024];    /* URL and reason; "": none */
-    bool guarded;                /* and it was the address guard */
+    char first_put_off[1024];    /* origin and reason; "": none */
+    bool guarded;                /* one of them was the address guard's */
     hob_dur wall;
     hob_dur paced; /* of it, pages waited for their host's turn and nothing else held them */
     unsigned n_stages;

@@ -7,16 +7,14 @@
  *             pages come back to the source only from the store, so what is in flight is always
  *             found again after a kill.
  *
- * HOW         store --lease--> hosts (politeness) --> [fetch] --> [parse] --> [store]
- *               ^                                                               |
- *               '------------------------- commit ------------------------------'
+ * HOW         store --lease--> source.c, hosts.c --> [fetch] --> [parse] --> [store]
+ *               ^                                                              |
+ *               '-------------------------- commit ----------------------------'
  *
  * INVARIANTS  (I1) the store is used by one thread at a time: the main thread before and after,
  *                  the lane in between
- *             (I2) the source asks the store again only after a commit, or when a page that waits
- *                  for another try is due: asking costs nothing per page of the past
- *             (I3) a page leaves the flow stored, or it was cancelled and its row is pending
- *             (I4) the end is the store's to say, and the flow's: nothing to lease, none waiting
+ *             (I2) a page leaves the flow stored, or it was cancelled and its row is pending
+ *             (I3) the end is the store's to say, and the flow's: nothing to lease, none waiting
  *                  for its host, none in flight
  */
 #include <errno.h>
@@ -30,20 +28,12 @@
 enum {
     BATCH = 256,
     BATCH_MS = 20,
-    WINDOW = 256,       /* pages leased and not started, at most; a few a connection */
     REDIRECTS_MAX = 10, /* one after another; then it is a trap */
 };
 
 int64_t crawl_wall_ms(const struct crawl *c, hob_time at)
 {
     return c->wall_ms + (at - c->began) / HOB_MS;
-}
-
-static hob_time crawl_clock(const struct crawl *c, int64_t wall_ms)
-{
-    hob_time left = wall_ms - c->wall_ms;
-
-    return left > (HOB_FOREVER - c->began) / HOB_MS ? HOB_FOREVER : c->began + left * HOB_MS;
 }
 
 /* Before. */
@@ -65,31 +55,16 @@ static int seeds_read(struct crawl *c, char err[STORE_ERR_MAX])
     return 0;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /*
  * What makes two crawls the same: hosts, depth and fields.  How fast and as whom is not among it.
  */
 static char *scope_text(const struct crawl *c)
 {
     struct buf b = {0};
-    char **host = calloc(c->n_seeds + 1, sizeof(*host));
 
-    if (!host)
-        return NULL;
-    for (size_t i = 0; i < c->n_seeds; i++)
-        host[i] = strndup(c->seeds[i]->text + c->seeds[i]->host_at, c->seeds[i]->host_len);
-    qsort(host, c->n_seeds, sizeof(*host), by_text);
     buf_puts(&b, "hosts");
-    for (size_t i = 0; i < c->n_seeds; i++)
-        if (i == 0 || strcmp(host[i], host[i - 1]) != 0)
-            buf_printf(&b, " %s", host[i]);
-    for (size_t i = 0; i < c->n_seeds; i++)
-        free(host[i]);
-    free(host);
+    for (size_t i = 0; i < c->n_scope; i++)
+        buf_printf(&b, " %s", c->scope[i]->name);
     if (c->opts.depth >= 0)
         buf_printf(&b, ", depth %lld", (long long)c->opts.depth);
     for (size_t i = 0; c->opts.rules && i < html_rules_count(c->opts.rules); i++)
@@ -97,17 +72,34 @@ static char *scope_text(const struct crawl *c)
     return buf_take(&b);
 }
 
+static int store_start(struct crawl *c, char err[STORE_ERR_MAX])
+{
+    struct store_opts o = {.size = sizeof(o),
+                           .sync = c->opts.sync,
+                           .max_pages = c->opts.max_pages,
+                           .feed = c->opts.jsonl,
+                           .levels = c->opts.depth >= 0};
+    const char **name = calloc(c->n_scope, sizeof(*name));
+    char *scope = scope_text(c);
+    int r = name && scope ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < c->n_scope; i++)
+        name[i] = c->scope[i]->name;
+    if (c->n_scope > 1) { /* one host needs no fairness */
+        o.hosts = name;
+        o.n_hosts = c->n_scope;
+    }
+    if (r == 0)
+        r = store_open(c->opts.db, scope, &o, &c->store, err);
+    free(scope);
+    free(name);
+    return r;
+}
+
 static int store_begin(struct crawl *c, char err[STORE_ERR_MAX])
 {
-    char *scope = scope_text(c);
-    int r = scope ? 0 : -ENOMEM;
+    int r = store_start(c, err);
 
-    if (r == 0)
-        r = store_open(c->opts.db, scope,
-                       STORE_OPTS(.sync = c->opts.sync, .max_pages = c->opts.max_pages,
-                                  .feed = c->opts.jsonl, .levels = c->opts.depth >= 0),
-                       &c->store, err);
-    free(scope);
     for (size_t i = 0; r >= 0 && i < c->n_seeds; i++)
         r = store_link(c->store, c->seeds[i]->text, c->seeds[i]->len, 0, 0, STORE_PENDING);
     if (r >= 0)
@@ -126,7 +118,10 @@ int crawl_open(const struct crawl_opts *opts, struct crawl **ret, char err[STORE
     if (!c)
         return -ENOMEM;
     c->opts = *opts;
-    if ((r = seeds_read(c, err)) == 0 && (r = store_begin(c, err)) == -EINVAL)
+    r = seeds_read(c, err);
+    if (r == 0)
+        r = hosts_new(c);
+    if (r == 0 && (r = store_begin(c, err)) == -EINVAL)
         r = -EIO; /* some file system's word for no; -EINVAL is the seeds' alone */
     if (r < 0) {
         crawl_close(c);
@@ -151,112 +146,6 @@ void crawl_close(struct crawl *c)
 const char *crawl_error(const struct crawl *c)
 {
     return c->err;
-}
-
-/* The source. */
-
-struct lease {
-    struct crawl *crawl;
-    struct store_row row[WINDOW];
-    size_t n, max;
-    int64_t due_ms;
-};
-
-/* On the lane. */
-static int lease_take(void *arg)
-{
-    struct lease *l = arg;
-    struct crawl *c = l->crawl;
-    int r = store_next(c->store, crawl_wall_ms(c, hob_now()), l->max, l->row, &l->n);
-
-    l->due_ms = INT64_MAX;
-    if (r == 0 && l->n == 0)
-        r = store_due(c->store, &l->due_ms);
-    return r;
-}
-
-static int lease_queue(struct crawl *c, struct lease *l)
-{
-    int r = 0;
-
-    for (size_t i = 0; i < l->n; i++) {
-        struct page *p = NULL;
-        if (r < 0) {
-            free(l->row[i].url);
-            continue;
-        }
-        r = page_new(&l->row[i], &p);
-        if (r == 0 && (r = hosts_add(c, p)) < 0)
-            page_free(p);
-    }
-    return r;
-}
-
-/* Leases more when few wait.  (I2) */
-static int source_fill(struct crawl *c)
-{
-    struct lease *l;
-    int r;
-
-    if (c->n_waiting >= WINDOW / 2 || (c->dry && hob_now() < c->due))
-        return 0;
-    l = malloc(sizeof(*l));
-    if (!l)
-        return -ENOMEM;
-    l->crawl = c;
-    l->max = WINDOW - c->n_waiting;
-#ifdef HOB_PLANTED_BUG
-    /* tests/sim: takes a commit of before for one meanwhile, as this once did */
-    r = hob_lane_call(c->lane, lease_take, l, HOB_FOREVER);
-    c->dry = r == 0 && l->n == 0 && !c->committed;
-    c->committed = false;
-#else
-    do {
-        c->committed = false;
-        r = hob_lane_call(c->lane, lease_take, l, HOB_FOREVER);
-    } while (r == 0 && l->n == 0 && c->committed);
-    c->dry = r == 0 && l->n == 0;
-#endif
-    if (c->dry)
-        c->due = l->due_ms == INT64_MAX ? HOB_FOREVER : crawl_clock(c, l->due_ms);
-    if (r == 0)
-        r = lease_queue(c, l);
-    free(l);
-    return r;
-}
-
-/* Counts the time pages are held for politeness alone; --concurrency in use is another matter. */
-static int source_pick(struct crawl *c, hob_time *ret_again, struct page **ret)
-{
-    hob_time now = hob_now();
-    int r;
-
-    if (c->held)
-        c->now.paced += now - c->held_since;
-    r = hosts_pick(c, now, ret_again, ret);
-    c->held = c->held && r == 0 && !*ret && c->n_live < c->opts.concurrency;
-    c->held_since = now;
-    return r;
-}
-
-static int source_next(void *ctx, void **ret_item, hob_time *ret_again)
-{
-    struct crawl *c = ctx;
-    struct page *p;
-    int r = source_fill(c);
-
-    if (r < 0)
-        return r;
-    r = source_pick(c, ret_again, &p);
-    if (r < 0)
-        return r;
-    if (p) {
-        *ret_item = p;
-        return 1;
-    }
-    if (c->dry && c->due < *ret_again)
-        *ret_again = c->due;
-    return 0; /* (I4) */
 }
 
 /* The last stage, on the lane. */
@@ -303,6 +192,8 @@ static int page_store(struct crawl *c, struct page *p)
         return 0;
     if (p->fate == PAGE_RETRY)
         return store_retry(c->store, &p->row, p->retry_at_ms);
+    if (p->fate == PAGE_PUT_OFF)
+        return store_put_off(c->store, &p->row);
     r = redirect_check(c, p);
     return r < 0 ? r : page_put(c, p);
 }
@@ -325,10 +216,19 @@ static void page_failed(struct crawl *c, const struct page *p)
         return;
     snprintf(c->now.first_failure, sizeof(c->now.first_failure), "%.700s: %s", p->url->text,
              p->reason);
-    c->now.guarded = p->rc == -HOB_EADDRGUARD || p->origin->rc == -HOB_EADDRGUARD;
+    c->now.guarded = p->rc == -HOB_EADDRGUARD;
 }
 
-/* An item has left, on the loop.  (I3) */
+static void page_was_put_off(struct crawl *c, const struct page *p)
+{
+    if (c->now.put_off++ > 0)
+        return;
+    snprintf(c->now.first_put_off, sizeof(c->now.first_put_off), "%.300s: %s", p->origin->text,
+             p->reason);
+    c->now.guarded = c->now.guarded || p->origin->rc == -HOB_EADDRGUARD;
+}
+
+/* An item has left, on the loop.  (I2) */
 static void page_left(void *ctx, void *item, unsigned stage, int rc)
 {
     struct crawl *c = ctx;
@@ -340,11 +240,12 @@ static void page_left(void *ctx, void *item, unsigned stage, int rc)
         if (p->origin->state == ROBOTS_ASKING)
             p->origin->state = ROBOTS_UNKNOWN;
     } else if (rc == 0) {
-        c->dry = false;
         c->committed = true;
         c->now.bytes += p->res.body_n;
         if (p->fate == PAGE_RETRY)
             c->now.retried++;
+        else if (p->fate == PAGE_PUT_OFF)
+            page_was_put_off(c, p);
         else if (p->state == STORE_DONE)
             c->now.fetched++;
         else if (p->state == STORE_FAILED)
@@ -413,6 +314,7 @@ int crawl_run(struct crawl *c, hob_http *client)
 
     c->wall_ms = wall_ms();
     c->began = hob_now();
+    source_begin(c);
     c->client = client;
     if ((r = hob_lane_new("hob-store", &c->lane)) < 0)
         return r;

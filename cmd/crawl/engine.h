@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine.h - the crawl's structures, shared by engine.c, hosts.c and page.c
+ * engine.h - the crawl's structures, shared by its files
  */
 #ifndef HOB_CMD_CRAWL_ENGINE_H
 #define HOB_CMD_CRAWL_ENGINE_H
@@ -15,7 +15,7 @@ enum robots_state {
     ROBOTS_ASKING,
     ROBOTS_KNOWN,
     ROBOTS_FAILED, /* to be asked for again at `again` */
-    ROBOTS_LOST,   /* given up for this run: the origin's pages fail */
+    ROBOTS_LOST,   /* given up for this run: the origin's pages are put off */
 };
 
 enum { PAGE_REASON_MAX = HOB_HTTP_REASON_MAX + 16 };
@@ -36,17 +36,26 @@ struct page;
 
 /* What politeness is for. */
 struct host {
-    struct host *next;
+    struct host *next; /* whose turn it is after it */
     char *name;
     uint32_t name_len;
     struct origin *origins;
     struct page *first, **last; /* pages that wait for this host, in the store's order */
-    uint32_t live;              /* requests under way */
-    bool starting;              /* one was picked and has not begun: no other is until it has */
+    unsigned n_waiting;         /* of them; */
+    bool dry;                   /* the store had no more for it, and there was no news since */
+    bool closed;                /* for this run: its pages are put off, because of */
+    char reason[PAGE_REASON_MAX];
+    uint32_t live; /* requests under way */
+    bool starting; /* one was picked and has not begun: no other is until it has */
     hob_time next_start;
 };
 
-enum page_fate { PAGE_TO_FETCH, PAGE_FINAL, PAGE_RETRY };
+enum page_fate {
+    PAGE_TO_FETCH,
+    PAGE_FINAL,
+    PAGE_RETRY,   /* in this run */
+    PAGE_PUT_OFF, /* not in this run; it stays pending */
+};
 
 struct page_link {
     const char *url;
@@ -83,17 +92,20 @@ struct crawl {
     hob_lane *lane;
     hob_http *client;
     hob_flow *flow;
-    struct url **seeds; /* canonical; the scope is their hosts */
+    struct url **seeds; /* canonical */
     size_t n_seeds;
-    struct host *hosts;
+    struct host **scope; /* the seeds' hosts, by name */
+    size_t n_scope;
+    struct host *hosts; /* the same, in turn */
+    unsigned share;     /* leased pages that may wait for one host */
+    unsigned *room;     /* n_scope: how many more; while the store is asked, the lane's */
     uint64_t n_waiting; /* pages that wait in hosts */
     uint64_t n_live;    /* requests under way, over all hosts */
     bool held;          /* hosts_pick gave none, and some page waited for its host's turn */
     hob_time held_since;
-    bool dry;       /* the store had nothing to lease, and nothing was committed since */
-    bool committed; /* something was, since the store was asked last */
-    hob_time due;   /* when dry: when it will */
-    enum store_ending ending;
+    bool committed;  /* something was, since the store was asked last, */
+    hob_time asked;  /* then */
+    hob_time due;    /* when the next page that waits for another try is */
     int64_t wall_ms; /* the wall clock when hob's clock said `began` */
     hob_time began;
     struct crawl_progress now;
@@ -102,9 +114,13 @@ struct crawl {
 
 /* hosts.c: politeness */
 
+/* The hosts of c->seeds. 0, -ENOMEM: hosts_free all the same. */
+int hosts_new(struct crawl *c);
+
 bool hosts_in_scope(const struct crawl *c, const struct url *u);
 
-/* The page waits for its host's turn.  0, -ENOMEM: it is still the caller's. */
+/* The page waits for its host's turn.  0; -ENOMEM, -EUCLEAN (not a host of the scope): it is still
+ * the caller's. */
 int hosts_add(struct crawl *c, struct page *p);
 
 /*
@@ -117,10 +133,18 @@ int hosts_pick(struct crawl *c, hob_time now, hob_time *ret_again, struct page *
 /* Right before the request of a page that was picked: from now on its host's delay runs. */
 void hosts_started(struct crawl *c, struct page *p);
 
+/* The page's server asks to be left alone: no request to its host begins before then. */
+void hosts_hold(struct page *p, hob_time until);
+
 /* The page's request is over; harmless if it holds nothing. */
 void hosts_leave(struct crawl *c, struct page *p);
 
 void hosts_free(struct crawl *c);
+
+/* source.c: the flow's source */
+
+void source_begin(struct crawl *c);
+int source_next(void *crawl, void **ret_item, hob_time *ret_again);
 
 /* page.c: one page's way */
 
@@ -132,6 +156,9 @@ int page_fetch(void *crawl, void *page);
 int page_parse(void *crawl, void *page);
 /* What becomes of a link found at this depth. */
 enum store_state page_link_state(const struct crawl *c, const struct url *u, unsigned depth);
+
+/* The page, and why not in this run. */
+void page_put_off(struct page *p, const char *reason);
 
 int64_t crawl_wall_ms(const struct crawl *c, hob_time at);
 

@@ -9,7 +9,7 @@
  *
  * INVARIANTS  (I1) between two starts on a host lies at least its delay, robots.txt among them: it
  *                  runs from the moment a request begins, not from when it was picked, and until
- *                  that moment no other is picked
+ *                  that moment no other is picked; and none begins while Retry-After holds
  *             (I2) a host's `live` is the number of pages that hold a slot of it
  *             (I3) a page that robots.txt forbids takes no slot and no turn
  *
@@ -21,35 +21,40 @@
 
 #include "crawl/engine.h"
 
-bool hosts_in_scope(const struct crawl *c, const struct url *u)
+static struct host *host_new(const struct url *u)
 {
-    for (size_t i = 0; i < c->n_seeds; i++)
-        if (url_same_host(c->seeds[i], u))
-            return true;
-    return false;
-}
+    struct host *h = calloc(1, sizeof *h);
 
-static struct host *host_get(struct crawl *c, const struct url *u)
-{
-    const char *name = u->text + u->host_at;
-    struct host *h;
-
-    for (h = c->hosts; h; h = h->next)
-        if (h->name_len == u->host_len && memcmp(h->name, name, u->host_len) == 0)
-            return h;
-    h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
-    h->name = strndup(name, u->host_len);
+    h->name = strndup(u->text + u->host_at, u->host_len);
     if (!h->name) {
         free(h);
         return NULL;
     }
     h->name_len = u->host_len;
     h->last = &h->first;
-    h->next = c->hosts;
-    c->hosts = h;
     return h;
+}
+
+/* NULL: not in the scope. */
+static struct host *host_get(const struct crawl *c, const struct url *u)
+{
+    const char *name = u->text + u->host_at;
+    size_t low = 0, high = c->n_scope;
+
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        struct host *h = c->scope[mid];
+        int order = strncmp(name, h->name, u->host_len);
+        if (order == 0 && h->name_len == u->host_len)
+            return h;
+        if (order <= 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return NULL;
 }
 
 static struct origin *origin_get(struct host *h, const struct url *u)
@@ -75,18 +80,69 @@ static struct origin *origin_get(struct host *h, const struct url *u)
     return o;
 }
 
+static int by_host(const void *a, const void *b)
+{
+    const struct host *const *x = a, *const *y = b;
+
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* A host more than once is one. */
+static void scope_sort(struct crawl *c)
+{
+    size_t n = 0;
+
+    qsort(c->scope, c->n_scope, sizeof(*c->scope), by_host);
+    for (size_t i = 0; i < c->n_scope; i++) {
+        struct host *h = c->scope[i];
+        if (n > 0 && strcmp(c->scope[n - 1]->name, h->name) == 0) {
+            free(h->name);
+            free(h);
+        } else {
+            c->scope[n++] = h;
+        }
+    }
+    c->n_scope = n;
+}
+
+int hosts_new(struct crawl *c)
+{
+    c->scope = calloc(c->n_seeds + 1, sizeof(*c->scope));
+    c->room = calloc(c->n_seeds + 1, sizeof(*c->room));
+    if (!c->scope || !c->room)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n_seeds; i++) {
+        struct host *h = host_new(c->seeds[i]);
+        if (!h)
+            return -ENOMEM;
+        c->scope[c->n_scope++] = h;
+    }
+    scope_sort(c);
+    for (size_t i = c->n_scope; i-- > 0;) {
+        c->scope[i]->next = c->hosts;
+        c->hosts = c->scope[i];
+    }
+    return 0;
+}
+
+bool hosts_in_scope(const struct crawl *c, const struct url *u)
+{
+    return host_get(c, u) != NULL;
+}
+
 int hosts_add(struct crawl *c, struct page *p)
 {
     struct host *h = host_get(c, p->url);
     struct origin *o = h ? origin_get(h, p->url) : NULL;
 
     if (!o)
-        return -ENOMEM;
+        return h ? -ENOMEM : -EUCLEAN;
     p->host = h;
     p->origin = o;
     p->next = NULL;
     *h->last = p;
     h->last = &p->next;
+    h->n_waiting++;
     c->n_waiting++;
     return 0;
 }
@@ -111,10 +167,14 @@ static void host_started(struct crawl *c, struct page *p)
 
 void hosts_started(struct crawl *c, struct page *p)
 {
-    struct host *h = p->host;
-
-    h->next_start = hob_now() + host_delay(c, p->origin); /* (I1) */
+    hosts_hold(p, hob_now() + host_delay(c, p->origin)); /* (I1) */
     host_started(c, p);
+}
+
+void hosts_hold(struct page *p, hob_time until)
+{
+    if (until > p->host->next_start)
+        p->host->next_start = until;
 }
 
 static struct page *host_take(struct crawl *c, struct host *h, struct page **at)
@@ -125,6 +185,7 @@ static struct page *host_take(struct crawl *c, struct host *h, struct page **at)
     if (!*at && h->last == &p->next)
         h->last = at;
     p->next = NULL;
+    h->n_waiting--;
     c->n_waiting--;
     return p;
 }
@@ -134,8 +195,8 @@ static bool page_settled(struct page *p)
 {
     struct origin *o = p->origin;
 
-    if (o->state == ROBOTS_LOST) {
-        page_end(p, STORE_FAILED, o->reason);
+    if (p->host->closed || o->state == ROBOTS_LOST) {
+        page_put_off(p, p->host->closed ? p->host->reason : o->reason);
         return true;
     }
     if (o->state == ROBOTS_KNOWN && !robots_allowed(o->robots, url_path_query(p->url))) {
@@ -258,11 +319,10 @@ static void origins_free(struct origin *o)
 
 void hosts_free(struct crawl *c)
 {
-    struct host *h, *next;
     struct page *p, *more;
 
-    for (h = c->hosts; h; h = next) {
-        next = h->next;
+    for (size_t i = 0; i < c->n_scope; i++) {
+        struct host *h = c->scope[i];
         for (p = h->first; p; p = more) {
             more = p->next;
             page_free(p);
@@ -271,5 +331,6 @@ void hosts_free(struct crawl *c)
         free(h->name);
         free(h);
     }
-    c->hosts = NULL;
+    free(c->scope);
+    free(c->room);
 }

@@ -20,9 +20,11 @@
 
 #include "crawl/engine.h"
 #include "lib/out.h"
+#include "lib/retry.h"
 
-#define RETRY_AFTER_MAX (3600 * HOB_SEC)
-#define BACKOFF_MAX     (300 * HOB_SEC)
+/* The longest wait of its own, and the longest a server may ask for without being left alone. */
+#define BACKOFF_MAX (300 * HOB_SEC)
+#define PATIENCE    (3600 * HOB_SEC)
 
 enum { ROBOTS_FETCH_MAX = 4 << 20 }; /* read whole, obeyed up to ROBOTS_SIZE_MAX */
 
@@ -80,59 +82,49 @@ void page_end(struct page *p, enum store_state state, const char *reason)
     snprintf(p->reason, sizeof p->reason, "%s", reason ? reason : "");
 }
 
-/* Seconds of a Retry-After header; -1: none, or a date, which the backoff stands in for. */
-static hob_dur retry_after(const struct hob_http_response *res)
+void page_put_off(struct page *p, const char *reason)
 {
-    const char *text = hob_http_response_header(res, "retry-after");
-    char *end;
-    long s;
-
-    if (!text)
-        return -1;
-    s = strtol(text, &end, 10);
-    if (end == text || *end || s < 0)
-        return -1;
-    return s > RETRY_AFTER_MAX / HOB_SEC ? RETRY_AFTER_MAX : s * HOB_SEC;
+    p->fate = PAGE_PUT_OFF;
+    snprintf(p->reason, sizeof p->reason, "%s", reason);
 }
 
-static bool worth_another_try(int rc)
+/* Before the n-th other try of a request to the page's host; negative: not in this run.  What the
+ * server asks for by Retry-After holds for all of the host. */
+static hob_dur try_wait(struct crawl *c, struct page *p, unsigned n, const char *reason)
 {
-    switch (rc) {
-    case -EINVAL:
-    case -HOB_EADDRGUARD:
-    case -HOB_ETOOBIG:
-    case -HOB_EREDIRECT:
-        return false; /* will be no different */
-    default:
-        return true;
+    const struct retry_pace pace = {c->opts.backoff, BACKOFF_MAX, PATIENCE};
+    time_t now = crawl_wall_ms(c, hob_now()) / 1000;
+    hob_dur wait = retry_wait(&pace, &p->res, n, now, (uint32_t)hob_random());
+    hob_dur asked = retry_asked(&p->res, now);
+    char figure[OUT_FIGURE];
+
+    if (wait >= 0) {
+        hosts_hold(p, hob_in(asked));
+    } else {
+        p->host->closed = true;
+        snprintf(p->host->reason, sizeof p->host->reason, "%.*s, not before %s from now",
+                 HOB_HTTP_REASON_MAX - 48, reason, out_duration(asked, figure));
     }
+    return wait;
 }
 
-/* Before another try: twice as long each time, anywhere between nothing and that ("full jitter"),
- * and at least as long as the server asked for. */
-static hob_dur backoff(const struct crawl *c, unsigned attempts,
-                       const struct hob_http_response *res)
+/* Tried again, put off or failed, for `reason`. */
+static void page_again(struct crawl *c, struct page *p, const char *reason)
 {
-    hob_dur wait = c->opts.backoff, asked = retry_after(res);
-
-    for (unsigned i = 0; i < attempts && wait < BACKOFF_MAX; i++)
-        wait *= 2;
-    if (wait > BACKOFF_MAX)
-        wait = BACKOFF_MAX;
-    wait = wait > 0 ? (hob_dur)(hob_random() % (uint64_t)wait) : 0;
-    return asked > wait ? asked : wait;
-}
-
-/* Tried again, or failed: what rc, 0 for a status, makes of it. */
-static void page_again(struct crawl *c, struct page *p, int rc, const char *reason)
-{
-    if (!worth_another_try(rc) || p->row.attempts >= c->opts.retries) {
+    if (!retry_worth(&p->res)) {
         page_end(p, STORE_FAILED, reason);
         return;
     }
-    p->fate = PAGE_RETRY;
-    p->retry_at_ms = crawl_wall_ms(c, hob_in(backoff(c, p->row.attempts, &p->res))) + 1;
-    snprintf(p->reason, sizeof p->reason, "%s", reason);
+    hob_dur wait = try_wait(c, p, p->row.attempts + 1, reason);
+    if (wait < 0) {
+        page_put_off(p, p->host->reason);
+    } else if (p->row.attempts >= c->opts.retries) {
+        page_end(p, STORE_FAILED, reason);
+    } else {
+        p->fate = PAGE_RETRY;
+        p->retry_at_ms = crawl_wall_ms(c, hob_in(wait)) + 1;
+        snprintf(p->reason, sizeof p->reason, "%s", reason);
+    }
 }
 
 static int page_redirect(struct page *p)
@@ -156,10 +148,8 @@ static void page_answer(struct crawl *c, struct page *p)
         page_end(p, STORE_FAILED, "redirect to itself");
     else if (s < 400)
         page_end(p, STORE_DONE, NULL);
-    else if (s == 408 || s == 425 || s == 429 || s >= 500)
-        page_again(c, p, 0, reason);
     else
-        page_end(p, STORE_FAILED, reason);
+        page_again(c, p, reason);
 }
 
 static int get(struct crawl *c, const char *url, bool redirects, size_t max_size,
@@ -167,16 +157,19 @@ static int get(struct crawl *c, const char *url, bool redirects, size_t max_size
 {
     struct hob_http_header accept = {"Accept", "text/html,application/xhtml+xml,*/*;q=0.1"};
 
-    return hob_http_do(c->client,
-                       HOB_HTTP_REQUEST(.url = url, .headers = &accept, .n_headers = 1,
-                                        .body_bytes_max = max_size, .no_redirects = !redirects),
-                       hob_in(c->opts.timeout), ret);
+    return ret->error =
+               hob_http_do(c->client,
+                           HOB_HTTP_REQUEST(.url = url, .headers = &accept, .n_headers = 1,
+                                            .body_bytes_max = max_size, .no_redirects = !redirects),
+                           hob_in(c->opts.timeout), ret);
 }
 
-/* Nothing of the origin may be fetched: for now, or in this run. */
-static void robots_failed(struct crawl *c, struct origin *o, int rc,
-                          const struct hob_http_response *res)
+/* Nothing of the origin may be fetched: for now, or in this run (RFC 9309, 2.3.1.4). */
+static void robots_failed(struct crawl *c, struct page *p, int rc)
 {
+    const struct hob_http_response *res = &p->res;
+    struct origin *o = p->origin;
+
     o->rc = rc;
     if (rc == -HOB_EADDRGUARD)
         snprintf(o->reason, sizeof(o->reason), "%.*s", HOB_HTTP_REASON_MAX - 1, res->reason);
@@ -185,11 +178,14 @@ static void robots_failed(struct crawl *c, struct origin *o, int rc,
                  res->reason);
     else
         snprintf(o->reason, sizeof(o->reason), "robots.txt: HTTP %u", res->status);
-    if (!worth_another_try(rc) || o->attempts >= c->opts.retries) {
-        o->state = ROBOTS_LOST;
+    o->state = ROBOTS_LOST;
+    if (!retry_worth(res))
         return;
-    }
-    o->again = hob_in(backoff(c, o->attempts++, res));
+    hob_dur wait = try_wait(c, p, o->attempts + 1, o->reason);
+    if (wait < 0 || o->attempts >= c->opts.retries)
+        return;
+    o->attempts++;
+    o->again = hob_in(wait);
     o->state = ROBOTS_FAILED;
 }
 
@@ -202,7 +198,7 @@ static int robots_answer(struct crawl *c, struct page *p, int rc)
     int r = 0;
 
     if ((rc < 0 && rc != -HOB_EREDIRECT) || status >= 500 || status == 429) {
-        robots_failed(c, o, rc, res);
+        robots_failed(c, p, rc);
     } else {
         r = robots_from_status((int)status, res->body, res->body_n, c->opts.user_agent, &o->robots);
         o->state = r == 0 ? ROBOTS_KNOWN : ROBOTS_UNKNOWN;
@@ -232,7 +228,7 @@ static int page_ask(struct crawl *c, struct page *p)
     if (p->rc == -ECANCELED)
         return p->rc;
     if (p->rc < 0)
-        page_again(c, p, p->rc, p->res.reason);
+        page_again(c, p, p->res.reason);
     else
         page_answer(c, p);
     return 0;

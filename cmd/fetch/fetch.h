@@ -47,7 +47,8 @@ struct fetch {
     struct lines *list; /* n_lists open ones */
     size_t n_lists;
     struct rows rows;
-    int dir_fd; /* -1: bodies are not kept */
+    int dir_fd;   /* -1: bodies are not kept */
+    int64_t idle; /* connections each client may keep */
     /* While it runs. */
     hob_http *guarded, *open; /* see one.c */
     char origin[256];         /* "http://host:port", asked last */

@@ -19,7 +19,8 @@
  *   A URL that failed and is to be tried again leaves this order: it waits in `retry` by the time
  *   it is due, and is leased from there, now or by a later process, until it is final.
  *
- * INVARIANTS  (I1) a pending row is in flight if it is before the cursor, and only then
+ * INVARIANTS  (I1) a pending row before the cursor is in flight, was put off, or was passed by for
+ *                  want of room (store_hosts.c); one at or after it is none of these
  *             (I2) a row of `retry` is WAITING; it is in flight when it has no time
  *             (I3) in_flight + finished pages <= max_pages
  *             (I4) levels: no row deeper than `level` is in flight
@@ -35,108 +36,9 @@
 
 #include "lib/store_impl.h"
 
-static int64_t store_open_rows(const struct store *st)
-{
-    return (int64_t)(st->n[STORE_PENDING] + st->n[STORE_WAITING]);
-}
-
 static uint64_t store_finished(const struct store *st)
 {
     return st->n[STORE_DONE] + st->n[STORE_FAILED];
-}
-
-/* One row at start: into the set, the counts, the place to go on. */
-static int store_load_row(struct store *st, sqlite3_stmt *q)
-{
-    int64_t id = sqlite3_column_int64(q, 0), depth = sqlite3_column_int64(q, 2);
-    const char *url = (const char *)sqlite3_column_text(q, 1);
-    int state = sqlite3_column_int(q, 3);
-
-    if (!url)
-        return store__fail(st, -ENOMEM, "no memory");
-    if (seen_add(st->seen, url, (size_t)sqlite3_column_bytes(q, 1)) < 0)
-        return store__fail(st, -ENOMEM, "no memory for the set of URLs seen");
-    if (state < STORE_PENDING || state >= STORE_STATES)
-        return store__fail(st, -EUCLEAN, "is damaged: a URL in state %d", state);
-    if (store_open_rows(st) == 0 || depth < st->level)
-        if (state == STORE_PENDING || state == STORE_WAITING)
-            st->level = depth;
-    if (state == STORE_PENDING && st->n[STORE_PENDING] == 0)
-        st->cursor = id;
-    st->n[state]++;
-    return 0;
-}
-
-/* What was in flight for another try waits for it again, due at once (I2). */
-static int store_load_retries(struct store *st)
-{
-    sqlite3_stmt *q;
-    int r = 0, rc;
-
-    if (sqlite3_prepare_v2(st->db, "SELECT 1 FROM retry WHERE due IS NULL", -1, &q, NULL))
-        return store__fail_sql(st, "cannot be read");
-    rc = sqlite3_step(q);
-    sqlite3_finalize(q);
-    if (rc == SQLITE_DONE)
-        return 0;
-    if ((r = store__begin(st)) < 0)
-        return r;
-    return store__exec(st, "UPDATE retry SET due = 0 WHERE due IS NULL", "cannot be written");
-}
-
-/* Counts kept by commits against rows counted now: both were true at the same instant. */
-static int store_load_tally(struct store *st)
-{
-    sqlite3_stmt *q;
-    int64_t open = store_open_rows(st);
-    bool same = true;
-    int rc;
-
-    if (sqlite3_prepare_v2(st->db, "SELECT state, n FROM tally", -1, &q, NULL))
-        return store__fail_sql(st, "cannot be read");
-    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-        int state = sqlite3_column_int(q, 0);
-        if (state >= STORE_IN_FLIGHT && state < STORE_STATES)
-            st->n_saved[state] = (uint64_t)sqlite3_column_int64(q, 1);
-    }
-    sqlite3_finalize(q);
-    if (rc != SQLITE_DONE)
-        return store__fail_sql(st, "cannot be read");
-    for (int i = STORE_DONE; i < STORE_STATES; i++)
-        same = same && st->n[i] == st->n_saved[i];
-    for (int i = STORE_IN_FLIGHT; i < STORE_DONE; i++)
-        open -= (int64_t)st->n_saved[i];
-    if (!same || open != 0)
-        return store__fail(st, -EUCLEAN, "is damaged: URLs do not add up to the counts");
-    return 0;
-}
-
-int store__load(struct store *st)
-{
-    sqlite3_stmt *q;
-    int r, rc;
-
-    if ((r = store_load_retries(st)) < 0)
-        return r;
-    if (sqlite3_prepare_v2(st->db, "SELECT id, url, depth, state FROM url ORDER BY id", -1, &q,
-                           NULL))
-        return store__fail_sql(st, "cannot be read");
-    st->cursor = 1;
-    while (r == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW)
-        r = store_load_row(st, q);
-    if (r == 0 && rc != SQLITE_DONE)
-        r = store__fail_sql(st, "cannot be read");
-    sqlite3_finalize(q);
-    if (r < 0 || (r = store_load_tally(st)) < 0)
-        return r;
-    if (sqlite3_prepare_v2(st->db, "SELECT max(seq) FROM result", -1, &q, NULL))
-        return store__fail_sql(st, "cannot be read");
-    if (sqlite3_step(q) == SQLITE_ROW)
-        st->seq = sqlite3_column_int64(q, 0);
-    else
-        r = store__fail_sql(st, "cannot be read");
-    sqlite3_finalize(q);
-    return r;
 }
 
 int store_link(struct store *st, const char *url, size_t len, unsigned depth, int64_t parent,
@@ -188,7 +90,7 @@ static int store_next_due(struct store *st, int64_t now_ms, size_t max, struct s
     sqlite3_stmt *q = st->q[Q_RETRY_DUE];
     int r = 0, rc;
 
-    if (st->n[STORE_WAITING] == st->in_flight_again)
+    if (st->n[STORE_WAITING] == st->in_flight_again + st->put_off_again)
         return 0;
     sqlite3_bind_int64(q, 1, now_ms);
     sqlite3_bind_int64(q, 2, (sqlite3_int64)max);
@@ -215,29 +117,92 @@ static bool store_level_closed(struct store *st, int64_t depth)
 {
     if (!st->opts.levels || depth <= st->level)
         return false;
-    if (st->in_flight + st->n[STORE_WAITING] > 0)
+    if (st->in_flight + st->n_passed > 0 || st->n[STORE_WAITING] > st->put_off_again)
         return true;
     st->level = depth;
     return false;
 }
 
-static int store_next_fresh(struct store *st, size_t max, struct store_row *ret, size_t *n)
+/* Room for hosts; room NULL: hosts do not matter. */
+struct fair {
+    unsigned *room;
+    size_t n_open; /* hosts that have some */
+};
+
+static void fair_take(struct fair *f, struct store *st, struct store_host *h)
 {
+    unsigned *room = f->room && h ? &f->room[h - st->host] : NULL;
+
+    if (room && *room > 0 && --*room == 0)
+        f->n_open--;
+}
+
+/* What was passed by, as far as its host has room now. */
+static int store_next_passed(struct store *st, struct fair *f, struct store_host *h, size_t max,
+                             struct store_row *ret, size_t *n)
+{
+    sqlite3_stmt *q = st->q[Q_FRESH];
+    const struct store_run *run;
+    int r = 0;
+
+    while (r == 0 && *n < max && f->room[h - st->host] > 0 && (run = store__passed(h)) != NULL) {
+        size_t left = (size_t)run->n;
+        sqlite3_bind_int64(q, 1, run->first);
+        for (; r == 0 && left > 0 && *n < max && f->room[h - st->host] > 0; left--) {
+            if (sqlite3_step(q) != SQLITE_ROW)
+                r = store__fail_sql(st, "cannot be read");
+            else if ((r = store_lease(st, q, 0, &ret[*n])) == 0) {
+                *n += 1;
+                st->in_flight++;
+                store__passed_take(st, h);
+                fair_take(f, st, h);
+            }
+        }
+        sqlite3_reset(q);
+    }
+    return r;
+}
+
+/* The pending row the cursor stands on: leased, or passed by. */
+static int store_take_fresh(struct store *st, struct fair *f, sqlite3_stmt *q,
+                            struct store_row *ret, size_t *n)
+{
+    struct store_host *h = NULL;
+    int r;
+
+    if (f->room) {
+        const char *url = (const char *)sqlite3_column_text(q, 1);
+        h = url ? store__host_of(st, url) : NULL;
+        if (h && f->room[h - st->host] == 0)
+            return store__pass_by(st, h, sqlite3_column_int64(q, 0));
+    }
+    if ((r = store_lease(st, q, 0, &ret[*n])) < 0)
+        return r;
+    *n += 1;
+    st->in_flight++;
+    fair_take(f, st, h);
+    return 0;
+}
+
+static int store_next_fresh(struct store *st, struct fair *f, size_t max, struct store_row *ret,
+                            size_t *n)
+{
+    uint64_t not_now = st->in_flight - st->in_flight_again + st->put_off - st->put_off_again;
     sqlite3_stmt *q = st->q[Q_FRESH];
     int r = 0, rc = SQLITE_DONE;
 
-    if (max == 0 || st->n[STORE_PENDING] == st->in_flight - st->in_flight_again)
+    if (*n == max || st->n[STORE_PENDING] == not_now)
         return 0;
+    for (size_t i = 0; r == 0 && f->room && st->n_passed > 0 && i < st->n_hosts; i++)
+        r = store_next_passed(st, f, &st->host[i], max, ret, n);
     sqlite3_bind_int64(q, 1, st->cursor);
-    while (max > 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+    while (r == 0 && *n < max && (!f->room || f->n_open > 0) &&
+           (rc = sqlite3_step(q)) == SQLITE_ROW) {
         if (sqlite3_column_int(q, 3) == STORE_PENDING) {
             if (store_level_closed(st, sqlite3_column_int64(q, 2)))
                 break;
-            if ((r = store_lease(st, q, 0, &ret[*n])) < 0)
+            if ((r = store_take_fresh(st, f, q, ret, n)) < 0)
                 break;
-            *n += 1;
-            max--;
-            st->in_flight++;
         }
         st->cursor = sqlite3_column_int64(q, 0) + 1; /* (I1) */
     }
@@ -247,9 +212,11 @@ static int store_next_fresh(struct store *st, size_t max, struct store_row *ret,
     return r;
 }
 
-int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *ret, size_t *ret_n)
+int store_next_of(struct store *st, int64_t now_ms, size_t max, unsigned *room,
+                  struct store_row *ret, size_t *ret_n)
 {
     uint64_t taken = store_finished(st) + st->in_flight;
+    struct fair f = {.room = st->n_hosts > 0 ? room : NULL};
     size_t n = 0;
     int r;
 
@@ -259,9 +226,13 @@ int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *r
         uint64_t left = st->opts.max_pages > taken ? st->opts.max_pages - taken : 0;
         max = max < left ? max : (size_t)left; /* (I3) */
     }
+    for (size_t i = 0; f.room && i < st->n_hosts; i++)
+        f.n_open += f.room[i] > 0;
     r = store_next_due(st, now_ms, max, ret, &n);
+    for (size_t i = 0; r == 0 && f.room && i < n; i++)
+        fair_take(&f, st, store__host_of(st, ret[i].url));
     if (r == 0)
-        r = store_next_fresh(st, max - n, ret, &n);
+        r = store_next_fresh(st, &f, max, ret, &n);
     if (r < 0) {
         while (n > 0)
             free(ret[--n].url);
@@ -269,6 +240,11 @@ int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *r
     }
     *ret_n = n;
     return 0;
+}
+
+int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *ret, size_t *ret_n)
+{
+    return store_next_of(st, now_ms, max, NULL, ret, ret_n);
 }
 
 int store_due(struct store *st, int64_t *ret_ms)
@@ -279,7 +255,7 @@ int store_due(struct store *st, int64_t *ret_ms)
 
     if (st->broken)
         return st->broken;
-    if (st->n[STORE_WAITING] == st->in_flight_again ||
+    if (st->n[STORE_WAITING] == st->in_flight_again + st->put_off_again ||
         (st->opts.max_pages && taken >= st->opts.max_pages)) {
         *ret_ms = INT64_MAX;
         return 0;
@@ -349,14 +325,18 @@ static int store_again(struct store *st, const struct store_row *row, enum store
     return 0;
 }
 
-/* Before anything is changed: can this row be in flight? */
+/* Can this row be in flight? */
+static bool store_in_flight(const struct store *st, const struct store_row *row)
+{
+    return st->in_flight > 0 && (row->attempts > 0 || row->id < st->cursor); /* (I1) */
+}
+
+/* Before anything is changed. */
 static int store_check_row(struct store *st, const struct store_row *row)
 {
     if (st->broken)
         return st->broken;
-    if (st->in_flight == 0 || (row->attempts == 0 && row->id >= st->cursor)) /* (I1) */
-        return store_not_in_flight(st, row);
-    return store__begin(st);
+    return store_in_flight(st, row) ? store__begin(st) : store_not_in_flight(st, row);
 }
 
 static void bind_text(sqlite3_stmt *q, int at, const char *text)
@@ -441,9 +421,24 @@ int store_retry(struct store *st, const struct store_row *row, int64_t at_ms)
     return 0;
 }
 
+int store_put_off(struct store *st, const struct store_row *row)
+{
+    if (st->broken)
+        return st->broken;
+    if (!store_in_flight(st, row))
+        return store_not_in_flight(st, row);
+    st->in_flight--;
+    st->put_off++;
+    if (row->attempts) { /* in `retry` it is leased until the next start (I2) */
+        st->in_flight_again--;
+        st->put_off_again++;
+    }
+    return 0;
+}
+
 enum store_ending store_end(const struct store *st)
 {
-    if (store_open_rows(st) == 0)
+    if (store__open_rows(st) == 0)
         return STORE_COMPLETE;
     if (st->opts.max_pages && store_finished(st) >= st->opts.max_pages && st->in_flight == 0)
         return STORE_BUDGET;

@@ -155,6 +155,8 @@ static int store_open_parts(struct store *st, const char *scope)
     int r;
 
     st->opts.feed = NULL;
+    if ((r = store__hosts_new(st)) < 0)
+        return r;
     if ((r = store__lock(st)) < 0 || (r = store__connect(st, scope)) < 0 ||
         (r = store__prepare(st)) < 0)
         return r;
@@ -209,6 +211,7 @@ void store_close(struct store *st)
     if (st->lock_fd >= 0)
         close(st->lock_fd);
     seen_free(st->seen);
+    store__hosts_free(st);
     free((char *)st->path);
     free(st);
 }

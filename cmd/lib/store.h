@@ -75,6 +75,10 @@ struct store_opts {
      * true distances from the seeds, so that a depth limit cuts the same pages each time. */
     bool levels;
     const char *feed; /* a JSONL file, or "-"; NULL: none */
+    /* The hosts of URLs that will be pending, in the order of strcmp, each once: for store_next_of.
+     * Copied.  None: leases go by order alone. */
+    const char *const *hosts;
+    size_t n_hosts;
     /* Called at each step inside a batch and a commit, for tests that kill or fail there. */
     void (*step)(void *arg, const char *what);
     void *step_arg;
@@ -139,6 +143,16 @@ struct store_row {
  */
 int store_next(struct store *st, int64_t now_ms, size_t max, struct store_row *ret, size_t *ret_n);
 
+/*
+ * store_next_of - the same, at most so many of each host
+ * @room: one a host of the options, in their order; counted down by what was leased of it
+ *
+ * What its host has no room for is passed by and comes first once it has: one host that is slow
+ * does not hold back the others.  URLs that wait for another try come whatever the room.
+ */
+int store_next_of(struct store *st, int64_t now_ms, size_t max, unsigned *room,
+                  struct store_row *ret, size_t *ret_n);
+
 /* The earliest time of a URL that waits and may be leased then; INT64_MAX if none may: what is left
  * of a page limit is in flight already. */
 int store_due(struct store *st, int64_t *ret_ms);
@@ -163,11 +177,15 @@ int store_finish(struct store *st, const struct store_row *row, const struct sto
 /* store_retry - the page failed and is to be tried again, not before at_ms. -EINVAL as above. */
 int store_retry(struct store *st, const struct store_row *row, int64_t at_ms);
 
+/* store_put_off - not now: it stays pending, and is not leased again before the next start. -EINVAL
+ * as above. */
+int store_put_off(struct store *st, const struct store_row *row);
+
 /* store_commit - end the batch: durable and counted once this has returned 0. */
 int store_commit(struct store *st);
 
 enum store_ending {
-    STORE_RUNNING,  /* something is pending, waiting or in flight */
+    STORE_RUNNING,  /* something is pending, waiting, in flight or put off */
     STORE_COMPLETE, /* every URL has its final state */
     STORE_BUDGET,   /* max_pages pages are finished */
 };

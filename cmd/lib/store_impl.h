@@ -5,7 +5,9 @@
  * store.c         open, close, errors, the batch and its commit
  * store_schema.c  the database: lock, identity, tables, statements
  * store_feed.c    the feed's place in the database
+ * store_load.c    what a database holds, read once
  * frontier.c      URLs: met, leased, finished, counted
+ * store_hosts.c   pending URLs that wait because their host has no room
  * store_status.c  a look from outside
  */
 #ifndef HOB_CMD_STORE_IMPL_H
@@ -51,20 +53,37 @@ enum store_query { STORE_SQL_MAP(STORE_SQL_ENUM) Q_COUNT };
 /* Row of `tally` for what was in flight at the last commit; no state has this number. */
 enum { STORE_IN_FLIGHT = 1 };
 
+/* Ids first .. first + n - 1. */
+struct store_run {
+    int64_t first, n;
+};
+
+struct store_host {
+    char *name;
+    struct store_run *run; /* [first_run, n_runs): its URLs that were passed by, in order */
+    size_t first_run, n_runs, max_runs;
+};
+
 struct store {
     const char *path; /* as the user said it, for messages; copied */
     sqlite3 *db;
     int lock_fd;
     sqlite3_stmt *q[Q_COUNT];
-    struct store_opts opts; /* opts.feed is not kept */
+    struct store_opts opts; /* opts.feed and opts.hosts are not kept */
 
     struct seen *seen;
     uint64_t n[STORE_STATES];       /* rows of url by state, open batch included */
     uint64_t n_saved[STORE_STATES]; /* what `tally` holds */
     uint64_t in_flight;             /* leased since open, not finished; PENDING or WAITING rows */
     uint64_t in_flight_again;       /* of these the WAITING ones */
+    uint64_t put_off;               /* for the next start; PENDING or WAITING rows */
+    uint64_t put_off_again;         /* of these the WAITING ones */
     int64_t cursor;                 /* the next row to look at for a fresh lease */
     int64_t level;                  /* opts.levels: depth that is open for leases */
+
+    struct store_host *host; /* n_hosts, by name; 0: hosts do not matter */
+    size_t n_hosts;
+    uint64_t n_passed; /* rows before the cursor that wait for room */
 
     struct feed *feed;
     int64_t seq;            /* of the last row of result */
@@ -75,6 +94,12 @@ struct store {
     int broken; /* the error that ended this store's life, else 0 */
     char err[STORE_ERR_MAX];
 };
+
+/* Rows that have no final state yet. */
+static inline int64_t store__open_rows(const struct store *st)
+{
+    return (int64_t)(st->n[STORE_PENDING] + st->n[STORE_WAITING]);
+}
 
 static inline void store__step(struct store *st, const char *what)
 {
@@ -102,8 +127,19 @@ int store__lock(struct store *st);
 int store__connect(struct store *st, const char *scope);
 int store__prepare(struct store *st);
 
-/* frontier.c: reads every URL once: the set, the counts, the cursor. */
+/* store_load.c: reads every URL once: the set, the counts, the cursor. */
 int store__load(struct store *st);
+
+/* store_hosts.c */
+int store__hosts_new(struct store *st);
+void store__hosts_free(struct store *st);
+/* The host of a canonical URL; NULL: none of ours. */
+struct store_host *store__host_of(struct store *st, const char *url);
+/* Remembers a pending row that the cursor passes by. */
+int store__pass_by(struct store *st, struct store_host *h, int64_t id);
+/* The first of its runs, NULL if there is none; and its first id is leased. */
+struct store_run *store__passed(struct store_host *h);
+void store__passed_take(struct store *st, struct store_host *h);
 
 /* store_feed.c */
 int store__feed_attach(struct store *st, const char *path);

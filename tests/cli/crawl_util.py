@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import tempfile
 import threading
@@ -16,6 +17,7 @@ import unittest
 
 HOB, SITE = '', ''  # the programs: set by the test's main
 PATIENCE = 60       # seconds for what must come; no test's outcome depends on it
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 FAST = ('--allow-private', '--delay', '0')
 FIELDS = ('--field', 'title=css:h1', '--field', 'price=css:.price')
 
@@ -100,15 +102,17 @@ class Scripted(Requests):
     """A server of the test's own: path -> bytes of a whole response, or a function of (the number
     of times the path was asked, the request) that gives them; None answers nothing and closes."""
 
-    def __init__(self, pages, tls=None, robots=b'', family=socket.AF_INET):
+    def __init__(self, pages, tls=None, robots=b'', family=socket.AF_INET, address='127.0.0.1'):
         super().__init__()
         self.pages = {'/robots.txt': page(robots, 'text/plain')}
         self.pages.update(pages)
         self.tls = tls
-        self.listener = socket.create_server(('::1' if family == socket.AF_INET6 else '127.0.0.1',
-                                              0), family=family)
+        self.listener = socket.create_server(('::1' if family == socket.AF_INET6 else address, 0),
+                                             family=family)
+        self.listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.port = self.listener.getsockname()[1]
-        host = '[::1]' if family == socket.AF_INET6 else '127.0.0.1'
+        host = '[::1]' if family == socket.AF_INET6 else address
+        self.arrived = []  # when the kernel took a request from its sender, this process busy or not
         self.url = '%s://%s:%d' % ('https' if tls else 'http', host, self.port)
         self.asked = {}
         threading.Thread(target=self.accept, daemon=True).start()
@@ -132,10 +136,19 @@ class Scripted(Requests):
         finally:
             s.close()
 
+    def receive(self, s, first):
+        more, notes, _, _ = s.recvmsg(65536, 256)
+        for level, kind, data in notes:
+            if first and level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, ns = struct.unpack('qq', data)
+                with self.news:
+                    self.arrived.append(seconds + ns / 1e9)
+        return more
+
     def answer(self, s):
         head = b''
         while b'\r\n\r\n' not in head:
-            more = s.recv(65536)
+            more = s.recv(65536) if self.tls else self.receive(s, not head)
             if not more:
                 return False
             head += more

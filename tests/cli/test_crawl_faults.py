@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -38,6 +39,20 @@ class Pages(CrawlCase):
         self.assertIn('1 failed', r.err)
         self.assertIn(rows[url][2], r.err)
         return rows[url][0], rows[url][2]
+
+    def put_off(self, url, *args, site=None):
+        """Why the page was put off, for a server that is not there for now, beside one that is."""
+        site = site or self.site('-n', '5')
+        good = site.url + '/p/000/000001.html'
+        r = self.whole(*FAST, '--retries', '0', '--depth', '0', '--jsonl', self.jsonl, *args, url,
+                       good)
+        self.assertEqual(set(self.rows()), {good})
+        self.assertEqual(self.states()[url], ('pending', None))
+        said = re.search(r'\n  1 put off, the first of (\S+): (.*); the same command tries them '
+                         r'again\n', r.err)
+        self.assertTrue(said, r.err)
+        self.assertTrue(url.startswith(said[1]), r.err)
+        return said[2]
 
     def test_404(self):
         self.assertEqual(self.fails('/status/404'), (404, 'HTTP 404'))
@@ -86,15 +101,15 @@ class Pages(CrawlCase):
     def test_connection_refused(self):
         with socket.create_server(('127.0.0.1', 0)) as s:
             port = s.getsockname()[1]
-        self.assertIn('refused', self.fails('http://127.0.0.1:%d/' % port)[1])
+        self.assertIn('refused', self.put_off('http://127.0.0.1:%d/' % port))
 
     def test_an_unknown_host(self):
-        self.assertIn('nowhere.invalid', self.fails('http://nowhere.invalid/')[1])
+        self.assertIn('nowhere.invalid', self.put_off('http://nowhere.invalid/'))
 
     def test_no_tls_where_tls_is_asked_for(self):
         site = self.site('-n', '5')
-        self.assertTrue(self.fails(site.url.replace('http:', 'https:') + '/', '--timeout', '2s',
-                                   site=site)[1])
+        self.assertTrue(self.put_off(site.url.replace('http:', 'https:') + '/', '--timeout', '2s',
+                                     site=site))
 
     def test_a_certificate_nobody_signed(self):
         if not shutil.which('openssl'):
@@ -105,7 +120,7 @@ class Pages(CrawlCase):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.path('cert'), self.path('key'))
         server = self.scripted({'/': page('')}, tls=tls)
-        self.assertIn('certificate', self.fails(server.url + '/')[1].lower())
+        self.assertIn('certificate', self.put_off(server.url + '/').lower())
         self.assertEqual(server.targets(), [])
 
     def test_all_that_fails_on_one_site(self):
@@ -122,8 +137,33 @@ class Pages(CrawlCase):
         with socket.create_server(('127.0.0.1', 0)) as s:
             port = s.getsockname()[1]
         args = (*FAST, '--retries', '0', 'http://127.0.0.1:%d/' % port)
-        self.last_line(self.crawl(*args), 1, 'no page could be fetched', 'refused')
-        self.last_line(self.crawl(*args), 1, self.db, 'remove it')
+        for _ in range(2):
+            self.last_line(self.crawl(*args), 1, 'no page could be fetched', 'refused',
+                           'the same command tries again')
+
+    def test_every_page_failed(self):
+        server = self.scripted({})
+        self.last_line(self.crawl(*FAST, server.url), 1, 'no page could be fetched', 'HTTP 404')
+        self.last_line(self.crawl(*FAST, server.url), 1, self.db, 'remove it')
+
+    def test_few_descriptors(self):
+        site = self.site('-n', '60', '-l', '5ms')
+        args = (*FAST, *FIELDS, '-j', '200', '--per-host', '200', '--jsonl', self.jsonl,
+                site.url + '/')
+        for limit, room in ((16, 0), (64, None)):
+            def few():
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit // 2, limit))
+            r = self.crawl(*args, preexec_fn=few)
+            if room == 0:
+                self.one_line(r, 1, '16 file descriptors are too few', 'ulimit -n')
+                self.assertFalse(os.path.exists(self.db))
+            else:
+                self.assertEqual(r.code, 0, r.err)
+                said = re.match(r'hob crawl: 64 file descriptors are enough for (\d+) at once, not '
+                                r'200; see ulimit -n\n', r.err)
+                self.assertTrue(said, r.err)
+                self.assertLessEqual(max(row[2] for row in site.rows), int(said[1]))
+        self.assertTruth(site)
 
     def test_ipv6(self):
         try:

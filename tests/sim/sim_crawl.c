@@ -8,8 +8,8 @@
  * another moment at which the crawl is cancelled and started again on its database.  What must come
  * out is worked out from the site alone.
  *
- * With HOB_PLANTED_BUG the engine forgets one thing (engine.c); then the test passes only if some
- * seed shows it.
+ * With HOB_PLANTED_BUG it runs over a crawl that forgets one thing (plant.py); then the test passes
+ * only if some seed shows it.
  */
 #include <errno.h>
 #include <stdio.h>
