@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
     {"crawl", cmd_crawl, "follow links: fetch concurrently, parse in parallel, store durably"},
     {"fetch", cmd_fetch, "fetch URLs, many at once"},
+    {"timeline", cmd_timeline, "draw a recording: who ran when, and what the others waited for"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands, NAME_MAX_LEN = 24 };
 

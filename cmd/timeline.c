@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timeline.c - hob timeline: a recording as a picture
+ *
+ * HOW  A recording is one of hob diagnose, or one that a program wrote of itself with hob's trace;
+ *   which of them, the file says.  Either becomes a struct recording, and that is drawn.
+ *
+ * SEE  diag/rec.h, diag/draw_file.h, diag/demo.h
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <hob/hob.h>
+
+#include "cmd.h"
+#include "diag/draw_file.h"
+#include "diag/draw_term.h"
+#include "lib/option.h"
+#include "lib/out.h"
+
+struct timeline {
+    const char *output, *format_name, *title;
+    int64_t width, lanes, max_size;
+    bool demo, ascii;
+    const char *colour;
+    enum draw_format format;
+    struct recording rec;
+    struct option_args args;
+};
+
+static int say(const char *about, const char *what)
+{
+    fprintf(stderr, "hob timeline: %s%s%s\n", about, *about ? ": " : "", what);
+    return STATUS_FAILED;
+}
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "hob timeline: %s ('hob timeline -h' says more)\n", what);
+    return STATUS_USAGE;
+}
+
+/* Lines of text to standard output. */
+static int draw_here(const struct timeline *t)
+{
+    struct draw_term_how how = {0};
+    struct buf b = {0};
+    int r, status = STATUS_DONE;
+
+    draw_term_detect(STDOUT_FILENO, &how);
+    if (t->width)
+        how.width = (uint32_t)t->width;
+    how.max_lanes = (uint32_t)t->lanes;
+    how.ascii |= t->ascii;
+    how.title = t->title;
+    r = draw_term(&t->rec, &how, &b);
+    if (r < 0)
+        status = say("", hob_strerror(r));
+    else
+        fwrite(b.p, 1, b.len, stdout); /* main looks whether it could be written */
+    buf_free(&b);
+    return status;
+}
+
+static int draw_there(const struct timeline *t)
+{
+    struct draw_page_how how = {
+        .title = t->title, .width = (uint32_t)t->width, .max_bytes = (uint32_t)t->max_size};
+    int r = draw_save(&t->rec, &how, t->format, t->output ? t->output : "-");
+
+    return r < 0 ? say(t->output ? t->output : "standard output", hob_strerror(r)) : STATUS_DONE;
+}
+
+static int format_find(struct timeline *t)
+{
+    if (t->format_name) {
+        if (draw_format_of(t->format_name, &t->format) < 0)
+            return usage("--format is term, html, svg, pftrace or json");
+    } else if (t->output && strcmp(t->output, "-") != 0) {
+        if (draw_format_for(t->output, &t->format) < 0)
+            return usage("a file's name ends in .html, .svg, .pftrace or .json, or give --format");
+    }
+    if (t->format == DRAW_TERM && t->output && strcmp(t->output, "-") != 0)
+        return usage("term is for the terminal: leave -o out");
+    return STATUS_DONE;
+}
+
+static int load(struct timeline *t)
+{
+    const char *path = t->args.operand[0];
+    int r = rec_load(path, &t->rec);
+
+    if (r == -EBADMSG)
+        return say(path, "not a recording of hob diagnose, nor one of hob's trace");
+    return r < 0 ? say(path, hob_strerror(r)) : STATUS_DONE;
+}
+
+int cmd_timeline(int argc, char *const argv[])
+{
+    struct timeline t = {.format = DRAW_TERM};
+    const struct option options[] = {
+        OPTION_STRING('o', "output", &t.output, "FILE",
+                      "write .html, .svg, .pftrace (Perfetto) or .json (Chrome) there"),
+        OPTION_STRING('f', "format", &t.format_name, "NAME",
+                      "term, html, svg, pftrace or json (by FILE's name; term)"),
+        OPTION_INT('w', "width", &t.width, 40, 4000, "N",
+                   "columns, or pixels of a page (the terminal's; 1200)"),
+        OPTION_INT('n', "lanes", &t.lanes, 1, 64, "N", "threads and tasks in a terminal (12)"),
+        OPTION_SIZE(0, "max-size", &t.max_size, 20000, 100000000, "SIZE",
+                    "of a page; slices of time are made wider until it fits (300kB)"),
+        OPTION_STRING(0, "title", &t.title, "TEXT", "above the picture (the command)"),
+        OPTION_FLAG(0, "ascii", &t.ascii, "draw with ASCII characters"),
+        OPTION_END,
+    };
+    const struct option_command command = {
+        .name = "hob timeline",
+        .usage = "hob timeline [OPTION]... FILE",
+        .about = "Draws a recording of 'hob diagnose --record FILE', or of a program's own trace.",
+        .options = options};
+    int status = option_start(&command, argc, argv, &t.args);
+
+    if (status >= 0)
+        return status;
+    if (t.args.n != 1)
+        status = usage("one recording is needed");
+    else
+        status = format_find(&t);
+    if (status == STATUS_DONE && (status = load(&t)) == STATUS_DONE) {
+        status = t.format == DRAW_TERM ? draw_here(&t) : draw_there(&t);
+        rec_free(&t.rec);
+    }
+    option_free(&command, &t.args);
+    return status;
+}
