@@ -127,6 +127,18 @@ int procfs_parse_stat(const char *text, struct procfs_stat *ret)
     return 0;
 }
 
+int procfs_parse_status(const char *text, int32_t *ret_pid, int32_t *ret_parent)
+{
+    uint64_t pid, parent;
+
+    if (!number_of(text, "Tgid:", 10, &pid) || !number_of(text, "PPid:", 10, &parent) || pid == 0 ||
+        pid > INT32_MAX || parent > INT32_MAX)
+        return -EBADMSG;
+    *ret_pid = (int32_t)pid;
+    *ret_parent = (int32_t)parent;
+    return 0;
+}
+
 int procfs_parse_io(const char *text, uint64_t *ret_calls)
 {
     uint64_t r, w;

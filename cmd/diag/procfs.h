@@ -45,6 +45,9 @@ struct procfs_stat {
 };
 int procfs_parse_stat(const char *text, struct procfs_stat *ret);
 
+/* /proc/T/status: the process a thread belongs to, and that one's parent. */
+int procfs_parse_status(const char *text, int32_t *ret_pid, int32_t *ret_parent);
+
 /* /proc/P/task/T/io: calls that read and that wrote. */
 int procfs_parse_io(const char *text, uint64_t *ret_calls);
 
