@@ -18,8 +18,6 @@
 
 #include <errno.h>
 #include <libxml/HTMLparser.h>
-#include <libxml/parser.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -55,25 +53,6 @@ struct page_block {
     struct html_link *links;
     const char *fields[];
 };
-
-static void libxml_quiet(void *arg, const char *format, ...)
-{
-}
-
-static void libxml_init(void)
-{
-    xmlInitParser();
-    /* Some messages go round every other handler; the library's default prints them. */
-    xmlSetGenericErrorFunc(NULL, libxml_quiet);
-    xmlThrDefSetGenericErrorFunc(NULL, libxml_quiet);
-}
-
-void html_init(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, libxml_init);
-}
 
 /* The parser has put names of elements and attributes in lower case. */
 static bool is_element(const xmlNode *node, const char *name)

@@ -6,35 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/html_rules.h"
+
 /*
  * What a crawler wants of a page: its links, what it says about itself, and declared fields
  * =========================================================================================
  *
  * Which parser stands behind is not to be seen from here.  Today it is libxml2's, whose rules
  * are those of HTML 4 and whose trees differ from a browser's on broken markup.
- *
- * A set of rules is compiled once, while nobody parses with it; from then on any number of
- * threads may, at once and without ado: each call borrows an evaluation context from the set,
- * which makes as many as there are calls at one time.
  */
-struct html_rules;
-
-/** html_rules_new - no fields yet; html_parse with it gives links and title only. */
-int html_rules_new(struct html_rules **ret);
-void html_rules_free(struct html_rules *r);
-
-/**
- * html_rules_add - declare a field
- * @spec: "price=css:.price", "title=xpath://h1" (the syntax of css: is in select.h)
- * @err, @cap: take one line that says what is wrong and where, after -EINVAL
- *
- * Return: 0, -EINVAL, -EEXIST (the name is taken), -ENOMEM.
- */
-int html_rules_add(struct html_rules *r, const char *spec, char *err, size_t cap);
-
-size_t html_rules_count(const struct html_rules *r);
-const char *html_rules_name(const struct html_rules *r, size_t i);
-const char *html_rules_text(const struct html_rules *r, size_t i); /* as it was declared */
 
 struct html_link {
     const char *url; /* canonical (url.h) */
@@ -75,8 +55,5 @@ enum { HTML_SIZE_MAX = 64 << 20 };
 int html_parse(struct html_rules *r, const char *bytes, size_t n, const char *charset,
                const char *url, struct html_page **ret);
 void html_page_free(struct html_page *p);
-
-/** html_init - set the parser up; in main, before there are threads. */
-void html_init(void);
 
 #endif

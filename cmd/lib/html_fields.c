@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <libxml/HTMLtree.h>
+#include <libxml/parser.h>
 #include <libxml/xpath.h>
 #include <libxml/xpathInternals.h>
 #include <pthread.h>
@@ -47,6 +48,25 @@ struct html_asker {
     size_t n;
     xmlXPathCompExpr *compiled[];
 };
+
+static void libxml_quiet(void *arg, const char *format, ...)
+{
+}
+
+static void libxml_init(void)
+{
+    xmlInitParser();
+    /* Some messages go round every other handler; the library's default prints them. */
+    xmlSetGenericErrorFunc(NULL, libxml_quiet);
+    xmlThrDefSetGenericErrorFunc(NULL, libxml_quiet);
+}
+
+void html_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, libxml_init);
+}
 
 int html_rules_new(struct html_rules **ret)
 {

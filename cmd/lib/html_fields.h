@@ -8,7 +8,7 @@
 #include <libxml/tree.h>
 
 #include "lib/buf.h"
-#include "lib/html.h"
+#include "lib/html_rules.h"
 
 struct html_asker;
 
