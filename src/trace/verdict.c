@@ -17,8 +17,9 @@
  *                              sync, sleep
  *
  *   What was alive for less than 1 % of the time holds nothing up, whatever its shares are: idle.
- *   A lane is one thread, so only how busy it is counts: from .8 on, in its items and in calls
- *   they stand behind, it is the bottleneck.
+ *   A stage that asks for less than half of one core gets no advice about cores: its flow would not
+ *   end sooner.  A lane is one thread, so only how busy it is counts: from .8 on, in its items and
+ * in calls they stand behind, it is the bottleneck.
  *
  *   A close call is found by flipping one test at a time: where the reading changes, the distance
  *   of the measure to its threshold is how close it was; or the second largest share is about as
@@ -38,7 +39,7 @@
 
 #include "base/opts.h"
 
-static const double hardly_used = .01, lane_busy = .8;
+static const double hardly_used = .01, lane_busy = .8, light_load = .5;
 
 enum measure { M_CPU, M_IO, M_SYNC, M_SLEEP, M_FLIGHT, M_DEMAND, M_CORES, M_QUEUE, N_MEASURES };
 
@@ -67,6 +68,7 @@ struct facts {
     uint32_t n_cores, width;
     uint64_t items;
     bool all_at_once; /* no item waits for its turn */
+    double core;      /* of one core, over the time of the flow: what it asks for; 0: no flow */
     hob_dur longest_turn;
 };
 
@@ -104,6 +106,7 @@ static bool facts_gather(struct facts *f, const struct hob_usage *u, hob_dur who
     f->used = life / (positive(whole) > wall ? positive(whole) : wall);
     f->all_at_once = f->items && f->at_once >= .8 * (double)f->items;
     f->cores = run / wall;
+    f->core = whole > 0 ? f->used * (f->on_cpu + f->in_line) : 0;
     f->m[M_CPU] = f->on_cpu + f->in_line;
     f->m[M_IO] = wait[HOB_CLASS_IO] / life;
     f->m[M_SYNC] = wait[HOB_CLASS_SYNC] / life;
@@ -119,11 +122,19 @@ static bool facts_gather(struct facts *f, const struct hob_usage *u, hob_dur who
     return true;
 }
 
-static enum hob_advice advice_cpu(const bool *pass)
+/* A stage for which not even one core is what holds it. */
+static bool light(const struct facts *f)
 {
-    if (pass[T_QUEUE])
+    return f->core > 0 && f->core < light_load;
+}
+
+static enum hob_advice advice_cpu(const struct facts *f)
+{
+    if (f->pass[T_QUEUE])
         return HOB_ADVICE_FEWER_THREADS;
-    return pass[T_CORES] ? HOB_ADVICE_PARALLEL : HOB_ADVICE_PARALLELISM;
+    if (light(f))
+        return HOB_ADVICE_ELSEWHERE;
+    return f->pass[T_CORES] ? HOB_ADVICE_PARALLEL : HOB_ADVICE_PARALLELISM;
 }
 
 static struct reading reading_of(enum hob_bound bound, const struct facts *f)
@@ -134,9 +145,9 @@ static struct reading reading_of(enum hob_bound bound, const struct facts *f)
             return (struct reading){bound, HOB_ADVICE_CONCURRENT};
         return (struct reading){bound, HOB_ADVICE_CONCURRENCY};
     case HOB_BOUND_CPU:
-        return (struct reading){bound, advice_cpu(f->pass)};
+        return (struct reading){bound, advice_cpu(f)};
     case HOB_BOUND_MIXED:
-        return (struct reading){bound, HOB_ADVICE_BOTH};
+        return (struct reading){bound, light(f) ? HOB_ADVICE_CONCURRENCY : HOB_ADVICE_BOTH};
     case HOB_BOUND_LOCK:
         return (struct reading){bound, HOB_ADVICE_ELSEWHERE};
     case HOB_BOUND_SLEEP:
@@ -264,9 +275,17 @@ static void say_concurrent(char *words, size_t *at, const struct facts *f)
         say(words, at, "concurrency is in use; more cores do not help");
 }
 
-static void say_advice(char *words, size_t *at, const struct facts *f, enum hob_advice advice)
+static void say_elsewhere(char *words, size_t *at, const struct facts *f, enum hob_bound bound)
 {
-    switch (advice) {
+    if (bound == HOB_BOUND_CPU)
+        say(words, at, "%.2f of one core is all it asks for: not what holds the flow", f->core);
+    else
+        say(words, at, "look at what it waits for, this is not the bottleneck");
+}
+
+static void say_advice(char *words, size_t *at, const struct facts *f, struct reading r)
+{
+    switch (r.advice) {
     case HOB_ADVICE_CONCURRENCY:
         say(words, at, "more tasks at once help, more cores do not");
         break;
@@ -286,7 +305,7 @@ static void say_advice(char *words, size_t *at, const struct facts *f, enum hob_
         say(words, at, "more threads than cores: use %u", f->n_cores);
         break;
     case HOB_ADVICE_ELSEWHERE:
-        say(words, at, "look at what it waits for, this is not the bottleneck");
+        say_elsewhere(words, at, f, r.bound);
         break;
     case HOB_ADVICE_BATCHES:
         say(words, at, "is the bottleneck: larger batches help");
@@ -306,7 +325,7 @@ static void say_verdict(char *words, const struct facts *f, struct reading r,
     say_bound(words, &at, f, r.bound);
     say(words, &at, " (%.1f tasks at once, %.2f of %u core%s busy); ", f->at_once, f->cores,
         f->n_cores, f->n_cores == 1 ? "" : "s");
-    say_advice(words, &at, f, r.advice);
+    say_advice(words, &at, f, r);
     if (f->longest_turn >= held)
         say(words, &at, "; one turn held its loop for %.0f ms: such work belongs on the pool",
             (double)f->longest_turn / HOB_MS);
@@ -322,7 +341,7 @@ static void say_verdict(char *words, const struct facts *f, struct reading r,
         say_bound(words, &at, f, c->other.bound);
         say(words, &at, "; ");
     }
-    say_advice(words, &at, f, c->other.advice);
+    say_advice(words, &at, f, c->other);
 }
 
 static void verdict_measures(const struct facts *f, struct hob_verdict *v)
@@ -381,7 +400,7 @@ static void verdict_lane(const struct facts *f, struct hob_verdict *v)
         say(v->words, &at, ", %.0f %% other calls before its own", behind * 100);
     if (v->advice == HOB_ADVICE_BATCHES) {
         say(v->words, &at, "; ");
-        say_advice(v->words, &at, f, v->advice);
+        say_advice(v->words, &at, f, (struct reading){v->bound, v->advice});
     } else {
         say(v->words, &at, ", idle otherwise");
     }

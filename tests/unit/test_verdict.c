@@ -368,6 +368,25 @@ TEST(a_stage_that_did_next_to_nothing_gets_no_advice)
     }
 }
 
+TEST(a_stage_that_asks_for_far_less_than_a_core_is_not_told_that_cores_help)
+{
+    struct hob_verdict v = stage("cpu", 70, 0, 0);
+
+    CHECK_INT(v.bound, HOB_BOUND_CPU);
+    CHECK_INT(v.advice, HOB_ADVICE_ELSEWHERE);
+    CHECK(strstr(v.words, "0.07 of one core is all it asks for: not what holds the flow"));
+    CHECK(strstr(v.words, "more cores") == NULL);
+    v = stage("cpu", 300, 190, 0); /* in line for a core is asking for it too */
+    CHECK_INT(v.advice, HOB_ADVICE_ELSEWHERE);
+    v = stage("cpu", 300, 210, 0);
+    CHECK_INT(v.advice, HOB_ADVICE_PARALLELISM);
+    CHECK(strstr(v.words, "more cores help"));
+    v = stage("cpu", 900, 50, 0);
+    CHECK_INT(v.advice, HOB_ADVICE_PARALLELISM);
+    v = stage("io", 100, 0, 120); /* both, but more of the waiting alone */
+    CHECK(strstr(v.words, "the computing") == NULL);
+}
+
 TEST(usage_of_next_to_nothing_is_idle_too)
 {
     struct hob_verdict v = verdict(USAGE(.wall = HOB_SEC, .ready = 2 * HOB_MS, .n_cores = 4));
