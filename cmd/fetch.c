@@ -83,11 +83,13 @@ static int fetch_all(struct fetch *f)
 
 static int client_open(struct fetch *f, bool allow_private, hob_http **ret)
 {
+    hob_dur beyond = 2 * f->timeout; /* --timeout is what ends a request, in its own words */
+
     return hob_http_new(HOB_HTTP_OPTS(.proxies = f->proxies.item, .n_proxies = f->proxies.n,
                                       .body_bytes_max = (size_t)f->max_size,
-                                      .idle_conns_max = (uint32_t)f->idle,
-                                      .idle_ns_max = f->timeout, .connect_ns_max = f->timeout,
-                                      .allow_private = allow_private, .insecure = f->insecure),
+                                      .idle_conns_max = (uint32_t)f->idle, .idle_ns_max = beyond,
+                                      .connect_ns_max = beyond, .allow_private = allow_private,
+                                      .insecure = f->insecure),
                         ret);
 }
 

@@ -47,7 +47,7 @@ static int seeds_read(struct crawl *c, char err[STORE_ERR_MAX])
         const char *text = c->opts.seeds[i];
         int r = url_new(text, strlen(text), NULL, &c->seeds[c->n_seeds]);
         if (r < 0) {
-            snprintf(err, STORE_ERR_MAX, "%.400s: %s", text, url_strerror(r));
+            snprintf(err, STORE_ERR_MAX, "%.400s: %s", text, url_strerror(r, text));
             return r == -ENOMEM ? r : -EINVAL;
         }
         c->n_seeds++;

@@ -176,11 +176,17 @@ static int put_row(struct fetch *f, const char *url, const struct hob_http_respo
     return r;
 }
 
-/* Not a URL: its row says so too, but nobody looks there for slips in a list. */
-static void say_refused(struct fetch_job *job, const struct hob_http_response *res)
+/* Not a URL: its row says so too, but nobody looks there for slips in a list.  The words are those
+ * of hob crawl; what only the client refuses has its own. */
+static void say_refused(struct fetch_job *job, struct hob_http_response *res)
 {
-    fetch_say(job->f, "%s: %s%s", job->where, res->reason,
-              strstr(job->url, "://") ? "" : " (a URL begins with http:// or https://)");
+    char buf[URL_MAX + 1];
+    struct url u;
+    int r = job->refused ? 0 : url_parse(job->url, strlen(job->url), NULL, buf, sizeof buf, &u);
+
+    if (r < 0)
+        snprintf(res->reason, sizeof res->reason, "%.80s: %s", job->url, url_strerror(r, job->url));
+    fetch_say(job->f, "%s: %s", job->where, res->reason);
 }
 
 /* Negative only if nothing can be written any more: a failed URL is a result. */

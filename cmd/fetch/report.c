@@ -105,7 +105,7 @@ static void put_statuses(const struct fetch_tally *t, struct buf *to)
             buf_printf(to, ", %s x %d", out_count(t->by_status[status], figure), status);
 }
 
-/* "3 failed (2 connection refused, 1 not a URL)" */
+/* "3 failed (2 connection refused, 1 not a valid URL)" */
 static void put_failures(const struct fetch_tally *t, struct buf *to)
 {
     char figure[OUT_FIGURE];
@@ -113,7 +113,7 @@ static void put_failures(const struct fetch_tally *t, struct buf *to)
     buf_printf(to, ", %s failed", out_count(t->n - t->answered, figure));
     for (size_t i = 0; i < t->n_kinds; i++)
         buf_printf(to, "%s%s %s", i == 0 ? " (" : ", ", out_count(t->kind[i].n, figure),
-                   t->kind[i].code == -EINVAL ? "not a URL" : hob_strerror(t->kind[i].code));
+                   t->kind[i].code == -EINVAL ? "not a valid URL" : hob_strerror(t->kind[i].code));
     if (t->n_kinds > 0)
         buf_putc(to, ')');
 }

@@ -140,8 +140,10 @@ static int store_identify(struct store *st, const char *scope)
     r = store_ask(st, "SELECT value FROM meta WHERE key = 'scope'", NULL, found,
                   size > 256 ? size : 256);
     if (r == 0 && strcmp(found, scope) != 0)
-        r = store__fail(st, -EEXIST, "holds another crawl (%.200s), not this one (%.200s)", found,
-                        scope);
+        r = store__fail(
+            st, -EEXIST,
+            "holds another crawl (%.150s), not this one (%.150s); --db takes another file", found,
+            scope);
     free(found);
     return r;
 }

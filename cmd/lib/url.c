@@ -426,11 +426,12 @@ bool url_same_origin(const struct url *a, const struct url *b)
     return a->scheme_len == b->scheme_len && a->port == b->port && url_same_host(a, b);
 }
 
-const char *url_strerror(int code)
+const char *url_strerror(int code, const char *text)
 {
     switch (code) {
     case -EINVAL:
-        return "not a valid URL";
+        return strstr(text, "://") ? "not a valid URL"
+                                   : "not a valid URL (one begins with http:// or https://)";
     case -EPROTONOSUPPORT:
         return "only http and https URLs are fetched";
     case -ENAMETOOLONG:

@@ -58,7 +58,7 @@ const char *url_path_query(const struct url *u);
 bool url_same_host(const struct url *a, const struct url *b);
 bool url_same_origin(const struct url *a, const struct url *b);
 
-/** url_strerror - words for what url_parse returned. */
-const char *url_strerror(int code);
+/** url_strerror - words for what url_parse returned for `text`. */
+const char *url_strerror(int code, const char *text);
 
 #endif

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import socket
@@ -15,20 +14,13 @@ import threading
 import time
 import unittest
 
+from cli import WAIT_MOST, rows_of, until  # until: for the tests
+
 HOB, SITE = '', ''  # the programs: set by the test's main
-PATIENCE = 60       # seconds for what must come; no test's outcome depends on it
+PATIENCE = WAIT_MOST
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 FAST = ('--allow-private', '--delay', '0')
 FIELDS = ('--field', 'title=css:h1', '--field', 'price=css:.price')
-
-
-def until(condition, what):
-    """Wait for what must become true."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError('waited in vain for ' + what)
-        select.select([], [], [], 0.002)
 
 
 class Requests:
@@ -291,9 +283,7 @@ class CrawlCase(unittest.TestCase):
     def rows(self, path=None):
         """The same from the JSONL file."""
         with open(path or self.jsonl, encoding='utf-8') as f:
-            text = f.read()
-        self.assertTrue(text == '' or text.endswith('\n'), 'a row is cut off')
-        rows = [json.loads(line) for line in text.splitlines()]
+            rows = rows_of(f.read())
         self.assertEqual(len(rows), len({row['url'] for row in rows}), 'a row twice')
         return {r['url']: (r['status'], r['bytes'], r['error'], r['fields']) for r in rows}
 

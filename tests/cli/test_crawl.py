@@ -400,7 +400,7 @@ class Status(CrawlCase):
         held, go = self.held()
         p = self.start(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/', held)
         site.wait(20)
-        until(lambda: 'done' in self.status(), 'pages in --status')
+        until('pages in --status', lambda: 'done' in self.status())
         self.assertIn('a crawl is running', self.status())
         go.set()
         self.assertEqual(self.end(p).code, 0)

@@ -326,7 +326,7 @@ class Stopped(CrawlCase):
             with open('/proc/%d/status' % p.pid, encoding='ascii') as f:
                 caught = [line for line in f if line.startswith('SigCgt')]
             return not int(caught[0].split()[1], 16) & 1 << (signal.SIGINT - 1)
-        until(seen, 'the first to arrive')
+        until('the first to arrive', seen)
         p.send_signal(signal.SIGINT)
         self.assertEqual(self.end(p).code, -signal.SIGINT)
         lock.close()

@@ -55,7 +55,7 @@ class Kill(CrawlCase):
         for k in range(EACH):
             target = 1 + int((total - 2) * (k + rng.random()) / EACH)
             p = self.start(*self.args(site))
-            until(lambda: p.poll() is not None or self.committed(self.db) >= target, 'commits')
+            until('commits', lambda: p.poll() is not None or self.committed(self.db) >= target)
             if not site.wait(len(site.rows) + rng.randint(0, 12), p):
                 break
             p.kill()

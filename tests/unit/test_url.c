@@ -36,7 +36,7 @@ static const char *row_wrong(const struct tsv *t)
     if (strcmp(t->field[2], "OTHER") == 0)
         return r == -EPROTONOSUPPORT ? NULL : "is another scheme";
     if (r < 0)
-        return url_strerror(r);
+        return url_strerror(r, t->field[0]);
     if (strcmp(text, t->field[2]) != 0)
         return text;
     CHECK(url_origin(&u, origin, sizeof origin) > 0);
