@@ -4,7 +4,9 @@
  *
  * WHAT   spawn: one fiber after the other, each in a group of its own and joined before the next.
  *        The peers: `go` and a WaitGroup or a channel; tokio::spawn(..).await.
- *        spawn_batch: a thousand in one group, joined together.
+ *        spawn_batch: a thousand in one group, joined together; the peers likewise.
+ *        Both sides start and await the same number of tasks in the same order; Go's WaitGroup is
+ *        made once for all, hob's group once for each.
  */
 #include <hob/group.h>
 #include <hob/rt.h>

@@ -16,6 +16,10 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* A function that is seldom called: out of the way of its caller, which saves no registers for it.
+ */
+#define HOB_RARE __attribute__((noinline, cold))
+
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline __attribute__((noreturn, cold)) void hob__assert_failed(const char *what,

@@ -49,6 +49,13 @@ static inline void list_del(struct list *n)
     list_init(n);
 }
 
+/* list_del of a node that nobody looks at again before it is pushed or initialised. */
+static inline void list_cut(struct list *n)
+{
+    n->prev->next = n->next;
+    n->next->prev = n->prev;
+}
+
 /* The oldest node, unlinked; NULL when empty. */
 static inline struct list *list_pop(struct list *head)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ctx.h - make and switch a machine context: two functions
+ * ctx.h - make, switch and leave a machine context: three functions
  *
  * A context is a saved stack pointer.  A switch saves what the ABI says a callee keeps, and the
  * floating-point control words are not among what hob saves: fibers share them, as functions do.
@@ -12,16 +12,31 @@
 #include <stddef.h>
 
 struct ctx {
-    void *sp; /* the saved stack pointer; with ucontext, the address of a ucontext_t */
+    void *sp; /* the saved stack pointer, odd: it begins; with ucontext, of a ucontext_t */
 };
 
 /*
  * The first switch to *c calls entry(arg) on the stack [lo, lo + size); entry never returns.
- * size is at least 4 KiB (a ucontext_t alone takes one) and lo + size is a multiple of 16.
+ * size is at least 4 KiB (a ucontext_t alone takes one) and lo + size is a multiple of 16.  With
+ * the value *c has now it may begin again, on the same stack, once it has been left.
  */
 void hob__ctx_make(struct ctx *c, void *lo, size_t size, void (*entry)(void *), void *arg);
 
 /* Saves the running context into *save and resumes *to.  Returns when somebody switches back. */
 void hob__ctx_switch(struct ctx *save, const struct ctx *to);
+
+/* Resumes *to and saves nothing: the running context is over.  Through ctx_leave. */
+void hob__ctx_leave(const struct ctx *to);
+
+/* A jump, where that matters (ctx_x86_64.S, H2), from a frame that nobody will leave. */
+static inline __attribute__((always_inline, noreturn)) void ctx_leave(const struct ctx *to)
+{
+#if defined(__x86_64__) && defined(__OPTIMIZE__)
+    __asm__ volatile("jmp hob__ctx_leave" : : "D"(to) : "memory");
+#else
+    hob__ctx_leave(to);
+#endif
+    __builtin_unreachable();
+}
 
 #endif

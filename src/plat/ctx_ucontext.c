@@ -16,6 +16,7 @@
 #include "plat/ctx.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -60,4 +61,10 @@ void hob__ctx_switch(struct ctx *save, const struct ctx *to)
     memset(&here.uc_stack, 0, sizeof here.uc_stack);
     save->sp = &here;
     HOB_ASSERT(swapcontext(&here, to->sp) == 0);
+}
+
+void hob__ctx_leave(const struct ctx *to)
+{
+    setcontext(to->sp);
+    abort(); /* it could not: there is nowhere to go */
 }

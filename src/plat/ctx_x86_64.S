@@ -2,22 +2,24 @@
  *
  * ctx_x86_64.S - the context switch for the System V ABI of x86-64
  *
- * WHAT        hob__ctx_make and hob__ctx_switch of ctx.h.
+ * WHAT        hob__ctx_make, hob__ctx_switch and hob__ctx_leave of ctx.h.
  *
  * HOW         To its caller a switch is a function call, so only what a callee must keep is saved:
  *             six registers and the stack pointer.  A context that does not run looks like this:
  *
- *                 sp -> r15 r14 r13 r12 rbx rbp  return address  frame of the caller ...
+ *                 sp     -> r15 r14 r13 r12 rbx rbp  return address  frame of the caller ...
  *
- *             hob__ctx_make builds the same picture by hand at the top of a new stack, with
- *             ctx_start (past its nop) as the return address, so that the first switch is like
- *             any other.
+ *             and one that never ran, or is to begin again, like this, its sp odd to tell:
+ *
+ *                 sp - 1 -> entry  argument  0  0  end of the stack
  *
  *             (H1) The new stack's address is fetched before the old registers are pushed, so its
  *             loads start early.
  *             (H2) The processor predicts a return by a stack of its own, which this does not
  *             change.  Called from one place only, a switch returns to that place on either
- *             stack, as predicted; ctx_start leaves no entry there that nobody will take.
+ *             stack, as predicted.  A context begins by a jump and is left for good by a jump and
+ *             a return, so a fiber that begins and ends between two runs of another one leaves
+ *             that stack as it was: nobody's return is missed.
  *
  * INVARIANTS  (I1) A saved sp is 8 below a multiple of 16, 7 words below the caller's frame: the
  *                  ABI's alignment at a call, with six registers pushed.
@@ -41,9 +43,28 @@
  *               .note.gnu.property, so the linker clears the mark for the whole program.
  *             endbr64: no Linux checks user-mode indirect branches, nobody takes the address of
  *               these functions, and a mark on one would say that all of the file had been made
- *               fit for it (the jump below goes to a return address, which has none).
+ *               fit for it (the jump below goes to a function that need not have one).
  */
         .text
+
+/* The context at rdx goes on, in the frame that called its hob__ctx_switch. */
+        .macro  resume
+        movq    0(%rdx), %r15           /* from here the rows still describe the old stack: (I2) */
+        movq    8(%rdx), %r14
+        movq    16(%rdx), %r13
+        movq    24(%rdx), %r12
+        movq    32(%rdx), %rbx
+        movq    40(%rdx), %rbp
+        leaq    48(%rdx), %rsp
+        .cfi_def_cfa rsp, 8             /* and from here the new one, back in its caller */
+        .cfi_restore rbp
+        .cfi_restore rbx
+        .cfi_restore r12
+        .cfi_restore r13
+        .cfi_restore r14
+        .cfi_restore r15
+        ret
+        .endm
 
         .globl  hob__ctx_switch
         .hidden hob__ctx_switch
@@ -71,23 +92,24 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r15, 0
         movq    %rsp, (%rdi)
-        movq    0(%rdx), %r15           /* from here the rows still describe the old stack: (I2) */
-        movq    8(%rdx), %r14
-        movq    16(%rdx), %r13
-        movq    24(%rdx), %r12
-        movq    32(%rdx), %rbx
-        movq    40(%rdx), %rbp
-        leaq    48(%rdx), %rsp
-        .cfi_def_cfa_offset 8           /* and from here the new one, back in its caller */
-        .cfi_restore rbp
-        .cfi_restore rbx
-        .cfi_restore r12
-        .cfi_restore r13
-        .cfi_restore r14
-        .cfi_restore r15
-        ret
+        testb   $1, %dl
+        jnz     ctx_start
+        resume
         .cfi_endproc
         .size   hob__ctx_switch, . - hob__ctx_switch
+
+        .globl  hob__ctx_leave
+        .hidden hob__ctx_leave
+        .type   hob__ctx_leave, @function
+        .p2align 5
+hob__ctx_leave:                         /* (const struct ctx *to) */
+        .cfi_startproc
+        movq    (%rdi), %rdx
+        testb   $1, %dl
+        jnz     ctx_start
+        resume
+        .cfi_endproc
+        .size   hob__ctx_leave, . - hob__ctx_leave
 
         .globl  hob__ctx_make
         .hidden hob__ctx_make
@@ -95,17 +117,12 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         .p2align 4
 hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size, entry, arg) */
         .cfi_startproc
-        leaq    -72(%rsi,%rdx), %rax    /* (I1): two words stay free above the picture */
-        leaq    .Lfirst(%rip), %rdx
-        movq    $0, 0(%rax)             /* r15 */
-        movq    $0, 8(%rax)             /* r14 */
-        movq    %r8, 16(%rax)           /* r13: the argument */
-        movq    %rcx, 24(%rax)          /* r12: the entry */
-        movq    $0, 32(%rax)            /* rbx */
-        movq    $0, 40(%rax)            /* rbp (I3) */
-        movq    %rdx, 48(%rax)
-        movq    $0, 56(%rax)
-        movq    $0, 64(%rax)
+        leaq    -32(%rsi,%rdx), %rax    /* (I1): two words stay free above */
+        movq    %rcx, 0(%rax)
+        movq    %r8, 8(%rax)
+        movq    $0, 16(%rax)
+        movq    $0, 24(%rax)
+        incq    %rax
         movq    %rax, (%rdi)
         ret
         .cfi_endproc
@@ -113,15 +130,16 @@ hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size
 
         .type   ctx_start, @function
         .p2align 4
-ctx_start:
+ctx_start:                              /* rdx: the odd sp of a context that begins */
         .cfi_startproc
         .cfi_undefined rip              /* (I3) */
-        nop                             /* unwinders look a return address up one byte before it */
-.Lfirst:
-        movq    %r13, %rdi
+        leaq    -1(%rdx), %rsp          /* entry and argument stay: they are never overwritten */
+        movq    7(%rdx), %rdi
+        xorl    %ebp, %ebp
         leaq    .Lback(%rip), %rax
         pushq   %rax                    /* a call in all but the predictor: (H2) */
-        jmpq    *%r12
+        jmpq    *-1(%rdx)
+        nop                             /* unwinders look a return address up one byte before it */
 .Lback:
         ud2                             /* entry never returns */
         .cfi_endproc

@@ -13,17 +13,24 @@
  *
  *   The fiber's struct is at the top, so a parked fiber is one page.  A fiber that ends and finds
  *   a task next in the queue runs it on its own stack, without a switch: a burst of short tasks
- *   costs one stack.
+ *   costs one stack.  One that ends and was the last its joiner waited for goes straight to it, if
+ *   nobody is before it in the queue.  The last few that ended keep their stacks and what does not
+ *   change of their structs, and begin again as they are.
  *
  * INVARIANTS  (I1) l->current is the fiber whose stack the thread is on, NULL on the loop's own
- *             (I2) a stack is given back only after the switch away from it: l->dead holds it
- *                  until whoever runs next has landed
+ *             (I2) a stack is given back, or to another task, only after the switch away from it:
+ *                  l->dead holds it until whoever runs next has landed; between a fiber's going
+ *                  among the idle ones and the switch nobody takes one
  *             (I3) a fiber ends with no group of its own open
  *             (I4) no clock is read, nothing allocated, no indirect call or atomic made between
  *                  two fibers of one loop, except for fibers whose time is accounted
+ *             (I5) a fiber that begins stands in no queue, has no timer set and is not accounted:
+ *                  it ended so, and need not be made so
  *
  * REJECTED    Running the child at once in hob_go (Go, Cilk): the parent's next lines would run
  *             after the child's first part, and "never inside this call" is what people expect.
+ *             Running it on the joiner's own stack, in the join: the child's stack would be what
+ *             its parents have left of theirs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +44,14 @@
 
 __thread struct loop *hob__loop __attribute__((tls_model("initial-exec")));
 
-enum { TASKS_A_SLAB = 63 };
+enum {
+    TASKS_A_SLAB = 63,
+#ifdef HOB_ASAN
+    FIBERS_IDLE = 1, /* others go, and what points to their frames is found out */
+#else
+    FIBERS_IDLE = 16,
+#endif
+};
 
 struct task_slab {
     struct task_slab *next;
@@ -46,7 +60,7 @@ struct task_slab {
 
 static _Atomic(uint64_t) fiber_ids;
 
-static bool task_refill(struct loop *l)
+bool hob__task_refill(struct loop *l)
 {
     struct task_slab *s = malloc(sizeof *s);
 
@@ -55,30 +69,8 @@ static bool task_refill(struct loop *l)
     s->next = l->slabs;
     l->slabs = s;
     for (int i = TASKS_A_SLAB - 1; i >= 0; i--)
-        hob__task_free(l, &s->task[i]);
+        task_free(l, &s->task[i]);
     return true;
-}
-
-struct task *hob__task_new(struct loop *l, hob_fn fn, void *arg, struct group *g)
-{
-    struct task *t;
-
-    if (unlikely(!l->free_tasks) && !task_refill(l))
-        return NULL;
-    t = container_of(l->free_tasks, struct task, run);
-    l->free_tasks = t->run.next;
-    t->run.state = RUN_NEW;
-    t->fn = fn;
-    t->arg = arg;
-    t->group = g;
-    return t;
-}
-
-/* On any loop: tasks that moved are freed where they are, the slabs stay with who made them. */
-void hob__task_free(struct loop *l, struct task *t)
-{
-    t->run.next = l->free_tasks;
-    l->free_tasks = &t->run;
 }
 
 void hob__task_slabs_free(struct loop *l)
@@ -93,6 +85,60 @@ void hob__task_slabs_free(struct loop *l)
     l->free_tasks = NULL;
 }
 
+/* What accounted fibers cost, out of the way of the others. */
+static HOB_RARE void traced_begin(struct fiber *f)
+{
+    hob_time now = hob__now();
+
+    trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
+                    f->task->group->name, NULL);
+    trace_ready(&f->trace, now); /* says its name */
+    trace_run(&f->trace, now);
+}
+
+static HOB_RARE void traced_ready(struct fiber *f)
+{
+    trace_ready(&f->trace, hob__now());
+}
+
+static HOB_RARE void traced_run(struct fiber *f)
+{
+    trace_run(&f->trace, hob__now());
+}
+
+static HOB_RARE void traced_park(struct fiber *f)
+{
+    trace_park(&f->trace, (enum hob_wait)f->wait, hob__now());
+}
+
+static HOB_RARE void traced_end(struct fiber *f)
+{
+    trace_end(&f->trace, hob__now());
+    f->trace.flags = 0; /* (I5) */
+}
+
+/* It may run; it is not in the queue yet. */
+static inline void fiber_set_ready(struct fiber *f)
+{
+    f->run.state = RUN_READY;
+    if (unlikely(trace_accounted(&f->trace)))
+        traced_ready(f);
+}
+
+static inline void fiber_set_running(struct fiber *f)
+{
+    f->run.state = RUN_RUNNING;
+    if (unlikely(trace_accounted(&f->trace)))
+        traced_run(f);
+}
+
+/* A fiber that stands in no queue and has no timer. */
+static inline void fiber_ready(struct loop *l, struct fiber *f)
+{
+    fiber_set_ready(f);
+    runq_push(&l->ready, &f->run);
+}
+
 /* On the group's home: the end of a task that ended on another loop. */
 static void task_came_home(struct msg *m)
 {
@@ -102,23 +148,42 @@ static void task_came_home(struct msg *m)
 
     if (unlikely(t->seen))
         hob__scope_seen(&g->scope);
-    hob__task_free(hob__loop, t);
-    hob__group_child_ended(g, rc);
+    task_free(hob__loop, t);
+    if (group_child_ended(g, rc))
+        fiber_ready(g->home, g->opener);
 }
 
-static void task_ended(struct loop *l, struct task *t, int rc)
+/* On another loop than the group's. */
+static HOB_RARE void task_ended_away(struct loop *l, struct task *t, int rc)
 {
     struct group *g = t->group;
 
-    if (likely(g->home == l)) {
-        hob__task_free(l, t);
-        hob__group_child_ended(g, rc);
-        return;
-    }
     t->rc = rc;
     t->seen = g->parts[l->index].seen;
     t->msg.run = task_came_home;
     hob__loop_post(g->home, &t->msg);
+}
+
+/* Returns the fiber that has waited for this end; it is not ready yet.  NULL: none. */
+static inline struct fiber *task_ended(struct loop *l, struct task *t, int rc)
+{
+    struct group *g = t->group;
+
+    if (unlikely(g->home != l)) {
+        task_ended_away(l, t, rc);
+        return NULL;
+    }
+    task_free(l, t);
+    return group_child_ended(g, rc) ? g->opener : NULL;
+}
+
+/* A task that never began. */
+static HOB_RARE void task_refused(struct loop *l, struct task *t, int rc)
+{
+    struct fiber *joiner = task_ended(l, t, rc);
+
+    if (joiner)
+        fiber_ready(l, joiner);
 }
 
 static void fiber_timeout(struct timer *t)
@@ -126,38 +191,48 @@ static void fiber_timeout(struct timer *t)
     hob__interrupt(container_of(t, struct fiber, timer), -ETIMEDOUT);
 }
 
-/* Gives a fiber's struct and stack to a task. */
-static void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
+/* Gives a fiber's struct and stack to a task.  Everything else is as (I5) says. */
+static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
 {
-    struct scope *s = group_scope_on(t->group, l);
+    struct group *g = t->group;
+    struct scope *s = likely(g->home == l) ? &g->scope : group_scope_away(g, l);
 
     f->run.state = RUN_RUNNING;
     f->scope = f->own_scope = s;
     f->task = t;
-    f->abort_rc = 0;
     list_push(&s->members, &f->member);
-    f->wait_node = NULL;
-    f->timer.set = false;
-    f->trace.flags = 0;
     f->trace.name = NULL;
-    if (trace_recording()) {
-        trace_task_init(&f->trace,
-                        atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
-                        t->group->name, NULL);
-        hob_time now = hob__now();
-        trace_ready(&f->trace, now); /* says its name */
-        trace_run(&f->trace, now);
-    }
+    if (trace_recording())
+        traced_begin(f);
 }
 
-static void fiber_end(struct loop *l, struct fiber *f, int rc)
+/* Returns who has waited for it, or NULL. */
+static inline struct fiber *fiber_end(struct loop *l, struct fiber *f, int rc)
 {
     HOB_ASSERT(f->scope == f->own_scope); /* (I3) */
     if (unlikely(trace_accounted(&f->trace)))
-        trace_end(&f->trace, hob__now());
-    list_del(&f->member);
+        traced_end(f);
+    list_cut(&f->member);
     f->run.state = RUN_DEAD;
-    task_ended(l, f->task, rc);
+    return task_ended(l, f->task, rc);
+}
+
+/* Not the one that runs. */
+static void fiber_free(struct loop *l, struct fiber *f)
+{
+    san_free(&f->san);
+    hob__stack_give(&l->stacks, f->stack);
+}
+
+void hob__fibers_free(struct loop *l)
+{
+    struct runnable *r;
+
+    for (r = l->idle; r; r = l->idle) {
+        l->idle = r->next;
+        fiber_free(l, container_of(r, struct fiber, run));
+    }
+    l->n_idle = 0;
 }
 
 /* First thing after every switch, on the context switched to.  (I2) */
@@ -167,14 +242,12 @@ static inline void loop_landed(struct loop *l)
 
     if (unlikely(dead)) {
         l->dead = NULL;
-        l->n_fibers--;
-        san_free(&dead->san);
-        hob__stack_give(&l->stacks, dead->stack);
+        fiber_free(l, dead);
     }
 }
 
 /* After TURN_CHECK short runs, then twice as many, or after each long one: may the turn go on? */
-static bool __attribute__((noinline)) turn_goes_on(struct loop *l)
+static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
 {
     hob_dur used;
     uint32_t n;
@@ -195,7 +268,7 @@ static bool __attribute__((noinline)) turn_goes_on(struct loop *l)
 }
 
 /* The next to run in this turn; NULL: the turn is over, or nothing is ready. */
-struct runnable *hob__loop_next(struct loop *l)
+static inline struct runnable *loop_next(struct loop *l)
 {
     struct runnable *r;
 
@@ -208,14 +281,14 @@ struct runnable *hob__loop_next(struct loop *l)
         struct task *t = container_of(r, struct task, run);
         if (likely(!group_stopped_on(t->group, l)))
             return r;
-        task_ended(l, t, -ECANCELED);
+        task_refused(l, t, -ECANCELED);
     }
 }
 
 static void fiber_main(void *arg);
 
-/* A fiber with a stack of its own for the task; NULL when there is no memory for one. */
-static struct fiber *fiber_new(struct loop *l, struct task *t)
+/* A fiber with a stack that nobody has used for one; NULL when there is no memory for it. */
+static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
 {
     char *lo = hob__stack_take(&l->stacks);
 
@@ -225,11 +298,37 @@ static struct fiber *fiber_new(struct loop *l, struct task *t)
     struct fiber *f = (struct fiber *)((uintptr_t)(lo + usable - sizeof *f) & ~(uintptr_t)63);
     f->loop = l;
     f->stack = lo;
+    f->wait_node = NULL; /* (I5), for a start */
+    f->timer.set = false;
     f->timer.fire = fiber_timeout;
-    l->n_fibers++;
-    fiber_begin(l, f, t);
+    f->trace.flags = 0;
     san_new(&f->san, lo, usable);
-    hob__ctx_make(&f->ctx, lo, (size_t)((char *)f - lo), fiber_main, f);
+    hob__ctx_make(&f->begin, lo, (size_t)((char *)f - lo), fiber_main, f);
+    return f;
+}
+
+/* One that has ended, on the stack it has. */
+static inline struct fiber *fiber_again(struct loop *l)
+{
+    struct fiber *f = container_of(l->idle, struct fiber, run);
+
+    l->idle = f->run.next;
+    l->n_idle--;
+    san_free(&f->san);
+    san_stack_take(f->stack, (size_t)((char *)f - (char *)f->stack));
+    san_new(&f->san, f->stack, hob__stack_usable(&l->stacks));
+    return f;
+}
+
+/* A fiber for the task, at its beginning; NULL when there is no memory. */
+static inline struct fiber *fiber_new(struct loop *l, struct task *t)
+{
+    struct fiber *f = likely(l->idle) ? fiber_again(l) : fiber_make(l);
+
+    if (unlikely(!f))
+        return NULL;
+    fiber_begin(l, f, t);
+    f->ctx = f->begin;
     return f;
 }
 
@@ -238,22 +337,20 @@ static inline struct fiber *runnable_fiber(struct loop *l, struct runnable *r)
 {
     if (likely(r->state == RUN_READY)) {
         struct fiber *f = container_of(r, struct fiber, run);
-        r->state = RUN_RUNNING;
-        if (unlikely(trace_accounted(&f->trace)))
-            trace_run(&f->trace, hob__now());
+        fiber_set_running(f);
         return f;
     }
     struct task *t = container_of(r, struct task, run);
     struct fiber *f = fiber_new(l, t);
     if (unlikely(!f))
-        task_ended(l, t, -ENOMEM);
+        task_refused(l, t, -ENOMEM);
     return f;
 }
 
 /*
- * The one place that switches.  NULL: the loop's own context.  Every return from here on is
- * predicted if there is one call of hob__ctx_switch and a fiber comes to it by jumps alone: hence
- * the tail calls, and no second place.  Figures: docs/design/0007-scheduler.md.
+ * The one place that switches and comes back.  NULL: the loop's own context.  Every return from
+ * here on is predicted if there is one call of hob__ctx_switch and a fiber comes to it by jumps
+ * alone: hence the tail calls, and no second place.  Figures: docs/design/0007-scheduler.md.
  */
 static __attribute__((noinline)) void fiber_switch(struct loop *l, struct fiber *from,
                                                    struct fiber *to)
@@ -261,23 +358,27 @@ static __attribute__((noinline)) void fiber_switch(struct loop *l, struct fiber 
     struct ctx *from_ctx = from ? &from->ctx : &l->ctx, *to_ctx = to ? &to->ctx : &l->ctx;
     struct san *from_san = from ? &from->san : &l->san, *to_san = to ? &to->san : &l->san;
 
-    l->n_switches++;
     l->current = to; /* (I1) */
-    san_leave(from_san, to_san, l->dead != NULL);
+    san_leave(from_san, to_san, false);
     hob__ctx_switch(from_ctx, to_ctx);
     san_enter(from_san);
     loop_landed(l);
 }
 
-/* Away from `f` for good. */
-static void fiber_exit(struct loop *l, struct fiber *f, struct runnable *r)
+/* Away from `f` for good, to a fiber that has begun or to the loop.  Its stack is still in use. */
+static inline __attribute__((always_inline, noreturn)) void
+fiber_exit(struct loop *l, struct fiber *f, struct fiber *to)
 {
-    struct fiber *next = NULL;
-
-    while (r && !(next = runnable_fiber(l, r)))
-        r = hob__loop_next(l);
-    l->dead = f;
-    fiber_switch(l, f, next); /* nobody switches to a dead fiber: it does not return */
+    if (likely(l->n_idle < FIBERS_IDLE)) {
+        f->run.next = l->idle;
+        l->idle = &f->run; /* (I2): only a switch comes before somebody can take it */
+        l->n_idle++;
+    } else {
+        l->dead = f;
+    }
+    l->current = to; /* (I1) */
+    san_leave(&f->san, to ? &to->san : &l->san, true);
+    ctx_leave(to ? &to->ctx : &l->ctx);
 }
 
 static void fiber_main(void *arg)
@@ -288,13 +389,19 @@ static void fiber_main(void *arg)
     san_enter(&f->san);
     loop_landed(l);
     for (;;) {
-        struct task *t = f->task;
-        fiber_end(l, f, t->fn(t->arg));
-        struct runnable *r = hob__loop_next(l);
-        if (!r || r->state != RUN_NEW) {
-            fiber_exit(l, f, r);
-            return;
+        struct fiber *joiner = fiber_end(l, f, f->task->fn(f->task->arg));
+        if (joiner) {
+            fiber_set_ready(joiner);
+            if (likely(!l->ready.head && l->left > 1)) { /* it would be next: no queue */
+                l->left--;
+                fiber_set_running(joiner);
+                fiber_exit(l, f, joiner);
+            }
+            runq_push(&l->ready, &joiner->run);
         }
+        struct runnable *r = loop_next(l);
+        if (!r || r->state != RUN_NEW)
+            fiber_exit(l, f, r ? runnable_fiber(l, r) : NULL);
         fiber_begin(l, f, container_of(r, struct task, run));
     }
 }
@@ -303,7 +410,8 @@ static void fiber_main(void *arg)
 void (*hob__leave_hook)(void);
 #endif
 
-void hob__fiber_leave(struct loop *l, struct fiber *f)
+/* f is parked or queued: runs others until it is f's turn. */
+static inline __attribute__((always_inline)) void fiber_leave(struct loop *l, struct fiber *f)
 {
     struct runnable *r;
     struct fiber *next;
@@ -313,24 +421,28 @@ void hob__fiber_leave(struct loop *l, struct fiber *f)
         hob__leave_hook();
 #endif
     do {
-        r = hob__loop_next(l);
+        r = loop_next(l);
         next = r ? runnable_fiber(l, r) : NULL;
     } while (unlikely(r && !next));
     if (next != f)
         fiber_switch(l, f, next);
 }
 
-void hob__fiber_enter(struct loop *l, struct runnable *r)
+void hob__loop_fibers(struct loop *l)
 {
-    struct fiber *next = NULL;
+    struct runnable *r;
+    struct fiber *next;
 
-    while (r && !(next = runnable_fiber(l, r)))
-        r = hob__loop_next(l);
+    do {
+        r = loop_next(l);
+        next = r ? runnable_fiber(l, r) : NULL;
+    } while (unlikely(r && !next));
     if (next)
         fiber_switch(l, NULL, next);
 }
 
-static inline int fiber_park(struct fiber *f, enum hob_wait why, enum park_kind kind)
+static inline __attribute__((always_inline)) void fiber_park(struct fiber *f, enum hob_wait why,
+                                                             enum park_kind kind)
 {
     struct loop *l = f->loop;
 
@@ -339,21 +451,28 @@ static inline int fiber_park(struct fiber *f, enum hob_wait why, enum park_kind 
     f->park_kind = (uint8_t)kind;
     f->wait = (uint8_t)why;
     if (unlikely(trace_accounted(&f->trace)))
-        trace_park(&f->trace, why, hob__now());
-    hob__fiber_leave(l, f);
-    return f->wake_rc;
+        traced_park(f);
+    fiber_leave(l, f);
+}
+
+/* Not inlined, so that its caller's registers are saved once. */
+static __attribute__((noinline)) void fiber_park_plain(struct fiber *f, enum hob_wait why,
+                                                       enum park_kind kind)
+{
+    fiber_park(f, why, kind);
 }
 
 int hob__park(struct fiber *f, enum hob_wait why, hob_time until)
 {
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
-    return fiber_park(f, why, PARK_PLAIN);
+    fiber_park_plain(f, why, PARK_PLAIN);
+    return f->wake_rc;
 }
 
-int hob__park_shielded(struct fiber *f, enum hob_wait why)
+void hob__park_shielded(struct fiber *f, enum hob_wait why)
 {
-    return fiber_park(f, why, PARK_SHIELD);
+    fiber_park(f, why, PARK_SHIELD);
 }
 
 int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
@@ -365,7 +484,8 @@ int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
     f->abort_rc = 0;
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
-    rc = fiber_park(f, why, PARK_HOOK);
+    fiber_park_plain(f, why, PARK_HOOK);
+    rc = f->wake_rc;
     if (rc == -ECANCELED && f->abort_rc) {
         rc = f->abort_rc;
         if (rc == -ECANCELED)
@@ -379,16 +499,13 @@ void hob__ready(struct fiber *f, int rc)
     struct loop *l = f->loop;
 
     HOB_DEBUG_ASSERT(l == hob__loop && f->run.state == RUN_PARKED);
-    f->run.state = RUN_READY;
     f->wake_rc = rc;
     if (f->wait_node) {
         list_del(f->wait_node);
         f->wait_node = NULL;
     }
     timer_stop(&l->timers, &f->timer);
-    if (unlikely(trace_accounted(&f->trace)))
-        trace_ready(&f->trace, hob__now());
-    runq_push(&l->ready, &f->run);
+    fiber_ready(l, f);
 }
 
 void hob__interrupt(struct fiber *f, int rc)
@@ -432,66 +549,7 @@ int hob_yield(void)
         return -EPERM;
     if (unlikely((r = hob__check(f))))
         return r;
-    f->run.state = RUN_READY;
-    if (unlikely(trace_accounted(&f->trace)))
-        trace_ready(&f->trace, hob__now());
-    runq_push(&f->loop->ready, &f->run);
-    hob__fiber_leave(f->loop, f);
+    fiber_ready(f->loop, f);
+    fiber_leave(f->loop, f);
     return 0;
-}
-
-int hob_sleep_until(hob_time until)
-{
-    struct fiber *f = hob__self();
-    int r;
-
-    if (unlikely(!f))
-        return hob__thread_sleep(until);
-    if (unlikely((r = hob__check(f))))
-        return r;
-    if (until <= hob__now())
-        return hob_yield();
-    r = hob__park(f, HOB_WAIT_SLEEP, until);
-    return r == -ETIMEDOUT ? 0 : r;
-}
-
-int hob_sleep(hob_dur d)
-{
-    return hob_sleep_until(hob_in(d));
-}
-
-int hob_check(void)
-{
-    struct fiber *f = hob__self();
-
-    return f ? hob__check(f) : -EPERM;
-}
-
-bool hob_on_fiber(void)
-{
-    return hob__self() != NULL;
-}
-
-int hob_loop_index(void)
-{
-    return hob__loop ? (int)hob__loop->index : -1;
-}
-
-const char *hob__fiber_name_at(const struct loop *l, const void *lo)
-{
-    const struct fiber *f = l->current;
-
-    if (!f || f->stack != lo) /* nobody's: a wild pointer hit it */
-        return "?";
-    if (f->trace.name)
-        return f->trace.name;
-    return f->task->group->name ? f->task->group->name : "(no name)";
-}
-
-void hob_fiber_name(const char *name)
-{
-    struct fiber *f = hob__self();
-
-    if (f)
-        f->trace.name = name;
 }

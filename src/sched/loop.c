@@ -52,9 +52,10 @@ int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_s
 
 void hob__loop_fini(struct loop *l)
 {
-    HOB_ASSERT(l->n_fibers == 0 && !l->ready.head);
+    HOB_ASSERT(!l->ready.head); /* nor is a fiber alive: hob__stacks_fini looks */
     while (atomic_load_explicit(&l->n_posters, memory_order_acquire)) /* (I3) */
         sched_yield();
+    hob__fibers_free(l);
     hob__stacks_fini(&l->stacks);
     l->poller->ops->close(l->poller);
     hob__task_slabs_free(l);
@@ -78,8 +79,6 @@ void hob__loop_wake(struct loop *l)
 
 static void loop_fibers(struct loop *l)
 {
-    struct runnable *r;
-
     if (!l->turn_start)
         l->turn_start = hob__now();
     l->n_run = 0;
@@ -87,8 +86,7 @@ static void loop_fibers(struct loop *l)
     if (l->chunk > l->turn_switches)
         l->chunk = l->turn_switches;
     l->left = l->chunk + 1; /* counted at the next one: so many run before the first look */
-    if ((r = hob__loop_next(l)))
-        hob__fiber_enter(l, r);
+    hob__loop_fibers(l);
     l->n_turns++;
 }
 

@@ -23,6 +23,7 @@
 #include "plat/poll.h"
 #include "plat/san.h"
 #include "plat/stack.h"
+#include "sched/door.h"
 #include "sched/msg.h"
 #include "sched/timer.h"
 #include "trace/account.h"
@@ -55,13 +56,11 @@ struct task {
 };
 
 struct scope {
-    struct scope *parent;      /* enclosing, on the same loop; NULL: the root, or not at home */
-    struct list sibling;       /* in parent->children */
-    struct list children;      /* scopes opened inside this one */
-    struct list members;       /* fibers started for this scope, on this loop */
-    struct scope *next_cancel; /* hob__scope_cancel's work list */
+    struct scope *parent; /* enclosing, on the same loop; NULL: the root, shielded, not at home */
     struct group *group;
-    bool cancelled; /* a level: while set every parking call inside is -ECANCELED */
+    struct list members;       /* fibers started for this scope, on this loop */
+    struct scope *next_cancel; /* scope_cancel's work list; nothing otherwise */
+    bool cancelled;            /* a level: while set every parking call inside is -ECANCELED */
 };
 
 enum group_cause { CAUSE_NONE, CAUSE_ERROR, CAUSE_REQUEST, CAUSE_DEADLINE, CAUSE_OUTSIDE };
@@ -71,8 +70,6 @@ struct place_waiter {
     struct list node; /* in group.full; off it when granted */
     void (*granted)(struct place_waiter *w);
 };
-
-enum request { REQUEST_NONE, REQUEST_SENT, REQUEST_DONE, REQUEST_CLOSED };
 
 /* A spread group's part on a loop that is not its home. */
 struct group_part {
@@ -88,23 +85,24 @@ struct group {
     struct loop *home;
     struct fiber *opener; /* NULL: the root */
     struct scope *outer;  /* the opener's scope around this one; scope.parent unless shielded */
-    uint32_t n_live;      /* children that have not ended; home only */
     uint32_t max_live;
+    /* From here to `name` all is zero in a new group. */
+    uint32_t n_live;    /* children that have not ended; home only */
     uint32_t n_acks;    /* messages on their way to other loops and back */
-    int cause;          /* valid with cause_kind != NONE */
     uint8_t cause_kind; /* enum group_cause */
     bool seen;          /* somebody inside was told -ECANCELED */
     bool joining;       /* the opener is parked in its join */
     bool closing;       /* and waits for the request under way */
+    struct door door;   /* of cancels from other threads */
     bool spread;
-    _Atomic(bool) stop; /* spread: children not started shall not; read by any loop */
-    struct list full;   /* struct place_waiter: who wants to start a child, oldest first */
-    struct timer deadline;
+    _Atomic(bool) stop;       /* spread: children not started shall not; read by any loop */
     struct group_part *parts; /* spread: one a loop */
-    _Atomic(int) request;     /* enum request: a cancel from another thread, or no more of them */
-    int request_reason;       /* valid with REQUEST_SENT */
-    struct msg request_msg;
+    struct list full; /* struct place_waiter, oldest first; next is NULL until there was one */
     const char *name;
+    int cause;          /* valid with cause_kind != NONE */
+    int request_reason; /* a cancel from another thread: valid when the door let it in */
+    struct msg request_msg;
+    struct timer deadline;
 };
 
 /* How a parked fiber takes a cancel or the end of its time. */
@@ -121,6 +119,7 @@ struct fiber {
     int wake_rc;
     int abort_rc; /* PARK_HOOK: the reason abort() was called for; 0: it was not */
     struct ctx ctx;
+    struct ctx begin; /* what ctx is when it begins, again too */
     struct san san;
     struct loop *loop;
     struct scope *scope;     /* innermost */
@@ -153,6 +152,8 @@ struct loop {
     uint32_t turn_switches;
     bool slow;                   /* the last turn's runs were long: look at the clock after each */
     hob_time turn_start;         /* 0: not read since the last poll */
+    struct runnable *idle;       /* struct fiber: ended, to be used again with their stacks */
+    uint32_t n_idle;             /* how many those are */
     struct fiber *dead;          /* ended, but its stack was still in use at the switch */
     struct runnable *free_tasks; /* struct task */
     struct stacks stacks;
@@ -164,9 +165,8 @@ struct loop {
     _Atomic(uint32_t) n_posters; /* threads that may still touch this loop to wake it */
     struct rt *rt;
     unsigned index;
-    bool stop;         /* the loop's thread shall end; set on the loop */
-    uint64_t n_fibers; /* started and not dead */
-    uint64_t n_turns, n_switches;
+    bool stop; /* the loop's thread shall end; set on the loop */
+    uint64_t n_turns;
     struct msg stop_msg;
     struct task_slab *slabs;
     /* Tasks of spread groups that any idle loop may take. */
@@ -220,14 +220,35 @@ bool hob__loop_turn(struct loop *l, bool may_sleep);
 void hob__loop_wake(struct loop *l);
 
 /* fiber.c */
-struct runnable *hob__loop_next(struct loop *l); /* NULL: the turn is over or nothing is ready */
-void hob__fiber_enter(struct loop *l, struct runnable *r); /* from the loop's own context */
-void hob__fiber_leave(struct loop *l, struct fiber *f);    /* f is parked or queued: run others */
-struct task *hob__task_new(struct loop *l, hob_fn fn, void *arg, struct group *g);
-void hob__task_free(struct loop *l, struct task *t);
+void hob__loop_fibers(struct loop *l); /* from the loop's own context: what is ready, in a turn */
+void hob__fibers_free(struct loop *l); /* the idle ones; none lives */
+bool hob__task_refill(struct loop *l); /* false: no memory */
 void hob__task_slabs_free(struct loop *l);
 /* In a signal handler: the name of the fiber on the stack at `lo`, or its group's; never NULL. */
 const char *hob__fiber_name_at(const struct loop *l, const void *lo);
+
+/* On any loop: tasks that moved are freed where they are, the slabs stay with who made them. */
+static inline void task_free(struct loop *l, struct task *t)
+{
+    t->run.next = l->free_tasks;
+    l->free_tasks = &t->run;
+}
+
+/* NULL: no memory. */
+static inline struct task *task_new(struct loop *l, hob_fn fn, void *arg, struct group *g)
+{
+    struct task *t;
+
+    if (unlikely(!l->free_tasks) && !hob__task_refill(l))
+        return NULL;
+    t = container_of(l->free_tasks, struct task, run);
+    l->free_tasks = t->run.next;
+    t->run.state = RUN_NEW;
+    t->fn = fn;
+    t->arg = arg;
+    t->group = g;
+    return t;
+}
 
 /* spread.c */
 void hob__spread_push(struct loop *l, struct task *t);

@@ -33,8 +33,8 @@ static inline int hob__check(struct fiber *f)
 /* Parks the running fiber.  Returns what hob__ready was given; -ETIMEDOUT, -ECANCELED. */
 int hob__park(struct fiber *f, enum hob_wait why, hob_time until);
 
-/* The same for a wait that no cancel ends: PARK_SHIELD. */
-int hob__park_shielded(struct fiber *f, enum hob_wait why);
+/* The same for a wait that no cancel ends and that stands in no queue: PARK_SHIELD. */
+void hob__park_shielded(struct fiber *f, enum hob_wait why);
 
 /*
  * The same for an operation in flight: on a cancel or at `until`, abort(f) asks for its end, with

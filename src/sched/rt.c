@@ -225,9 +225,9 @@ static int rt_live(struct rt *rt)
     struct loop *l = &rt->loops[0];
     struct sigaction old[2];
 
-    hob__group_init(&rt->root, l, NULL, false);
+    group_init(&rt->root, l, NULL, false);
     rt->root.name = "main";
-    struct task *t = hob__task_new(l, first_fiber, rt, &rt->root);
+    struct task *t = task_new(l, first_fiber, rt, &rt->root);
     if (!t)
         return -ENOMEM;
     rt->root.n_live = 1;
@@ -286,6 +286,7 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
     rt.loops = calloc(rt.n_loops, sizeof *rt.loops);
     if (!rt.loops)
         return -ENOMEM;
+    hob__barrier_init();
     atomic_store(&rt_running, rt.n_loops | (config->sim ? RT_SIM : 0));
     thread_begin(&overflow, 0);
     (void)hob__overflow_install(overflow_name);

@@ -8,6 +8,11 @@
  *
  * HOW         root -- main fiber opens A -- member of A opens B -- members of B
  *
+ *   The tree is not written down: a scope has a list of its members, and each fiber a chain of the
+ *   scopes it has opened, from the innermost (f->scope, then ->group->outer) out to the one it is a
+ *   member of.  What is inside a scope is what its opener opened after it, what its members opened,
+ *   and so on.  Opening and joining a group is a step in and out of one chain.
+ *
  *   A fiber's check is one load: f->scope->cancelled.  The level is copied down when a scope is
  *   cancelled, not looked up at every check.  A spread group has a scope on each loop; the one at
  *   home is in the tree, the others hang on the group and are cancelled by a message.
@@ -21,7 +26,7 @@
  *             (I6) what members on another loop saw is known at home before the join: whoever saw
  *                  it is a task of the group there, or inside one, and comes home after it
  *
- * A shielded group's scope has no parent: it is not in the tree, and fibers inside it are not
+ * A shielded group's scope has no parent: a cancel stops before it, and fibers inside it are not
  * interrupted although they are members of a cancelled scope further out.
  *
  * REJECTED    Recursion down the tree: its depth is the program's, the stack is a fiber's.
@@ -32,62 +37,23 @@
 
 #include "sched/park.h"
 
-static void scope_init(struct scope *s, struct group *g, struct scope *parent)
-{
-    list_init(&s->sibling);
-    list_init(&s->children);
-    list_init(&s->members);
-    s->parent = parent;
-    s->group = g;
-    s->next_cancel = NULL;
-    s->cancelled = parent && parent->cancelled; /* (I1) */
-    if (parent)
-        list_push(&parent->children, &s->sibling);
-}
-
-static void group_deadline(struct timer *t)
+void hob__group_deadline(struct timer *t)
 {
     hob__group_stop(container_of(t, struct group, deadline), CAUSE_DEADLINE, -ETIMEDOUT);
 }
 
-void hob__group_init(struct group *g, struct loop *home, struct fiber *opener, bool shielded)
+/* Groups that the opener opened later and has not joined yet move up one. */
+void hob__group_unchain(struct group *g)
 {
-    g->outer = opener ? opener->scope : NULL;
-    scope_init(&g->scope, g, shielded ? NULL : g->outer);
-    if (opener)
-        opener->scope = &g->scope;
-    g->home = home;
-    g->opener = opener;
-    g->n_live = g->n_acks = 0;
-    g->max_live = UINT32_MAX;
-    g->cause = 0;
-    g->cause_kind = g->scope.cancelled ? CAUSE_OUTSIDE : CAUSE_NONE;
-    g->seen = g->joining = g->closing = g->spread = false;
-    atomic_init(&g->stop, g->scope.cancelled);
-    list_init(&g->full);
-    g->deadline.set = false;
-    g->deadline.fire = group_deadline;
-    g->parts = NULL;
-    atomic_init(&g->request, REQUEST_NONE);
-    g->name = NULL;
-}
+    struct scope *s;
 
-void hob__group_fini(struct group *g)
-{
-    struct scope *s = &g->scope, *up = g->outer;
-    struct list *n;
-
-    HOB_ASSERT(g->n_live == 0 && g->n_acks == 0 && list_empty(&s->members)); /* (I5) */
-    timer_stop(&g->home->timers, &g->deadline);
-    list_del(&s->sibling);
-    if (g->opener && g->opener->scope == s)
-        g->opener->scope = up;
-    /* Groups that the opener opened later and has not joined yet move up one. */
-    while ((n = list_pop(&s->children))) {
-        struct scope *c = list_entry(n, struct scope, sibling);
-        c->parent = c->group->outer = up;
-        list_push(&up->children, n);
-    }
+    if (!g->opener)
+        return; /* the root */
+    for (s = g->opener->scope; s->group->outer != &g->scope; s = s->group->outer)
+        continue;
+    s->group->outer = g->outer;
+    if (s->parent)
+        s->parent = g->outer;
 }
 
 static void scope_wake(struct scope *s)
@@ -96,6 +62,27 @@ static void scope_wake(struct scope *s)
         hob__interrupt(list_entry(n, struct fiber, member), -ECANCELED);
     if (s->group->opener && &s->group->scope == s)
         hob__interrupt(s->group->opener, -ECANCELED);
+}
+
+/* Appends to the work list, and cancels, what fiber f opened inside s and no shield covers. */
+static struct scope **chain_cancel(const struct fiber *f, const struct scope *s,
+                                   struct scope **tail)
+{
+    struct scope *x, *inner = f->scope;
+
+    for (x = inner; x != s; x = x->group->outer)
+        if (!x->parent)
+            inner = x->group->outer;
+    for (x = inner; x != s; x = x->group->outer) {
+        if (x->cancelled)
+            continue;
+        x->cancelled = true; /* (I1) */
+        *tail = x;
+        tail = &x->next_cancel;
+        *tail = NULL;
+        hob__group_stop(x->group, CAUSE_OUTSIDE, -ECANCELED);
+    }
+    return tail;
 }
 
 /*
@@ -110,18 +97,11 @@ static void scope_cancel(struct scope *s)
         return;
     s->cancelled = true;
     s->next_cancel = NULL;
-    for (struct scope *x = s; x; x = x->next_cancel) {
-        list_each (n, &x->children) {
-            struct scope *c = list_entry(n, struct scope, sibling);
-            if (c->cancelled)
-                continue;
-            c->cancelled = true; /* (I1) */
-            *tail = c;
-            tail = &c->next_cancel;
-            *tail = NULL;
-            hob__group_stop(c->group, CAUSE_OUTSIDE, -ECANCELED);
-        }
-    }
+    if (s->group->opener && &s->group->scope == s)
+        tail = chain_cancel(s->group->opener, s, tail);
+    for (struct scope *x = s; x; x = x->next_cancel)
+        list_each (n, &x->members)
+            tail = chain_cancel(list_entry(n, struct fiber, member), x, tail);
     for (struct scope *x = s; x; x = x->next_cancel)
         scope_wake(x);
 }
@@ -182,7 +162,7 @@ static void group_place_free(struct group *g)
     struct list *n;
 
     g->n_live--;
-    if ((n = list_pop(&g->full))) {
+    if (group_has_waiters(g) && (n = list_pop(&g->full))) {
         struct place_waiter *w = list_entry(n, struct place_waiter, node);
         g->n_live++; /* (I3): the place is the waiter's */
         w->granted(w);
@@ -195,39 +175,27 @@ void hob__group_ack(struct group *g)
     group_maybe_joined(g);
 }
 
-void hob__group_await(struct group *g)
-{
-    /* Again: a cancel from outside may have sent messages between the wake and this. */
-    while (g->n_live || g->n_acks) {
-        g->joining = true;
-        hob__park_shielded(g->opener, HOB_WAIT_JOIN);
-    }
-}
-
 void hob__group_place_back(struct group *g)
 {
     group_place_free(g);
     group_maybe_joined(g);
 }
 
-void hob__group_child_ended(struct group *g, int rc)
+void hob__group_child_told(struct group *g, int rc)
 {
-    if (unlikely(rc < 0)) {
+    if (rc < 0) {
         if (rc == -ECANCELED && g->cause_kind != CAUSE_NONE)
             g->seen = true;
         else
             hob__group_stop(g, CAUSE_ERROR, rc);
     }
-    if (likely(list_empty(&g->full)))
-        g->n_live--;
-    else
-        group_place_free(g);
-    if (g->n_live == 0) {
-        if (unlikely(!g->opener))
-            g->home->stop = true; /* the root */
-        else
-            group_maybe_joined(g);
-    }
+    group_place_free(g);
+}
+
+void hob__group_emptied(struct group *g)
+{
+    if (!g->opener)
+        g->home->stop = true; /* the root */
 }
 
 int hob__group_result(const struct group *g)

@@ -5,22 +5,24 @@
 #ifndef HOB_SCHED_SCOPE_H
 #define HOB_SCHED_SCOPE_H
 
-#include "sched/loop.h"
+#include <string.h>
 
-/*
- * opener NULL: the root of loop `home`.  Touches only *g and the opener's scope chain.  Shielded:
- * cancels from outside do not reach it.
- */
-void hob__group_init(struct group *g, struct loop *home, struct fiber *opener, bool shielded);
-
-/* Out of the opener's scope chain; every child has ended. */
-void hob__group_fini(struct group *g);
+#include "sched/park.h"
 
 /* On the home loop.  The first cause wins; returns whether it was this one. */
 bool hob__group_stop(struct group *g, enum group_cause kind, int cause);
 
-/* A child ended, on the home loop: gives its place to the next, wakes the joiner after the last. */
-void hob__group_child_ended(struct group *g, int rc);
+/* A child's end that is more than a number: an error, or somebody waits for its place. */
+void hob__group_child_told(struct group *g, int rc);
+
+/* The last one alive ended and nobody is parked in the join. */
+void hob__group_emptied(struct group *g);
+
+/* Out of its opener's chain although it is not the innermost one. */
+void hob__group_unchain(struct group *g);
+
+/* The group's time is over. */
+void hob__group_deadline(struct timer *t);
 
 /* A place was taken for a child that never came to be. */
 void hob__group_place_back(struct group *g);
@@ -28,19 +30,95 @@ void hob__group_place_back(struct group *g);
 /* A message to another loop, or from one, that the join waits for is through. */
 void hob__group_ack(struct group *g);
 
-/* Parks the opener until nothing of the group is alive or under way. */
-void hob__group_await(struct group *g);
-
 /* Somebody inside was told -ECANCELED: it is now a cause, of every cancelled scope around too. */
 void hob__scope_seen(struct scope *s);
 
 /* What a join returns, once nothing is alive. */
 int hob__group_result(const struct group *g);
 
-/* The scope a fiber started on `l` belongs to. */
-static inline struct scope *group_scope_on(struct group *g, struct loop *l)
+static inline void scope_init(struct scope *s, struct group *g, struct scope *parent)
 {
-    return likely(g->home == l) ? &g->scope : &g->parts[l->index].scope;
+    s->parent = parent;
+    s->group = g;
+    list_init(&s->members);
+    s->cancelled = parent && parent->cancelled; /* (I1) */
+}
+
+/*
+ * opener NULL: the root of loop `home`.  Touches only *g and the opener's chain.  Shielded:
+ * cancels from outside do not reach it.  What most groups never use is set when it is used: the
+ * deadline's function, the list of who waits for a place, the message of a cancel.
+ */
+static inline void group_init(struct group *g, struct loop *home, struct fiber *opener,
+                              bool shielded)
+{
+    struct scope *outer = opener ? opener->scope : NULL;
+
+    scope_init(&g->scope, g, shielded ? NULL : outer);
+    if (opener)
+        opener->scope = &g->scope;
+    g->home = home;
+    g->opener = opener;
+    g->outer = outer;
+    g->max_live = UINT32_MAX;
+    memset(&g->n_live, 0,
+           offsetof(struct group, name) + sizeof g->name -
+               offsetof(struct group, n_live)); /* the door is open */
+    g->deadline.set = false;
+    if (unlikely(g->scope.cancelled)) {
+        g->cause_kind = CAUSE_OUTSIDE;
+        atomic_init(&g->stop, true);
+    }
+}
+
+/* Out of the opener's chain; every child has ended. */
+static inline void group_fini(struct group *g)
+{
+    HOB_ASSERT((g->n_live | g->n_acks) == 0 && list_empty(&g->scope.members)); /* (I5) */
+    timer_stop(&g->home->timers, &g->deadline);
+    if (likely(g->opener && g->opener->scope == &g->scope))
+        g->opener->scope = g->outer;
+    else
+        hob__group_unchain(g);
+}
+
+/* Whether anybody waits for a place. */
+static inline bool group_has_waiters(const struct group *g)
+{
+    return unlikely(g->full.next) && !list_empty(&g->full);
+}
+
+/* A child ended, on the home loop.  True: the opener, parked in its join, shall be woken. */
+static inline bool group_child_ended(struct group *g, int rc)
+{
+    if (unlikely(rc < 0 || group_has_waiters(g)))
+        hob__group_child_told(g, rc);
+    else
+        g->n_live--;
+    if (likely(g->n_live != 0))
+        return false;
+    if (likely(g->joining && g->n_acks == 0)) {
+        g->joining = false;
+        return true;
+    }
+    hob__group_emptied(g);
+    return false;
+}
+
+/* Parks the opener until nothing of the group is alive or under way. */
+static inline void group_await(struct group *g, struct fiber *opener)
+{
+    /* Again: a cancel from outside may have sent messages between the wake and this. */
+    while (g->n_live | g->n_acks) {
+        g->joining = true;
+        hob__park_shielded(opener, HOB_WAIT_JOIN);
+    }
+}
+
+/* The scope a fiber started on `l`, not the group's home, belongs to. */
+static inline struct scope *group_scope_away(struct group *g, struct loop *l)
+{
+    return &g->parts[l->index].scope;
 }
 
 /* Whether a task of this group that has not started shall never start. */
@@ -48,7 +126,7 @@ static inline bool group_stopped_on(struct group *g, struct loop *l)
 {
     if (likely(g->home == l))
         return g->scope.cancelled;
-    return g->parts[l->index].scope.cancelled ||
+    return group_scope_away(g, l)->cancelled ||
            atomic_load_explicit(&g->stop, memory_order_acquire);
 }
 

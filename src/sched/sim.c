@@ -207,11 +207,9 @@ static void print_parked(struct loop *l, struct scope *s, int depth)
         fprintf(stderr, "hob: %*sloop %u, group %s: %s\n", depth * 2, "", l->index,
                 s->group->name ? s->group->name : "(no name)",
                 f->run.state == RUN_PARKED ? hob__wait_text((enum hob_wait)f->wait) : "ready");
+        for (struct scope *x = f->scope; x != s && depth < 16; x = x->group->outer)
+            print_parked(l, x, depth + 1);
     }
-    if (depth >= 16)
-        return;
-    list_each (n, &s->children)
-        print_parked(l, list_entry(n, struct scope, sibling), depth + 1);
 }
 
 static void deadlock(struct rt *rt)

@@ -9,7 +9,7 @@
 
 #include "lib/each.h"
 #include "lib/t.h"
-#include "sched/loop.h"
+#include "sched/park.h"
 
 static int give_back(void *arg)
 {
@@ -154,6 +154,54 @@ TEST(seeds_give_different_orders_and_the_same_seed_the_same)
         kinds += k == seed;
     }
     CHECK(kinds >= 3);
+}
+
+static struct {
+    struct trace_stage stage;
+    struct fiber *first;
+    unsigned n_again;
+} heir;
+
+static int leaves_traces(void *arg)
+{
+    struct fiber *f = hob__self();
+
+    (void)arg;
+    hob_fiber_name("the first");
+    hob__fiber_stage(f, &heir.stage);
+    heir.first = f;
+    return hob_sleep(1);
+}
+
+static int finds_none(void *arg)
+{
+    struct fiber *f = hob__self();
+
+    (void)arg;
+    heir.n_again += f == heir.first;
+    return f->trace.name || trace_accounted(&f->trace) || f->timer.set || f->wait_node ? -EPROTO
+                                                                                       : 0;
+}
+
+static int one_after_the_other(void *arg)
+{
+    int r = 0;
+
+    (void)arg;
+    hob__stage_init(&heir.stage, "stage");
+    for (int i = 0; i < 2 && r == 0; i++) {
+        hob_group g;
+
+        r = hob_group_open(&g, NULL);
+        r = r ? r : hob_go(&g, i ? finds_none : leaves_traces, NULL);
+        r = hob_group_join(&g, r);
+    }
+    return r == 0 && heir.n_again != 1 ? -EAGAIN : r;
+}
+
+TEST(a_fiber_that_begins_again_knows_nothing_of_the_last_one)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), one_after_the_other, NULL), 0);
 }
 
 TEST(off_a_fiber_calls_say_so)
@@ -372,6 +420,51 @@ TEST(timers_fire_although_two_fibers_always_run)
     struct pair p = {0};
 
     each_world_run(timer_and_pair, &p, NULL, 0);
+}
+
+static int ends_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* A join goes straight to the child and the child straight back: at every place in a turn. */
+static int pair_spawns(void *arg)
+{
+    struct pair *p = arg;
+    int r = 0;
+
+    while (r == 0 && !p->over) {
+        hob_group g;
+
+        r = hob_group_open(&g, NULL);
+        r = r ? r : hob_go(&g, ends_at_once, NULL);
+        r = hob_group_join(&g, r);
+        if (r == 0 && ++p->rounds % 3 == 0)
+            r = hob_yield();
+    }
+    return r;
+}
+
+static int timer_and_spawns(void *arg)
+{
+    struct pair *p = arg;
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    p->over = false;
+    r = r ? r : hob_go(&g, pair_spawns, p);
+    for (int i = 0; i < 20 && r == 0; i++)
+        r = hob_sleep(100 * HOB_US);
+    p->over = true;
+    return hob_group_join(&g, r);
+}
+
+TEST(timers_fire_although_fibers_are_always_started_and_joined)
+{
+    struct pair p = {0};
+
+    each_world_run(timer_and_spawns, &p, NULL, 0);
 }
 
 struct caller {
