@@ -195,6 +195,7 @@ void httpd_stop(struct httpd *h)
 
     pthread_mutex_lock(&p->lock);
     p->stopping = true;
+    pthread_cond_broadcast(&p->changed);
     for (struct conn *c = p->conns; c; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
     pthread_mutex_unlock(&p->lock);

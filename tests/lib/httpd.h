@@ -28,6 +28,7 @@
  *     /not-http           an answer that is none
  *     /big-head           a head without end
  *     /late/MS            200 "hello\n" after so many ms
+ *     /meet/N             200 "hello\n" once N such requests have come
  *
  * It is a proxy too: an absolute URL in the request line is answered by the path in it, CONNECT
  * and SOCKS5 are relayed to 127.0.0.1 and the port asked for, whatever the host.  With

@@ -316,6 +316,20 @@ static bool do_late(struct conn *c, const char *arg)
     return hello(c, "");
 }
 
+static bool do_meet(struct conn *c, const char *arg)
+{
+    struct httpd_private *p = c->h->private;
+    unsigned n = (unsigned)atoi(arg);
+
+    pthread_mutex_lock(&p->lock);
+    p->n_met++;
+    pthread_cond_broadcast(&p->changed);
+    while (p->n_met < n && !p->stopping)
+        pthread_cond_wait(&p->changed, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    return hello(c, "");
+}
+
 static const struct {
     const char *path; /* with a slash at its end: the rest is the argument */
     bool (*run)(struct conn *c, const char *arg);
@@ -346,6 +360,7 @@ static const struct {
     {"/not-http", do_not_http},
     {"/big-head", do_big_head},
     {"/late/", do_late},
+    {"/meet/", do_meet},
 };
 
 bool httpd_dispatch(struct conn *c, const char *path)

@@ -30,6 +30,7 @@ struct httpd_private {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct conn *conns;
+    unsigned n_met; /* requests for /meet/N */
     bool stopping;
 };
 

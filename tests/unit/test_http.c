@@ -328,12 +328,9 @@ static void many(struct world *w, int n, const char *path, bool spread)
     free(all);
 }
 
-TEST_HTTP(a_hundred_at_once_take_as_long_as_one)
+TEST_HTTP(a_hundred_are_under_way_at_once)
 {
-    hob_time began = hob_now();
-
-    many(w, 100, "/late/200", false);
-    CHECK(hob_now() - began < 100 * 200 * HOB_MS / 4);
+    many(w, 100, "/meet/100", false); /* none is answered before all have come */
     CHECK_INT(w->httpd.n_connections, 100);
     many(w, 100, "/bytes/29000", false);
     CHECK_INT(w->httpd.n_connections, 100);
