@@ -27,6 +27,7 @@
 #include "lib/seen.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ enum {
     SEEN_SHARD_BITS = 12,
     SEEN_SHARDS = 1 << SEEN_SHARD_BITS,
     SEEN_SLOTS_FIRST = 8,
+    SEEN_LATE = 32,
     SEEN_SLOTS_DOUBLING = 64, /* below this many a shard doubles: a quarter is not worth a copy */
 };
 
@@ -50,6 +52,8 @@ struct seen {
     struct sip_key key; /* drawn anew at each start: nothing outside ever sees a fingerprint */
     uint64_t count;
     size_t slots; /* over all shards */
+    unsigned n_late;
+    uint64_t late[SEEN_LATE][2]; /* of seen_load: their slots are on the way from memory */
     struct shard shard[SEEN_SHARDS];
 };
 
@@ -98,11 +102,8 @@ static bool shard_full(const struct shard *sh)
     return ((uint64_t)sh->used + 1) * 20 > (uint64_t)sh->slots * 17;
 }
 
-static int shard_grow(struct seen *s, struct shard *sh)
+static int shard_resize(struct seen *s, struct shard *sh, uint32_t slots)
 {
-    uint32_t slots = sh->slots == 0                    ? SEEN_SLOTS_FIRST
-                     : sh->slots < SEEN_SLOTS_DOUBLING ? sh->slots * 2
-                                                       : sh->slots + sh->slots / 4;
     uint64_t *table = calloc(slots, sizeof(*table));
 
     if (!table)
@@ -117,12 +118,35 @@ static int shard_grow(struct seen *s, struct shard *sh)
     return 0;
 }
 
-int seen_add(struct seen *s, const char *url, size_t len)
+static int shard_grow(struct seen *s, struct shard *sh)
 {
-    uint64_t h[2];
+    return shard_resize(s, sh,
+                        sh->slots == 0                    ? SEEN_SLOTS_FIRST
+                        : sh->slots < SEEN_SLOTS_DOUBLING ? sh->slots * 2
+                                                          : sh->slots + sh->slots / 4);
+}
 
-    sip128(&s->key, url, len, h);
-    struct shard *sh = &s->shard[h[1] >> (64 - SEEN_SHARD_BITS)];
+int seen_reserve(struct seen *s, uint64_t n)
+{
+    double mean = (double)n / SEEN_SHARDS, most = mean + 3 * sqrt(mean);
+    int r = 0;
+
+    if (mean < SEEN_SLOTS_FIRST || most > UINT32_MAX / 2)
+        return 0; /* it grows quickly enough; or is nonsense */
+    for (unsigned i = 0; r == 0 && i < SEEN_SHARDS; i++)
+        if (s->shard[i].slots < most * 20 / 17 + 2)
+            r = shard_resize(s, &s->shard[i], (uint32_t)(most * 20 / 17) + 2);
+    return r;
+}
+
+static struct shard *shard_of(struct seen *s, const uint64_t h[2])
+{
+    return &s->shard[h[1] >> (64 - SEEN_SHARD_BITS)];
+}
+
+static int print_add(struct seen *s, const uint64_t h[2])
+{
+    struct shard *sh = shard_of(s, h);
     uint64_t tag = h[0] ? h[0] : 1;
     uint32_t at = 0;
 
@@ -141,4 +165,33 @@ int seen_add(struct seen *s, const char *url, size_t len)
     sh->used++;
     s->count++;
     return 1;
+}
+
+int seen_add(struct seen *s, const char *url, size_t len)
+{
+    uint64_t h[2];
+
+    sip128(&s->key, url, len, h);
+    return print_add(s, h);
+}
+
+int seen_load_end(struct seen *s)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r >= 0 && i < s->n_late; i++)
+        r = print_add(s, s->late[i]);
+    s->n_late = 0;
+    return r < 0 ? r : 0;
+}
+
+int seen_load(struct seen *s, const char *url, size_t len)
+{
+    uint64_t *h = s->late[s->n_late++];
+
+    sip128(&s->key, url, len, h);
+    struct shard *sh = shard_of(s, h);
+    if (sh->slots)
+        __builtin_prefetch(&sh->tag[((h[0] >> 32) * sh->slots) >> 32], 1);
+    return s->n_late < SEEN_LATE ? 0 : seen_load_end(s);
 }

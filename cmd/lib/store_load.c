@@ -15,7 +15,7 @@ static int store_load_row(struct store *st, sqlite3_stmt *q)
 
     if (!url)
         return store__fail(st, -ENOMEM, "no memory");
-    if (seen_add(st->seen, url, (size_t)sqlite3_column_bytes(q, 1)) < 0)
+    if (seen_load(st->seen, url, (size_t)sqlite3_column_bytes(q, 1)) < 0)
         return store__fail(st, -ENOMEM, "no memory for the set of URLs seen");
     if (state < STORE_PENDING || state >= STORE_STATES)
         return store__fail(st, -EUCLEAN, "is damaged: a URL in state %d", state);
@@ -72,12 +72,26 @@ static int store_load_tally(struct store *st)
     return 0;
 }
 
+/* Room for all of them at once: growing by the way costs as much as filling.  Without it the set
+ * grows as it does later. */
+static int store_load_room(struct store *st)
+{
+    sqlite3_stmt *q;
+
+    if (sqlite3_prepare_v2(st->db, "SELECT max(id) FROM url", -1, &q, NULL))
+        return store__fail_sql(st, "cannot be read");
+    if (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int64(q, 0) > 0)
+        (void)seen_reserve(st->seen, (uint64_t)sqlite3_column_int64(q, 0));
+    sqlite3_finalize(q);
+    return 0;
+}
+
 int store__load(struct store *st)
 {
     sqlite3_stmt *q;
     int r, rc;
 
-    if ((r = store_load_retries(st)) < 0)
+    if ((r = store_load_retries(st)) < 0 || (r = store_load_room(st)) < 0)
         return r;
     if (sqlite3_prepare_v2(st->db, "SELECT id, url, depth, state FROM url ORDER BY id", -1, &q,
                            NULL))
@@ -88,6 +102,8 @@ int store__load(struct store *st)
     if (r == 0 && rc != SQLITE_DONE)
         r = store__fail_sql(st, "cannot be read");
     sqlite3_finalize(q);
+    if (r == 0 && seen_load_end(st->seen) < 0)
+        r = store__fail(st, -ENOMEM, "no memory for the set of URLs seen");
     if (r < 0 || (r = store_load_tally(st)) < 0)
         return r;
     if (sqlite3_prepare_v2(st->db, "SELECT max(seq) FROM result", -1, &q, NULL))

@@ -91,3 +91,45 @@ TEST(free_takes_nothing)
 {
     seen_free(NULL);
 }
+
+TEST(what_is_loaded_in_bulk_is_the_same_set)
+{
+    enum { N = 100000 };
+    struct seen *one, *bulk;
+    char url[64];
+
+    CHECK_INT(seen_new(&one), 0);
+    CHECK_INT(seen_new(&bulk), 0);
+    CHECK_INT(seen_reserve(bulk, N), 0);
+    size_t room = seen_bytes(bulk);
+    for (int i = 0; i < N; i++) {
+        int n = snprintf(url, sizeof url, "http://h/%d", i);
+        CHECK_INT(seen_add(one, url, (size_t)n), 1);
+        CHECK_INT(seen_load(bulk, url, (size_t)n), 0);
+    }
+    CHECK_INT(seen_load(bulk, "http://h/7", 10), 0); /* twice is once */
+    CHECK_INT(seen_load_end(bulk), 0);
+    CHECK_INT(seen_count(bulk), N);
+    CHECK(seen_bytes(bulk) < room + room / 10); /* next to nothing had to grow */
+    CHECK(seen_bytes(bulk) < seen_bytes(one) + seen_bytes(one) / 4);
+    for (int i = 0; i < N; i++) {
+        int n = snprintf(url, sizeof url, "http://h/%d", i);
+        CHECK_INT(seen_add(bulk, url, (size_t)n), 0);
+    }
+    CHECK_INT(seen_add(bulk, "http://h/new", 12), 1);
+    seen_free(one);
+    seen_free(bulk);
+}
+
+TEST(room_for_more_than_there_can_be_is_no_harm)
+{
+    struct seen *s;
+
+    CHECK_INT(seen_new(&s), 0);
+    CHECK_INT(seen_reserve(s, UINT64_MAX), 0);
+    CHECK_INT(seen_reserve(s, 0), 0);
+    CHECK_INT(seen_add(s, "x", 1), 1);
+    CHECK_INT(seen_reserve(s, 40000), 0); /* and what is there stays */
+    CHECK_INT(seen_add(s, "x", 1), 0);
+    seen_free(s);
+}
