@@ -15,6 +15,6 @@ typedef int command_fn(int argc, char *const argv[]);
 
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_INTERRUPTED = 130 };
 
-command_fn cmd_crawl, cmd_fetch, cmd_timeline;
+command_fn cmd_crawl, cmd_fetch, cmd_timeline, cmd_top;
 
 #endif

@@ -21,6 +21,7 @@ static const struct command {
     {"crawl", cmd_crawl, "follow links: fetch concurrently, parse in parallel, store durably"},
     {"fetch", cmd_fetch, "fetch URLs, many at once"},
     {"timeline", cmd_timeline, "draw a recording: who ran when, and what the others waited for"},
+    {"top", cmd_top, "watch a running program's loops, pool and tasks"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands, NAME_MAX_LEN = 24 };
 

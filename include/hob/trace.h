@@ -43,6 +43,11 @@ enum hob_wait_class {
 /*
  * Recordings
  * ----------
+ *
+ * HOB_TRACE=FILE in the environment of any program that uses hob records its whole run; "%p" in
+ * FILE is the process's number.  HOB_ADVISE=1 prints at exit, to standard error, the verdict of the
+ * program and of each kind of task, and names fibers that held their loop for 10 ms and more.
+ * HOB_TOP=1 lets `hob top` watch it while it runs.
  */
 
 /** A finished recording; does not change any more, so any thread may read it. */
@@ -64,7 +69,8 @@ struct hob_trace_opts {
  * Tasks that began earlier are recorded only if they belong to a flow.  A recording costs each
  * switch of a task two clock reads and an event of 24 bytes.
  *
- * Return: 0, -EBUSY (one is on already), -E2BIG, -ENOMEM, or why the file cannot be written.
+ * Return: 0, -EBUSY (one is on already, or another process records into that file), -E2BIG,
+ * -ENOMEM, or why the file cannot be written.
  */
 HOB_API HOB_ANY_THREAD HOB_MUST_CHECK int hob_trace_start(const struct hob_trace_opts *opts);
 
@@ -73,7 +79,7 @@ HOB_API HOB_ANY_THREAD HOB_MUST_CHECK int hob_trace_start(const struct hob_trace
  * @ret: NULL, or the recording, owned by the caller.  One that went to a file is not read back:
  *       *ret is untouched, see hob_trace_load.
  *
- * The recording has ended also when this fails.
+ * The recording has ended also when this fails.  A child made by fork() records nothing.
  *
  * Return: 0, -EINVAL (none is on), -ENOMEM, -EFBIG (max_bytes of a file reached; the file holds
  * what came before), or why the file could not be written.

@@ -38,6 +38,7 @@
 #include "base/assert.h"
 #include "base/opts.h"
 #include "sync/shield.h"
+#include "trace/advise.h"
 
 static const char *const kind_text[] = {[HOB_IO] = "io", [HOB_CPU] = "cpu", [HOB_LANE] = "lane"};
 
@@ -104,8 +105,10 @@ void hob_flow_free(hob_flow *flow)
 {
     if (!flow)
         return;
-    for (unsigned i = 0; i < flow->n_stages; i++)
+    for (unsigned i = 0; i < flow->n_stages; i++) {
+        hob__advise_merge(&flow->stage[i].sums);
         free(flow->stage[i].name);
+    }
     free(flow);
 }
 

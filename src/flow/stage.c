@@ -28,6 +28,7 @@
 #include "flow/flow.h"
 #include "plat/env.h"
 #include "sched/park.h"
+#include "sync/bridge.h"
 #include "sync/shield.h"
 
 /*
@@ -204,7 +205,7 @@ static int cpu_fiber(void *arg)
 
     while (item_take(st, HOB_FOREVER, &item, &r)) {
         call_off_begin(&c, st, &item, 1);
-        r = hob_offload(call_off_run, &c, HOB_FOREVER);
+        r = hob__offload_untold(call_off_run, &c, HOB_FOREVER);
         item_on(st, item, r);
     }
     return 0;

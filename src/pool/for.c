@@ -43,6 +43,7 @@
 #include "plat/cpu.h"
 #include "pool/pool.h"
 #include "pool/worker.h"
+#include "trace/account.h"
 
 /* A burst shorter than this grows; one longer than twice the next figure shrinks. */
 #define BURST_SHORT (10 * HOB_US)
@@ -262,10 +263,17 @@ static int region_run(void *arg)
         size_t first = chunks / FIRST_SHARE / (r->max ? r->max : 1);
         atomic_store_explicit(&r->burst, first ? first : 1, memory_order_relaxed);
     }
+    struct trace_task t;
+    bool watched = hob__job_depth == 0 && trace_watching(); /* inside a job: part of that one */
+
+    if (watched)
+        hob__job_begin(&t, "hob_for", 0);
     r->start = for_now();
     hob__job_depth++;
     piece_work(r, me, r->begin, r->end);
     hob__job_depth--;
+    if (watched)
+        hob__job_end(&t);
     if (guest) {
         hob__seat = NULL;
         hob__seat_give(me);

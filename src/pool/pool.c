@@ -33,6 +33,7 @@
 #include "plat/cpu.h"
 #include "plat/sigmask.h"
 #include "pool/worker.h"
+#include "trace/advise.h"
 
 struct pool hob__pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .nice = POOL_NICE_UNSET};
 
@@ -120,6 +121,7 @@ int hob__pool_start(void)
     if (!atomic_load(&hob__pool.running)) {
         unsigned wish = hob__cpu_usable(), n;
 
+        hob__trace_env();
         if (wish > POOL_WORKERS_MAX)
             wish = POOL_WORKERS_MAX;
         /* Counted before they exist: the first may push while the second is being made. */

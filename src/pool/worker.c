@@ -40,7 +40,7 @@
 #include "base/assert.h"
 #include "plat/cpu.h"
 #include "pool/pool.h"
-#include "trace/ring.h"
+#include "trace/account.h"
 
 __thread struct seat *hob__seat;
 __thread unsigned hob__job_depth;
@@ -263,6 +263,12 @@ static void worker_run(struct seat *me, const struct found *f)
     if (f->work) {
         count(&me->jobs, 1); /* before it runs: who sees its end sees it counted */
         f->work->run(f->work);
+    } else if (trace_watching()) {
+        struct trace_task t;
+
+        hob__job_begin(&t, "hob_for", 0);
+        job_run_stolen(me, f->job);
+        hob__job_end(&t);
     } else {
         job_run_stolen(me, f->job);
     }

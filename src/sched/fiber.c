@@ -41,6 +41,7 @@
 #include "base/assert.h"
 #include "sched/park.h"
 #include "sched/scope.h"
+#include "trace/advise.h"
 
 __thread struct loop *hob__loop __attribute__((tls_model("initial-exec")));
 
@@ -91,7 +92,7 @@ static HOB_RARE void traced_begin(struct fiber *f)
     hob_time now = hob__now();
 
     trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
-                    f->task->group->name, NULL);
+                    f->task->group->name, hob__advise_stage(f->task->group->name, ADVISE_FIBER));
     trace_ready(&f->trace, now); /* says its name */
     trace_run(&f->trace, now);
 }
@@ -202,7 +203,7 @@ static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
     f->task = t;
     list_push(&s->members, &f->member);
     f->trace.name = NULL;
-    if (trace_recording())
+    if (trace_watching())
         traced_begin(f);
 }
 
@@ -532,8 +533,9 @@ void hob__fiber_stage(struct fiber *f, struct trace_stage *stage)
 
     if (trace_accounted(&f->trace))
         trace_end(&f->trace, now);
+    const char *name = stage ? stage->name : f->own_scope->group->name;
     trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
-                    stage ? stage->name : f->own_scope->group->name, stage);
+                    name, stage ? stage : hob__advise_stage(name, ADVISE_FIBER));
     if (trace_accounted(&f->trace)) {
         trace_ready(&f->trace, now);
         trace_run(&f->trace, now);

@@ -28,6 +28,7 @@
 #include "sched/loop.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include "sched/park.h"
 #include "sched/rt.h"
@@ -87,7 +88,7 @@ static void loop_fibers(struct loop *l)
         l->chunk = l->turn_switches;
     l->left = l->chunk + 1; /* counted at the next one: so many run before the first look */
     hob__loop_fibers(l);
-    l->n_turns++;
+    __atomic_store_n(&l->n_turns, l->n_turns + 1, __ATOMIC_RELAXED);
 }
 
 /* What this turn's runs were like is what the next one's are expected to be.  (I5) */
@@ -155,6 +156,7 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
 
 void hob__loop_run(struct loop *l)
 {
+    atomic_store_explicit(&l->tid, gettid(), memory_order_relaxed);
     while (!l->stop)
         hob__loop_turn(l, true);
 }

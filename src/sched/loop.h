@@ -165,8 +165,9 @@ struct loop {
     _Atomic(uint32_t) n_posters; /* threads that may still touch this loop to wake it */
     struct rt *rt;
     unsigned index;
-    bool stop; /* the loop's thread shall end; set on the loop */
-    uint64_t n_turns;
+    bool stop;        /* the loop's thread shall end; set on the loop */
+    uint64_t n_turns; /* relaxed atomic: read from outside */
+    _Atomic(int) tid; /* of its thread, while it runs */
     struct msg stop_msg;
     struct task_slab *slabs;
     /* Tasks of spread groups that any idle loop may take. */

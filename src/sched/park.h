@@ -52,6 +52,9 @@ void hob__interrupt(struct fiber *f, int rc);
 /* Accounts the running fiber's time to a stage from now on; NULL: to none. */
 void hob__fiber_stage(struct fiber *f, struct trace_stage *stage);
 
+/* What it is called in traces: by itself, or by its group; never NULL. */
+const char *hob__fiber_name(const struct fiber *f);
+
 #ifndef NDEBUG
 /* Tests: called at every suspension point, on the fiber that is about to leave. */
 extern void (*hob__leave_hook)(void);

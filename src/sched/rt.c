@@ -32,6 +32,8 @@ static _Atomic(unsigned) rt_running;
 
 enum { RT_SIM = 1 << 16 };
 
+void (*hob__rt_hook)(struct rt *rt, bool on);
+
 static struct loop *_Atomic signal_loop; /* loop 0 of a runtime that stops on signals */
 static _Atomic(unsigned) in_handler;     /* threads in rt_on_signal */
 
@@ -234,12 +236,16 @@ static int rt_live(struct rt *rt)
     runq_push(&l->ready, &t->run);
     if (rt->stop_on_signals)
         signals_take(rt, old);
+    if (hob__rt_hook)
+        hob__rt_hook(rt, true);
     hob__loop = l;
     if (hob__env->sim)
         hob__sim_run(rt);
     else
         hob__loop_run(l);
     hob__loop = NULL;
+    if (hob__rt_hook)
+        hob__rt_hook(rt, false);
     if (rt->stop_on_signals)
         signals_give_back(old);
     return rt->ran ? 0 : hob__group_result(&rt->root); /* no stack for it, or a signal was first */

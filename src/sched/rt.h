@@ -39,6 +39,9 @@ struct rt_config {
  * negative errno and fn not run. */
 int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_rc);
 
+/* Called on loop 0 when all loops are there, and before the first of them goes; NULL: nobody. */
+extern void (*hob__rt_hook)(struct rt *rt, bool on);
+
 /* The simulator's driver: runs the loops until loop 0 stops.  sim.c */
 void hob__sim_run(struct rt *rt);
 /* Installs the simulated environment, to be undone by hob__sim_close. */

@@ -51,6 +51,11 @@ const char *hob__fiber_name_at(const struct loop *l, const void *lo)
 
     if (!f || f->stack != lo) /* nobody's: a wild pointer hit it */
         return "?";
+    return hob__fiber_name(f);
+}
+
+const char *hob__fiber_name(const struct fiber *f)
+{
     if (f->trace.name)
         return f->trace.name;
     return f->task->group->name ? f->task->group->name : "(no name)";
@@ -60,6 +65,9 @@ void hob_fiber_name(const char *name)
 {
     struct fiber *f = hob__self();
 
-    if (f)
-        f->trace.name = name;
+    if (!f)
+        return;
+    f->trace.name = name;
+    if (unlikely(trace_accounted(&f->trace)))
+        hob__task_renamed(&f->trace, hob__now());
 }

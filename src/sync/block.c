@@ -166,7 +166,7 @@ int hob_block(hob_fn fn, void *arg, hob_time until)
     if (!fn)
         return HOB_MISUSE(-EINVAL, "hob_block without a function");
     if (hob_on_fiber())
-        return hob__call(block_submit, NULL, fn, arg, HOB_WAIT_BLOCK, until);
+        return hob__call(block_submit, NULL, fn, arg, NULL, HOB_WAIT_BLOCK, until);
     return (r = may_block()) < 0 ? r : fn(arg);
 }
 
@@ -309,7 +309,7 @@ int hob_lane_call(hob_lane *lane, hob_fn fn, void *arg, hob_time until)
     /* In a simulation nobody else runs while this thread waits; after it there is no thread. */
     if (hob__env->sim ? !hob_on_fiber() : lane->threadless)
         return fn(arg);
-    return hob__call(lane_submit, lane, fn, arg, HOB_WAIT_LANE, until);
+    return hob__call(lane_submit, lane, fn, arg, NULL, HOB_WAIT_LANE, until);
 }
 
 void hob_lane_free(hob_lane *lane)

@@ -26,6 +26,7 @@
 #include "plat/futex.h"
 #include "pool/pool.h"
 #include "sched/park.h"
+#include "trace/account.h"
 
 static void call_back(struct msg *m)
 {
@@ -41,7 +42,13 @@ void hob__call_run(struct env_work *w)
         free(c); /* (I2) */
         return;
     }
+    struct trace_task t;
+    bool watched = c->ready_at != 0; /* began under a watch: told whole */
+    if (watched)
+        hob__job_begin(&t, c->name, c->ready_at);
     c->rc = c->fn(c->arg);
+    if (watched)
+        hob__job_end(&t);
     if (c->fiber) {
         c->back.run = call_back;
         hob__loop_post(c->loop, &c->back);
@@ -92,7 +99,7 @@ static int thread_wait(struct call *c, hob_time until)
 }
 
 int hob__call(int (*submit)(void *to, struct env_work *w), void *to, hob_fn fn, void *arg,
-              enum hob_wait why, hob_time until)
+              const char *name, enum hob_wait why, hob_time until)
 {
     struct fiber *f = hob__self();
     struct call *c;
@@ -107,6 +114,10 @@ int hob__call(int (*submit)(void *to, struct env_work *w), void *to, hob_fn fn, 
         return -ENOMEM;
     *c = (struct call){
         .work.run = hob__call_run, .fiber = f, .loop = f ? f->loop : NULL, .fn = fn, .arg = arg};
+    if (name && trace_watching()) {
+        c->name = name;
+        c->ready_at = hob__now();
+    }
     if ((r = submit(to, &c->work)) < 0) {
         free(c);
         return r;
@@ -126,7 +137,13 @@ int hob_offload(hob_fn fn, void *arg, hob_time until)
         return HOB_MISUSE(-EINVAL, "hob_offload without a function");
     if (!hob__self())
         return fn(arg);
-    return hob__call(offload_submit, NULL, fn, arg, HOB_WAIT_OFFLOAD, until);
+    return hob__call(offload_submit, NULL, fn, arg, hob__fiber_name(hob__self()), HOB_WAIT_OFFLOAD,
+                     until);
+}
+
+int hob__offload_untold(hob_fn fn, void *arg, hob_time until)
+{
+    return hob__call(offload_submit, NULL, fn, arg, NULL, HOB_WAIT_OFFLOAD, until);
 }
 
 /* hob_for on a fiber: the whole of it becomes a job, and the fiber parks. */
@@ -134,7 +151,7 @@ static bool for_on_fiber(hob_fn fn, void *arg, int *ret)
 {
     if (!hob__self())
         return false;
-    *ret = hob__call(offload_submit, NULL, fn, arg, HOB_WAIT_OFFLOAD, HOB_FOREVER);
+    *ret = hob__call(offload_submit, NULL, fn, arg, "hob_for", HOB_WAIT_OFFLOAD, HOB_FOREVER);
     return true;
 }
 

@@ -28,6 +28,8 @@ struct call {
     int rc;
     _Atomic(int) state; /* enum call_state */
     _Atomic(uint32_t) ended;
+    const char *name;  /* to record it by; NULL: whoever calls does so itself */
+    hob_time ready_at; /* while somebody watches; else 0 */
 };
 
 /*
@@ -36,7 +38,10 @@ struct call {
  * thread it blocks.
  */
 int hob__call(int (*submit)(void *to, struct env_work *w), void *to, hob_fn fn, void *arg,
-              enum hob_wait why, hob_time until);
+              const char *name, enum hob_wait why, hob_time until);
+
+/* hob_offload by somebody who accounts for the call himself. */
+int hob__offload_untold(hob_fn fn, void *arg, hob_time until);
 
 /* env_work.run of every call: runs it unless it was abandoned, and reports. */
 void hob__call_run(struct env_work *w);

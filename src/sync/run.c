@@ -16,6 +16,8 @@
 #include "pool/pool.h"
 #include "sched/rt.h"
 #include "sync/bridge.h"
+#include "sync/top.h"
+#include "trace/advise.h"
 
 enum {
     STACK_DEFAULT = 64 * 1024,
@@ -79,6 +81,9 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
         return -EINVAL;
     if (atomic_flag_test_and_set(&run_taken))
         return -EBUSY;
+    hob__trace_env();
+    if (!config.sim)
+        hob__top_env();
     hob__bridge_open();
     if (!o.no_pool_nice && !config.sim)
         hob__pool_set_nice(o.pool_nice ? o.pool_nice : NICE_DEFAULT);

@@ -4,9 +4,11 @@
  */
 #include <stddef.h>
 
+#include "plat/env.h"
 #include "trace/account.h"
+#include "trace/advise.h"
 
-bool hob__trace_on;
+unsigned hob__trace_on;
 uint32_t hob__trace_session;
 
 const char *hob__wait_text(enum hob_wait w)
@@ -32,7 +34,7 @@ static uint32_t stage_last_id;
 
 void hob__stage_init(struct trace_stage *s, const char *name)
 {
-    *s = (struct trace_stage){.name = name};
+    *s = (struct trace_stage){.name = name, .live = hob__live_of(name, ADVISE_STAGE)};
     s->id = __atomic_add_fetch(&stage_last_id, 1, __ATOMIC_RELAXED);
 }
 
@@ -49,6 +51,24 @@ void hob__task_tell(struct trace_task *t, int64_t now)
     hob__trace_emit(TRACE_EV_BEGIN, now, t->id, 0, s ? s->id : 0);
     if (t->name)
         hob__trace_emit_text(TRACE_EV_NAME, now, t->id, 0, t->name);
+}
+
+static void live_add(struct trace_live *l, enum trace_state state, unsigned wait, int32_t n)
+{
+    if (state == TRACE_READY)
+        __atomic_add_fetch(&l->ready, n, __ATOMIC_RELAXED);
+    else if (state == TRACE_RUNNING)
+        __atomic_add_fetch(&l->running, n, __ATOMIC_RELAXED);
+    else if (state == TRACE_PARKED && wait < HOB_N_WAITS)
+        __atomic_add_fetch(&l->parked[wait], n, __ATOMIC_RELAXED);
+}
+
+void hob__task_moved(const struct trace_task *t, enum trace_state to, unsigned wait)
+{
+    struct trace_live *l = t->stage->live;
+
+    live_add(l, (enum trace_state)t->state, t->wait, -1);
+    live_add(l, to, wait, 1);
 }
 
 static void stage_add(int64_t *sum, int64_t d)
@@ -89,6 +109,10 @@ void hob__task_flush(struct trace_task *t)
         t->wait_ns[i] = 0;
     }
     stage_add(&s->run_ns, t->run_ns);
+    stage_add(&s->join_ns, t->join_ns);
+    stage_add(&s->offload_ns, t->offload_ns);
+    if (t->n_long)
+        __atomic_add_fetch(&s->n_long, t->n_long, __ATOMIC_RELAXED);
     stage_add(&s->ready_ns, t->ready_ns);
     stage_max(&s->longest_run_ns, t->longest_run_ns);
     stage_min(&s->first, t->since - life); /* (I1) */
@@ -96,8 +120,42 @@ void hob__task_flush(struct trace_task *t)
     __atomic_add_fetch(&s->n_runs, t->n_runs, __ATOMIC_RELAXED);
     if (t->state == TRACE_ENDED)
         __atomic_add_fetch(&s->n_tasks, 1, __ATOMIC_RELAXED);
-    t->run_ns = t->ready_ns = t->longest_run_ns = 0;
-    t->n_runs = 0;
+    t->run_ns = t->ready_ns = t->longest_run_ns = t->join_ns = t->offload_ns = 0;
+    t->n_runs = t->n_long = 0;
+}
+
+void hob__task_renamed(struct trace_task *t, int64_t now)
+{
+    struct trace_stage *s = t->stage;
+
+    if (trace_recording() && t->name)
+        hob__trace_emit_text(TRACE_EV_NAME, now, t->id, 0, t->name);
+    if (s && !hob__advise_owns(s))
+        return; /* a flow's: its stage has the name */
+    enum trace_state state = (enum trace_state)t->state;
+
+    trace_charge(t, now);
+    trace_move(t, TRACE_NEW, 0);
+    hob__task_flush(t);
+    t->stage = hob__advise_stage(t->name, ADVISE_FIBER);
+    trace_move(t, state, 0);
+}
+
+void hob__job_begin(struct trace_task *t, const char *name, int64_t ready_at)
+{
+    static uint64_t last_id;
+    /* Fibers count from 1, a flow's calls from 2^63. */
+    uint64_t id = (3ull << 62) | __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    int64_t now = hob__now();
+
+    trace_task_init(t, id, name, hob__advise_stage(name, ADVISE_JOB));
+    trace_ready(t, ready_at ? ready_at : now);
+    trace_run(t, now);
+}
+
+void hob__job_end(struct trace_task *t)
+{
+    trace_end(t, hob__now());
 }
 
 void hob__stage_stats(const struct trace_stage *s, struct hob_stage_stats *ret)

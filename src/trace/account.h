@@ -38,15 +38,34 @@ enum trace_flags {
     TRACE_ACCOUNTED = 1, /* its time is measured */
 };
 
+/* What the process has on: bits of hob__trace_on. */
+enum trace_modes {
+    TRACE_RECORD = 1, /* events go to a recording */
+    TRACE_ADVISE = 2, /* times are summed by name, for what is printed at exit (advise.h) */
+    TRACE_TOP = 4,    /* tasks are counted by name and state, for who looks from outside */
+};
+
+/* A run this long holds up everybody else on its loop. */
+#define TRACE_LONG (10 * HOB_MS)
+
+/* How many tasks of one name are in which state now; relaxed atomics. */
+struct trace_live {
+    int32_t ready, running;
+    int32_t parked[HOB_N_WAITS];
+};
+
 /* The sums of every task of one stage.  All fields below `id` are relaxed atomics. */
 struct trace_stage {
-    const char *name; /* outlives the stage's tasks */
-    uint32_t id;      /* not 0; what events call it by */
-    uint32_t told;    /* the recording that knows its name */
-    uint64_t n_tasks; /* tasks that ended */
+    const char *name;        /* outlives the stage's tasks */
+    uint32_t id;             /* not 0; what events call it by */
+    uint32_t told;           /* the recording that knows its name */
+    struct trace_live *live; /* NULL unless TRACE_TOP */
+    uint64_t n_tasks;        /* tasks that ended */
     uint64_t n_runs;
     int64_t run_ns, ready_ns, wait_ns[HOB_N_CLASSES];
     int64_t longest_run_ns;
+    int64_t join_ns, offload_ns; /* of wait_ns: for tasks that are accounted themselves */
+    uint64_t n_long;             /* runs of TRACE_LONG and more */
     int64_t first, last; /* hob_time of the first charge's start and the last one's end; 0: none */
 };
 
@@ -57,7 +76,8 @@ struct trace_task {
     int64_t since;             /* hob_time of the last change of state */
     int64_t run_ns, ready_ns, wait_ns[HOB_N_CLASSES];
     int64_t longest_run_ns;
-    uint32_t n_runs;
+    int64_t join_ns, offload_ns;
+    uint32_t n_runs, n_long;
     uint8_t flags; /* enum trace_flags */
     uint8_t state; /* enum trace_state */
     uint8_t wait;  /* enum hob_wait, while parked */
@@ -72,24 +92,38 @@ void hob__task_flush(struct trace_task *t);
 /* The times of a stage so far; leaves kind, width and the items to the caller. */
 void hob__stage_stats(const struct trace_stage *s, struct hob_stage_stats *ret);
 
-/* Whether a recording is on, and which; sink.c sets both. */
-extern bool hob__trace_on;
+/* enum trace_modes, and the number of the recording. */
+extern unsigned hob__trace_on;
 extern uint32_t hob__trace_session;
+
+/* A job of the pool that belongs to no flow: a task for as long as it runs.  Only while
+ * trace_watching(); 0 as ready_at: it did not stand in line. */
+void hob__job_begin(struct trace_task *t, const char *name, int64_t ready_at);
+void hob__job_end(struct trace_task *t);
+
+/* A running task has another name from now on; what it did under the old one is summed there. */
+void hob__task_renamed(struct trace_task *t, int64_t now);
 
 /* Tells the recording of a task that is new to it: its stage and name.  Only while recording. */
 void hob__task_tell(struct trace_task *t, int64_t now);
 
-static inline bool trace_recording(void)
+/* Whether new tasks are accounted, for a recording or for advice. */
+static inline bool trace_watching(void)
 {
-    return unlikely(__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED));
+    return unlikely(__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) != 0);
 }
 
-/* No clock read.  Accounted when it has a stage or when a recording is on. */
+static inline bool trace_recording(void)
+{
+    return unlikely(__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) & TRACE_RECORD);
+}
+
+/* No clock read.  Accounted when it has a stage or when anybody watches. */
 static inline void trace_task_init(struct trace_task *t, uint64_t id, const char *name,
                                    struct trace_stage *stage)
 {
     *t = (struct trace_task){.id = id, .name = name, .stage = stage};
-    if (stage || trace_recording())
+    if (stage || trace_watching())
         t->flags = TRACE_ACCOUNTED;
 }
 
@@ -108,12 +142,17 @@ static inline void trace_charge(struct trace_task *t, int64_t now)
         t->run_ns += d;
         if (d > t->longest_run_ns)
             t->longest_run_ns = d;
+        t->n_long += d >= TRACE_LONG;
         break;
     case TRACE_READY:
         t->ready_ns += d;
         break;
     case TRACE_PARKED:
         t->wait_ns[hob__wait_class((enum hob_wait)t->wait)] += d;
+        if (t->wait == HOB_WAIT_JOIN || t->wait == HOB_WAIT_GROUP_FULL)
+            t->join_ns += d;
+        else if (t->wait == HOB_WAIT_OFFLOAD)
+            t->offload_ns += d;
         break;
     case TRACE_NEW:
     case TRACE_ENDED:
@@ -121,6 +160,17 @@ static inline void trace_charge(struct trace_task *t, int64_t now)
     }
     if (d > 0 || t->state == TRACE_NEW)
         t->since = now;
+}
+
+/* TRACE_TOP: leaves the state it is in for another. */
+void hob__task_moved(const struct trace_task *t, enum trace_state to, unsigned wait);
+
+static inline void trace_move(struct trace_task *t, enum trace_state to, unsigned wait)
+{
+    if (unlikely(t->stage && t->stage->live))
+        hob__task_moved(t, to, wait);
+    t->state = (uint8_t)to;
+    t->wait = (uint8_t)wait;
 }
 
 /* It may run now: spawned, woken, or put back by a turn that was over. */
@@ -132,7 +182,7 @@ static inline void trace_ready(struct trace_task *t, int64_t now)
         hob__trace_emit(TRACE_EV_READY, now, t->id, 0, 0);
     }
     trace_charge(t, now);
-    t->state = TRACE_READY;
+    trace_move(t, TRACE_READY, 0);
 }
 
 /* It runs now, on the calling thread. */
@@ -141,7 +191,7 @@ static inline void trace_run(struct trace_task *t, int64_t now)
     if (trace_recording())
         hob__trace_emit(TRACE_EV_RUN, now, t->id, 0, 0);
     trace_charge(t, now);
-    t->state = TRACE_RUNNING;
+    trace_move(t, TRACE_RUNNING, 0);
     t->n_runs++;
 }
 
@@ -151,8 +201,7 @@ static inline void trace_park(struct trace_task *t, enum hob_wait wait, int64_t 
     if (trace_recording())
         hob__trace_emit(TRACE_EV_PARK, now, t->id, wait, 0);
     trace_charge(t, now);
-    t->state = TRACE_PARKED;
-    t->wait = (uint8_t)wait;
+    trace_move(t, TRACE_PARKED, wait);
 }
 
 /* It will not run again; its stage has its sums. */
@@ -161,7 +210,7 @@ static inline void trace_end(struct trace_task *t, int64_t now)
     if (trace_recording())
         hob__trace_emit(TRACE_EV_END, now, t->id, 0, 0);
     trace_charge(t, now);
-    t->state = TRACE_ENDED;
+    trace_move(t, TRACE_ENDED, 0);
     hob__task_flush(t);
 }
 

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/opts.h"
@@ -167,8 +168,13 @@ static int sink_open(const char *path)
     int r;
 
     if (path) {
-        sink.file_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        sink.file_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (sink.file_fd < 0)
+            return -errno;
+        /* Two programs that record into one file would leave neither. */
+        if (flock(sink.file_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+            return -EBUSY;
+        if (ftruncate(sink.file_fd, 0) < 0 && errno != EINVAL) /* EINVAL: a pipe, a device */
             return -errno;
     }
     sink.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -185,13 +191,31 @@ static int sink_open(const char *path)
     return 0;
 }
 
+/* A child has no sink thread: what its parent records goes on without it. */
+static void sink_child(void)
+{
+    pthread_mutex_init(&sink.lock, NULL);
+    if (sink.on) {
+        __atomic_store_n(&hob__trace_on, 0, __ATOMIC_RELAXED);
+        sink.on = false;
+        sink_reset();
+    }
+}
+
+static void sink_at_fork(void)
+{
+    pthread_atfork(NULL, NULL, sink_child);
+}
+
 int hob_trace_start(const struct hob_trace_opts *opts)
 {
     struct hob_trace_opts o = {0};
+    static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
     int r = hob__opts_copy(&o, sizeof(o), opts);
 
     if (r < 0)
         return r;
+    pthread_once(&fork_once, sink_at_fork);
     pthread_mutex_lock(&sink.lock);
     if (sink.on) {
         pthread_mutex_unlock(&sink.lock);
@@ -204,7 +228,7 @@ int hob_trace_start(const struct hob_trace_opts *opts)
     if (r == 0) {
         sink.on = true;
         __atomic_add_fetch(&hob__trace_session, 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&hob__trace_on, true, __ATOMIC_RELEASE);
+        __atomic_or_fetch(&hob__trace_on, TRACE_RECORD, __ATOMIC_RELEASE);
     } else {
         hob__rings_attach(false);
         sink_reset();
@@ -239,7 +263,7 @@ int hob_trace_stop(hob_trace **ret)
         pthread_mutex_unlock(&sink.lock);
         return -EINVAL;
     }
-    __atomic_store_n(&hob__trace_on, false, __ATOMIC_RELEASE);
+    __atomic_and_fetch(&hob__trace_on, ~(unsigned)TRACE_RECORD, __ATOMIC_RELEASE);
     (void)!write(sink.wake_fd, &one, sizeof(one)); /* cannot fail: the counter is 0 */
     pthread_join(sink.thread, NULL);
     sink_end();
