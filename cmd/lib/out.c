@@ -112,6 +112,23 @@ void out_object_end(struct buf *b)
     buf_putc(b, '}');
 }
 
+void out_array(struct buf *b, const char *key)
+{
+    put_key(b, key);
+    buf_putc(b, '[');
+}
+
+void out_item(struct buf *b)
+{
+    if (b->len > 0 && b->p[b->len - 1] != '[')
+        buf_putc(b, ',');
+}
+
+void out_array_end(struct buf *b)
+{
+    buf_putc(b, ']');
+}
+
 void out_text_n(struct buf *b, const char *key, const char *text, size_t n)
 {
     put_key(b, key);

@@ -35,6 +35,10 @@ void out_row(struct buf *b);
 void out_row_end(struct buf *b); /* with the newline */
 void out_object(struct buf *b, const char *key);
 void out_object_end(struct buf *b);
+/** An array: out_item before each element, which may be an object between out_row and '}'. */
+void out_array(struct buf *b, const char *key);
+void out_item(struct buf *b);
+void out_array_end(struct buf *b);
 void out_text(struct buf *b, const char *key, const char *text); /* NULL: null */
 void out_text_n(struct buf *b, const char *key, const char *text, size_t n);
 void out_int(struct buf *b, const char *key, int64_t n);

@@ -133,8 +133,18 @@ enum hob_advice {
     HOB_ADVICE_PARALLEL,   /* every core is busy already */
     HOB_ADVICE_FEWER_THREADS,
     HOB_ADVICE_ELSEWHERE, /* look at what it waits for */
-    HOB_ADVICE_BATCHES    /* its one thread is nearly always busy: more in each batch */
+    HOB_ADVICE_BATCHES,   /* its one thread is nearly always busy: more in each batch */
+    HOB_ADVICE_LOCK       /* hold the lock for less, or split it */
 };
+
+/** hob_bound_word - "io", "cpu", "mixed", "sleep", "lock", "idle": as JSON has it */
+HOB_API HOB_ANY_THREAD const char *hob_bound_word(enum hob_bound bound);
+
+/**
+ * hob_advice_word - "concurrency", "parallelism", "both", "batch", "lock", "fewer-threads",
+ * "ok-concurrent", "ok-parallel", "elsewhere", "neither": as JSON has it
+ */
+HOB_API HOB_ANY_THREAD const char *hob_advice_word(enum hob_advice advice);
 
 /** Sums over all tasks of a stage, or of a program. */
 struct hob_usage {

@@ -310,6 +310,9 @@ static void say_advice(char *words, size_t *at, const struct facts *f, struct re
     case HOB_ADVICE_BATCHES:
         say(words, at, "is the bottleneck: larger batches help");
         break;
+    case HOB_ADVICE_LOCK:
+        say(words, at, "hold the lock for less, or split it");
+        break;
     case HOB_ADVICE_NONE:
         say(words, at, "it goes at the pace it was told");
         break;
@@ -404,6 +407,34 @@ static void verdict_lane(const struct facts *f, struct hob_verdict *v)
     } else {
         say(v->words, &at, ", idle otherwise");
     }
+}
+
+const char *hob_bound_word(enum hob_bound bound)
+{
+    static const char *const words[] = {
+        [HOB_BOUND_IDLE] = "idle",   [HOB_BOUND_IO] = "io",       [HOB_BOUND_CPU] = "cpu",
+        [HOB_BOUND_MIXED] = "mixed", [HOB_BOUND_SLEEP] = "sleep", [HOB_BOUND_LOCK] = "lock",
+    };
+
+    return (size_t)bound < sizeof(words) / sizeof(words[0]) ? words[bound] : "?";
+}
+
+const char *hob_advice_word(enum hob_advice advice)
+{
+    static const char *const words[] = {
+        [HOB_ADVICE_NONE] = "neither",
+        [HOB_ADVICE_CONCURRENCY] = "concurrency",
+        [HOB_ADVICE_PARALLELISM] = "parallelism",
+        [HOB_ADVICE_BOTH] = "both",
+        [HOB_ADVICE_CONCURRENT] = "ok-concurrent",
+        [HOB_ADVICE_PARALLEL] = "ok-parallel",
+        [HOB_ADVICE_FEWER_THREADS] = "fewer-threads",
+        [HOB_ADVICE_ELSEWHERE] = "elsewhere",
+        [HOB_ADVICE_BATCHES] = "batch",
+        [HOB_ADVICE_LOCK] = "lock",
+    };
+
+    return (size_t)advice < sizeof(words) / sizeof(words[0]) ? words[advice] : "?";
 }
 
 int hob_verdict_of(const struct hob_usage *usage, struct hob_verdict *ret)

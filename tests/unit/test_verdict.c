@@ -420,3 +420,14 @@ TEST(a_lane_that_is_always_busy_is_the_bottleneck)
     CHECK_INT(stage("lane", 200, 250, 400).advice, HOB_ADVICE_BATCHES);
     CHECK(strstr(stage("cpu", 200, 20, 740).words, "bottleneck") == NULL);
 }
+
+TEST(each_bound_and_advice_has_a_word_for_programs)
+{
+    CHECK_STR(hob_bound_word(HOB_BOUND_IO), "io");
+    CHECK_STR(hob_bound_word(HOB_BOUND_LOCK), "lock");
+    CHECK_STR(hob_bound_word((enum hob_bound)99), "?");
+    CHECK_STR(hob_advice_word(HOB_ADVICE_NONE), "neither");
+    CHECK_STR(hob_advice_word(HOB_ADVICE_CONCURRENT), "ok-concurrent");
+    CHECK_STR(hob_advice_word(HOB_ADVICE_LOCK), "lock");
+    CHECK_STR(hob_advice_word((enum hob_advice)99), "?");
+}

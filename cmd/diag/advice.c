@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * advice.c - a table: language by cure
+ *
+ * HOW         In a line of code {n} stands for the operations at once and {p} for the cores.  A
+ *   language without a line of its own for a cure takes that of the language it is most like: C++
+ *   C's, an unknown compiled program C's, everything the words without code.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "diag/advice.h"
+
+enum cure {
+    CURE_CONCURRENCY,
+    CURE_FILES, /* concurrency where a disk is waited for */
+    CURE_PARALLELISM,
+    CURE_BOTH,
+    CURE_POOL_IO,
+    CURE_LOOP,
+    CURE_GIL,
+    CURE_LOCK,
+    CURE_OVERSUB,
+    CURE_BATCH,
+    N_CURES
+};
+
+static const char *const words[N_CURES] = {
+    [CURE_CONCURRENCY] = "more operations at once, on the threads there are",
+    [CURE_FILES] = "more reads and writes at once",
+    [CURE_PARALLELISM] = "spread the computing over {p} cores",
+    [CURE_BOTH] = "wait for {n} at once, and compute on {p} cores",
+    [CURE_POOL_IO] = "one process with {n} operations at once instead of a pool",
+    [CURE_LOOP] = "move the computing off the event loop",
+    [CURE_GIL] = "processes instead of threads: threads share the interpreter's lock",
+    [CURE_LOCK] = "hold the lock for less, or split it (one for each shard)",
+    [CURE_OVERSUB] = "{p} threads, as many as cores",
+    [CURE_BATCH] = "many rows in one transaction",
+};
+
+static const char *const code[N_LANGUAGES][N_CURES] = {
+    [LANG_PYTHON] =
+        {
+            [CURE_CONCURRENCY] =
+                "sem = asyncio.Semaphore({n}); await asyncio.gather(*map(fetch, urls))",
+            [CURE_FILES] = "ThreadPoolExecutor({n}).map(read, files)",
+            [CURE_PARALLELISM] = "ProcessPoolExecutor({p}).map(work, items, chunksize=8)",
+            [CURE_BOTH] = "gather with Semaphore({n}); loop.run_in_executor(ProcessPoolExecutor"
+                          "({p}), work, page)",
+            [CURE_POOL_IO] = "async with sem({n}): await asyncio.gather(*map(fetch, urls))",
+            [CURE_LOOP] = "await loop.run_in_executor(ProcessPoolExecutor({p}), work, item)",
+            [CURE_GIL] = "ProcessPoolExecutor({p}).map(work, items), or a free-threaded build",
+            [CURE_LOCK] = "ProcessPoolExecutor({p}): each process with data of its own",
+            [CURE_OVERSUB] = "Pool({p})",
+            [CURE_BATCH] = "with db: db.executemany(sql, rows)  # one commit for all of them",
+        },
+    [LANG_NODE] =
+        {
+            [CURE_CONCURRENCY] = "await Promise.all(urls.map(pLimit({n})(fetch)))",
+            [CURE_FILES] = "UV_THREADPOOL_SIZE={n}, and Promise.all over fs.promises",
+            [CURE_PARALLELISM] = "worker_threads: {p} Workers (piscina)",
+            [CURE_BOTH] = "Promise.all with pLimit({n}); the computing in {p} worker_threads",
+            [CURE_POOL_IO] = "one process: await Promise.all(urls.map(pLimit({n})(fetch)))",
+            [CURE_LOOP] = "await pool.run(item)  // piscina: {p} worker_threads",
+            [CURE_LOCK] = "give each Worker its own data; send results by postMessage",
+            [CURE_OVERSUB] = "{p} worker_threads",
+            [CURE_BATCH] = "BEGIN; many rows; COMMIT  // db.transaction(rows => ...)",
+        },
+    [LANG_GO] =
+        {
+            [CURE_CONCURRENCY] = "g.SetLimit({n}); g.Go(func() error { return fetch(url) })",
+            [CURE_FILES] = "g.SetLimit({n}); g.Go(func() error { return read(file) })",
+            [CURE_PARALLELISM] = "g.SetLimit(runtime.GOMAXPROCS(0)); g.Go(func() error { ... })",
+            [CURE_BOTH] = "errgroup: SetLimit({n}); goroutines use all cores by themselves",
+            [CURE_POOL_IO] = "one process: g.SetLimit({n}); g.Go(...)",
+            [CURE_LOCK] = "shard the map and its mutex; sync.RWMutex; atomic counters",
+            [CURE_OVERSUB] = "g.SetLimit(runtime.GOMAXPROCS(0))",
+            [CURE_BATCH] = "tx, _ := db.Begin(); for ... { tx.Exec(...) }; tx.Commit()",
+        },
+    [LANG_RUST] =
+        {
+            [CURE_CONCURRENCY] = "stream::iter(urls).map(fetch).buffer_unordered({n})",
+            [CURE_FILES] = "{n} threads, or tokio::task::spawn_blocking in buffer_unordered({n})",
+            [CURE_PARALLELISM] = "items.par_iter().map(work)  // rayon",
+            [CURE_BOTH] = "buffer_unordered({n}) for the waiting, rayon::spawn for the computing",
+            [CURE_POOL_IO] = "one process: stream::iter(urls).map(fetch).buffer_unordered({n})",
+            [CURE_LOOP] = "tokio::task::spawn_blocking(|| work(item)).await",
+            [CURE_LOCK] = "DashMap or a Vec<Mutex<Shard>>; compute outside of the guard",
+            [CURE_OVERSUB] = "rayon's pool: one thread a core",
+            [CURE_BATCH] = "let tx = db.transaction()?; for ... { tx.execute(..)?; } tx.commit()?",
+        },
+    [LANG_JAVA] =
+        {
+            [CURE_CONCURRENCY] = "Executors.newVirtualThreadPerTaskExecutor(), Semaphore({n})",
+            [CURE_FILES] = "Executors.newFixedThreadPool({n})",
+            [CURE_PARALLELISM] = "items.parallelStream().map(this::work)",
+            [CURE_BOTH] = "virtual threads, Semaphore({n}), to wait; ForkJoinPool to compute",
+            [CURE_POOL_IO] = "one JVM: newVirtualThreadPerTaskExecutor() and Semaphore({n})",
+            [CURE_LOOP] = "ForkJoinPool.commonPool().submit(() -> work(item))",
+            [CURE_LOCK] = "ConcurrentHashMap, LongAdder; compute outside of synchronized",
+            [CURE_OVERSUB] = "Executors.newFixedThreadPool({p})",
+            [CURE_BATCH] = "setAutoCommit(false); addBatch() ...; executeBatch(); commit()",
+        },
+    [LANG_RUBY] =
+        {
+            [CURE_CONCURRENCY] = "Array.new({n}) { Thread.new { fetch(queue.pop) } }.each(&:join)",
+            [CURE_FILES] = "Array.new({n}) { Thread.new { read(queue.pop) } }.each(&:join)",
+            [CURE_PARALLELISM] = "Parallel.map(items, in_processes: {p}) { |x| work(x) }",
+            [CURE_BOTH] = "{n} threads that fetch; Parallel.map(..., in_processes: {p}) to work",
+            [CURE_POOL_IO] = "one process: Async::Semaphore.new({n})",
+            [CURE_LOOP] = "Parallel.map(..., in_processes: {p}), or a Ractor",
+            [CURE_GIL] = "Parallel.map(items, in_processes: {p}) { |x| work(x) }, or Ractors",
+            [CURE_OVERSUB] = "in_processes: {p}",
+            [CURE_BATCH] = "db.transaction { rows.each { |r| insert(r) } }",
+        },
+    [LANG_PHP] =
+        {
+            [CURE_CONCURRENCY] = "curl_multi_exec with {n} handles (Guzzle: Pool, concurrency {n})",
+            [CURE_PARALLELISM] = "pcntl_fork: {p} workers, each with its part of the items",
+            [CURE_BOTH] = "curl_multi with {n} handles; pcntl_fork {p} workers to compute",
+            [CURE_POOL_IO] = "one process: curl_multi_exec with {n} handles",
+            [CURE_BATCH] = "$db->beginTransaction(); foreach ... ; $db->commit();",
+        },
+    [LANG_PERL] =
+        {
+            [CURE_CONCURRENCY] = "Mojo::UserAgent with promises, {n} at once (Mojo::Promise->map)",
+            [CURE_PARALLELISM] = "Parallel::ForkManager->new({p})",
+            [CURE_BOTH] = "Mojo::Promise->map {n} at once; Parallel::ForkManager->new({p})",
+            [CURE_POOL_IO] = "one process: Mojo::Promise->map({concurrency => {n}}, ...)",
+            [CURE_BATCH] = "$db->begin_work; ... ; $db->commit",
+        },
+    [LANG_C] =
+        {
+            [CURE_CONCURRENCY] = "hob_group_open(&g, HOB_GROUP_OPTS(.max_live = {n})); "
+                                 "hob_go(&g, fetch, url)",
+            [CURE_FILES] = "{n} threads, or io_uring with a queue of {n}",
+            [CURE_PARALLELISM] = "hob_for(0, n, work, data, NULL)",
+            [CURE_BOTH] = "a flow: stages .kind = HOB_IO, .width = {n}, and .kind = HOB_CPU",
+            [CURE_POOL_IO] = "one process: a group of fibers, .max_live = {n}",
+            [CURE_LOOP] = "hob_offload(work, item): the fiber parks, the pool computes",
+            [CURE_LOCK] = "one lock for each shard; compute before it is taken",
+            [CURE_OVERSUB] = "hob_for, or a pool of {p} threads",
+            [CURE_BATCH] = "begin; many rows; commit: one disk sync for all of them",
+        },
+    [LANG_SHELL] =
+        {
+            [CURE_CONCURRENCY] = "xargs -P {n} -n 1 COMMAND < list",
+            [CURE_FILES] = "xargs -P {n} -n 1 COMMAND < list",
+            [CURE_PARALLELISM] = "xargs -P {p} -n 1 COMMAND < list",
+            [CURE_BOTH] = "xargs -P {n} -n 1 COMMAND < list",
+            [CURE_POOL_IO] = "xargs -P {n} -n 1 COMMAND < list",
+            [CURE_OVERSUB] = "xargs -P {p} -n 1 COMMAND < list",
+        },
+    [LANG_SQL] =
+        {
+            [CURE_CONCURRENCY] = "{n} sessions at once (pool size {n}; xargs -P {n} over files)",
+            [CURE_PARALLELISM] = "{p} sessions, or parallel workers of the server",
+            [CURE_BOTH] = "{n} sessions at once",
+            [CURE_BATCH] = "BEGIN; many rows; COMMIT",
+        },
+};
+
+static enum cure cure_of(const struct measures *m, const struct ruling *r)
+{
+    switch (r->is.mismatch) {
+    case MISMATCH_POOL_IO:
+        return CURE_POOL_IO;
+    case MISMATCH_LOOP_BLOCKED:
+        return CURE_LOOP;
+    case MISMATCH_GIL:
+        return CURE_GIL;
+    case MISMATCH_LOCK:
+        return CURE_LOCK;
+    case MISMATCH_OVERSUB:
+        return CURE_OVERSUB;
+    default:
+        break;
+    }
+    switch (r->is.advice) {
+    case HOB_ADVICE_CONCURRENCY:
+        return m->io_kind == REC_DISK || m->io_kind == REC_FAULT || m->io_kind == REC_FSYNC
+                   ? CURE_FILES
+                   : CURE_CONCURRENCY;
+    case HOB_ADVICE_PARALLELISM:
+        return CURE_PARALLELISM;
+    case HOB_ADVICE_BOTH:
+        return CURE_BOTH;
+    case HOB_ADVICE_BATCHES:
+        return CURE_BATCH;
+    default:
+        return N_CURES;
+    }
+}
+
+static const char *code_of(enum language l, enum cure cure)
+{
+    if (l == LANG_NATIVE || l == LANG_CXX)
+        l = LANG_C;
+    return code[l][cure] ? code[l][cure] : "";
+}
+
+/* The text with its numbers in place; cut where it does not fit. */
+static void fill(char to[ADVICE_TEXT], const char *text, double n, uint32_t p)
+{
+    size_t at = 0;
+
+    while (*text && at + 1 < ADVICE_TEXT) {
+        if (strncmp(text, "{n}", 3) == 0)
+            at += (size_t)snprintf(to + at, ADVICE_TEXT - at, "%.0f", n);
+        else if (strncmp(text, "{p}", 3) == 0)
+            at += (size_t)snprintf(to + at, ADVICE_TEXT - at, "%u", p);
+        else
+            to[at++] = *text;
+        text += *text == '{' && (text[1] == 'n' || text[1] == 'p') && text[2] == '}' ? 3 : 1;
+    }
+    to[at < ADVICE_TEXT ? at : ADVICE_TEXT - 1] = '\0';
+}
+
+static const char *nothing_to_do(const struct measures *m, const struct ruling *r)
+{
+    if (r->is.pattern == PATTERN_NO_LOAD)
+        return "nobody calls this server: diagnose it under load";
+    switch (r->is.advice) {
+    case HOB_ADVICE_CONCURRENT:
+        return "nothing: it waits for many at once already, and more cores do not help";
+    case HOB_ADVICE_PARALLEL:
+        return "nothing: every core is busy; only less work or more cores help";
+    default:
+        break;
+    }
+    if (r->is.bound == HOB_BOUND_SLEEP)
+        return "nothing: it goes at the pace it was told";
+    return m->main.blame[REC_TTY] > .3 ? "nothing: it waits for a person"
+                                       : "nothing that was seen would make it faster";
+}
+
+void advice_of(const struct measures *m, const struct ruling *r, const struct prediction *p,
+               struct advice *ret)
+{
+    enum cure cure = cure_of(m, r);
+    uint32_t cores = m->rec->n_cores ? m->rec->n_cores : 1;
+
+    *ret = (struct advice){0};
+    if (cure == N_CURES) {
+        fill(ret->what, nothing_to_do(m, r), 0, 0);
+        return;
+    }
+    double n = p->concurrency.in_flight > 0 ? p->concurrency.in_flight : 20;
+    fill(ret->what, words[cure], n, cores);
+    fill(ret->code, code_of(m->language, cure), n, cores);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_DIAG_MEASURE_H
+#define HOB_DIAG_MEASURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "diag/lang.h"
+#include "diag/rec.h"
+
+/*
+ * What a recording says in numbers
+ * ================================
+ *
+ * Seconds and shares, from which rule.h reads a verdict and predict.h a gain.  Blame goes by
+ * delegation: a wait counts only while nothing in the tree is on CPU or could be, and then the
+ * most external of the waits is the cause.  So a thread that joins others, a pool that idles and
+ * a shell that waits for its child blame nobody.
+ */
+
+enum {
+    MEASURE_BUCKETS = 120, /* of the curves */
+    MEASURE_CORES = 64,    /* more cores than that busy at once count as that many */
+    MEASURE_PEERS = 6
+};
+
+/* Over a stretch of the recording.  run, no_core, blame[] and nothing add up to 1. */
+struct measure_span {
+    double wall;                    /* s */
+    double cpu;                     /* s on CPU, of all threads */
+    double ready;                   /* s that threads could have run and had no core */
+    double run;                     /* share of wall: something ran */
+    double no_core;                 /* ... nothing ran and something could have */
+    double blame[REC_N_KINDS];      /* ... neither, and this was the cause */
+    double nothing;                 /* ... no thread is known */
+    double io;                      /* the blame of network and disk, and of other local programs */
+    double busy[MEASURE_CORES + 1]; /* share of wall with 0, 1, 2, ... cores busy */
+};
+
+struct measure_peer {
+    uint32_t peer; /* index into the recording's peers */
+    enum rec_kind kind;
+    double blamed; /* s */
+};
+
+/* Threads of the busiest process that take turns instead of running at once. */
+struct measure_rivals {
+    uint32_t n;       /* threads with a real part of that process's CPU time */
+    double even;      /* 1: one does all of it; n: all do the same */
+    double overlap;   /* of the time that any of them runs: two or more do */
+    double contended; /* threads of them that wait for a lock while another runs, mean */
+    double turn;      /* s from one's turn to the next one's */
+};
+
+struct measures {
+    const struct recording *rec;
+    struct measure_span all;  /* the whole recording */
+    struct measure_span main; /* without the start-up */
+    double startup;           /* s; interpreters and imports are neither kind of work */
+    double startup_cpu;       /* s */
+    double user;              /* share of the CPU time that is not the kernel's */
+    double cores;             /* busy, mean while something runs */
+    double demand;            /* cores, and threads in line for one, likewise */
+    double press;             /* cores and threads in line, mean over the wall time */
+
+    /* operations sent and not answered */
+    double in_flight; /* mean while at least one is */
+    double in_flight_max;
+    double wait;           /* operation-seconds: Little's L times the time */
+    double one;            /* s that one operation takes: long ones weigh more */
+    double n_ops;          /* how many there were, about */
+    enum rec_kind io_kind; /* of most of them; REC_NO_KIND: there were none */
+    double fsync;          /* share of them that waits for a file to be safe */
+
+    struct measure_rivals rivals;
+    double loop_blocked; /* s: a loop computed while events waited for it */
+    double loop_stretch; /* s: the longest time without a look at them */
+    bool loop_looked;    /* such looks were made; without them both are guesses */
+    bool has_loop;       /* some thread waits for a set of descriptors */
+
+    uint32_t n_procs, n_threads;
+    uint32_t io_procs, io_threads; /* that do a real part of the waiting for I/O */
+    bool forked;                   /* those processes are copies of one program, made by it */
+    bool server;                   /* a process listens, and waits for clients */
+    uint32_t worst;                /* index of the process that burns or waits most */
+    enum language language;        /* its language */
+    bool script;                   /* a shell started it, among others */
+    double foreign;                /* cores that other programs kept busy, mean */
+
+    struct measure_peer peers[MEASURE_PEERS]; /* by blame, largest first */
+    size_t n_peers;
+    float curve_cores[MEASURE_BUCKETS]; /* busy, mean over a bucket of all.wall */
+    float curve_flight[MEASURE_BUCKETS];
+};
+
+/**
+ * measure_take - all of it
+ *
+ * The recording must stay as it is while the measures are used.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+HOB_MUST_CHECK int measure_take(const struct recording *r, struct measures *ret);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_DIAG_MEASURE_IMPL_H
+#define HOB_DIAG_MEASURE_IMPL_H
+
+#include <hob/trace.h>
+
+#include "diag/measure.h"
+
+/* What all parts look at. */
+struct measure_frame {
+    const struct recording *rec;
+    bool *outside; /* by peer: a local process that is no part of the tree */
+    int64_t end;   /* of the last interval */
+};
+
+/*
+ * The parts of measure_take; each fills its fields and returns 0 or -ENOMEM.
+ */
+
+/** measure_flight - operations in flight, and how long the start-up was */
+int measure_flight(const struct measure_frame *f, struct measures *m);
+
+/** measure_sweep - who is to blame between two times; `all` gets peers and curves unless NULL */
+int measure_sweep(const struct measure_frame *f, int64_t from, int64_t to, struct measure_span *ret,
+                  struct measures *all);
+
+/** measure_threads - threads and processes one by one */
+int measure_threads(const struct measure_frame *f, struct measures *m);
+
+/** measure_rivals - whether the threads of the busiest process take turns */
+int measure_rivals(const struct measure_frame *f, uint32_t proc, const double *cpu_of_thread,
+                   struct measure_rivals *ret);
+
+/** measure_looks - how long loops computed while events waited */
+int measure_looks(const struct measure_frame *f, struct measures *m);
+
+/** measure_is_io - a wait whose cause lies outside of the tree, and of which more at once help */
+static inline bool measure_is_io(const struct measure_frame *f, const struct rec_ival *iv)
+{
+    return iv->kind == REC_IPC ? f->outside[iv->peer] : rec_kind_class(iv->kind) == HOB_CLASS_IO;
+}
+
+/* The part of an interval that is on CPU, without a core, waiting. */
+struct measure_parts {
+    double run, ready, wait;
+};
+
+static inline struct measure_parts measure_parts_of(const struct rec_ival *iv)
+{
+    if (iv->flags & REC_IVAL_FOLDED) {
+        double run = iv->run_ppm * 1e-6, ready = iv->ready_ppm * 1e-6;
+        return (struct measure_parts){run, ready, run + ready < 1 ? 1 - run - ready : 0};
+    }
+    return (struct measure_parts){iv->state == REC_RUN, iv->state == REC_READY,
+                                  iv->state == REC_WAIT};
+}
+
+static inline double measure_s(int64_t ns)
+{
+    return (double)ns * 1e-9;
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * measure_looks.c - how long event loops computed while events waited for them
+ *
+ * HOW         A look is made at a thread that has been on CPU for LEAD or more since its last
+ *   wait: is its epoll set ready, and how many reads and writes has it made?  Looks in a row that
+ *   find the set ready and the count unchanged are one stretch: it computed, and did not serve.
+ *
+ *   Without looks (samples of /proc have none) there is only a guess: how long threads that wait
+ *   for several operations at once ran between two such waits.
+ */
+#include "diag/measure_impl.h"
+
+static const double lead = .02;      /* s on CPU before the first look */
+static const double apart = .2;      /* s; looks further apart are not of one stretch */
+static const double two_looks = .01; /* s; a stretch has at least two looks */
+static const double pause = 300e-6;  /* s; a shorter wait ends no turn of a loop */
+static const double guess_min = .05; /* s; shorter turns of a loop are not counted */
+
+static void stretch_end(struct measures *m, double length, double least, double before)
+{
+    if (length < least)
+        return;
+    m->loop_blocked += length + before;
+    if (length + before > m->loop_stretch)
+        m->loop_stretch = length + before;
+}
+
+/* The looks of one thread, from `first` on. */
+static void looks_of(const struct recording *r, size_t first, struct measures *m)
+{
+    const struct rec_look *began = NULL, *last = NULL;
+
+    for (size_t i = first; i < r->n_looks; i++) {
+        const struct rec_look *k = &r->looks[i];
+
+        if (k->thread != r->looks[first].thread)
+            continue;
+        if (began && k->ready && k->io_calls == began->io_calls &&
+            measure_s(k->at - last->at) < apart) {
+            last = k;
+            continue;
+        }
+        if (began)
+            stretch_end(m, measure_s(last->at - began->at), two_looks, lead);
+        began = last = k->ready ? k : NULL;
+    }
+    if (began)
+        stretch_end(m, measure_s(last->at - began->at), two_looks, lead);
+}
+
+static void guess_of(const struct measure_frame *f, const struct rec_thread *t, struct measures *m)
+{
+    double turn = 0;
+    bool loop = false;
+
+    for (size_t i = 0; i < t->n_ivals; i++)
+        loop |= t->ivals[i].flags & REC_IVAL_SET && t->ivals[i].in_flight >= 2 &&
+                measure_is_io(f, &t->ivals[i]);
+    for (size_t i = 0; loop && i < t->n_ivals; i++) {
+        double d = measure_s(t->ivals[i].to - t->ivals[i].from);
+        struct measure_parts p = measure_parts_of(&t->ivals[i]);
+
+        turn += p.run * d;
+        if (p.wait * d > pause) {
+            stretch_end(m, turn, guess_min, 0);
+            turn = 0;
+        }
+    }
+    stretch_end(m, turn, guess_min, 0);
+}
+
+int measure_looks(const struct measure_frame *f, struct measures *m)
+{
+    const struct recording *r = f->rec;
+
+    m->loop_looked = r->tier != REC_T2 || r->n_looks > 0;
+    if (!m->loop_looked) {
+        for (size_t i = 0; i < r->n_threads; i++)
+            guess_of(f, &r->threads[i], m);
+        return 0;
+    }
+    for (size_t i = 0; i < r->n_looks; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = r->looks[k].thread == r->looks[i].thread;
+        if (!seen)
+            looks_of(r, i, m);
+    }
+    return 0;
+}

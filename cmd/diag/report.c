@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * report.c - the verdict for people
+ *
+ * HOW         From the answer to the evidence: what it is, what to do and what that gains; then
+ *   where the time went; then what-if; last the figures that decided and how close the call was.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diag/page.h"
+#include "diag/report.h"
+#include "lib/out.h"
+
+int diagnose(const struct recording *rec, struct diagnosis *ret)
+{
+    struct diagnosis d = {.rec = rec};
+    int err = measure_take(rec, &d.measures);
+
+    if (err < 0)
+        return err;
+    rule_of(&d.measures, NULL, &d.ruling);
+    predict(&d.measures, &d.ruling, &d.prediction);
+    advice_of(&d.measures, &d.ruling, &d.prediction, &d.advice);
+    *ret = d;
+    return 0;
+}
+
+const char *report_tier(enum rec_tier tier)
+{
+    switch (tier) {
+    case REC_T0:
+        return "the program's own trace";
+    case REC_T1:
+        return "exact switches, no root";
+    case REC_T1_PLUS:
+        return "exact switches and wake-ups";
+    case REC_T2:
+        break;
+    }
+    return "samples of /proc, no root";
+}
+
+static void put_seconds(struct buf *b, double s)
+{
+    buf_printf(b, s < 9.995 ? "%.2f s" : s < 99.95 ? "%.1f s" : "%.0f s", s);
+}
+
+static const char *io_word(enum rec_kind kind)
+{
+    switch (kind) {
+    case REC_DISK:
+    case REC_FAULT:
+        return "the disk";
+    case REC_FSYNC:
+        return "writes to be safe on disk";
+    case REC_DNS:
+        return "name servers";
+    case REC_DB:
+        return "the database";
+    case REC_IPC:
+        return "another program";
+    default:
+        return "the network";
+    }
+}
+
+static void put_bound(struct buf *b, const struct measures *m, enum hob_bound bound)
+{
+    const struct measure_span *s = &m->main;
+
+    switch (bound) {
+    case HOB_BOUND_IO:
+        buf_printf(b, "I/O-bound (%.0f %% waiting for %s)", s->io * 100, io_word(m->io_kind));
+        break;
+    case HOB_BOUND_CPU:
+        buf_printf(b, "CPU-bound (%.0f %% computing", s->run * 100);
+        if (s->no_core >= .05)
+            buf_printf(b, ", %.0f %% without a core", s->no_core * 100);
+        buf_puts(b, ")");
+        break;
+    case HOB_BOUND_MIXED:
+        buf_printf(b, "both (%.0f %% computing, %.0f %% waiting for %s)",
+                   (s->run + s->no_core) * 100, s->io * 100, io_word(m->io_kind));
+        break;
+    case HOB_BOUND_SLEEP:
+        buf_printf(b, "sleeps (%.0f %% waiting for the clock)", s->blame[REC_SLEEP] * 100);
+        break;
+    case HOB_BOUND_LOCK:
+        buf_printf(b, "waits for its own threads (%.0f %%)", s->blame[REC_LOCK] * 100);
+        break;
+    case HOB_BOUND_IDLE:
+        buf_puts(b, "idle: nothing of it ran for most of the time");
+        break;
+    }
+}
+
+static void put_advice_word(struct buf *b, enum hob_advice advice)
+{
+    static const char *const words[] = {
+        [HOB_ADVICE_NONE] = "neither concurrency nor cores would help",
+        [HOB_ADVICE_CONCURRENCY] = "more at once helps, more cores do not",
+        [HOB_ADVICE_PARALLELISM] = "more cores help, more at once does not",
+        [HOB_ADVICE_BOTH] = "more at once helps the waiting, more cores the computing",
+        [HOB_ADVICE_CONCURRENT] = "concurrency is in use already",
+        [HOB_ADVICE_PARALLEL] = "every core is in use already",
+        [HOB_ADVICE_FEWER_THREADS] = "fewer threads",
+        [HOB_ADVICE_ELSEWHERE] = "look at what it waits for",
+        [HOB_ADVICE_BATCHES] = "larger batches help",
+        [HOB_ADVICE_LOCK] = "the lock is what holds it",
+    };
+
+    buf_puts(b, words[advice]);
+}
+
+static const char *plural(uint32_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
+static void put_model(struct buf *b, const struct measures *m, const struct ruling *r)
+{
+    bool waits = r->is.bound == HOB_BOUND_IO || r->is.bound == HOB_BOUND_MIXED;
+
+    if (waits && m->io_procs > 1)
+        buf_printf(b, "%u processes, %.1f in flight in each", m->io_procs,
+                   m->in_flight / m->io_procs);
+    else if (waits && m->has_loop && m->io_threads <= 1)
+        buf_printf(b, "event loop, %.1f in flight", m->in_flight);
+    else if (waits && m->io_threads > 1)
+        buf_printf(b, "%u threads, %.1f in flight", m->io_threads, m->in_flight);
+    else if (waits)
+        buf_puts(b, "one thread, one call after the other");
+    else
+        buf_printf(b, "%u %s, %u %s, %.2f of %u %s busy", m->n_procs,
+                   plural(m->n_procs, "process", "processes"), m->n_threads,
+                   plural(m->n_threads, "thread", "threads"),
+                   m->main.wall > 0 ? m->main.cpu / m->main.wall : 0, m->rec->n_cores,
+                   plural(m->rec->n_cores, "core", "cores"));
+}
+
+static void put_mismatch(struct buf *b, const struct measures *m, const struct ruling *r)
+{
+    switch (r->is.mismatch) {
+    case MISMATCH_POOL_IO:
+        buf_printf(b,
+                   "a process pool is doing I/O: %u processes hold %.1f operations in flight and "
+                   "use %.2f cores",
+                   m->io_procs, m->in_flight, m->main.wall > 0 ? m->main.cpu / m->main.wall : 0);
+        return;
+    case MISMATCH_LOOP_BLOCKED:
+        buf_printf(b,
+                   "the event loop is blocked: it computed for %.2f s while events waited, %.0f ms "
+                   "at a stretch",
+                   m->loop_blocked, m->loop_stretch * 1e3);
+        return;
+    case MISMATCH_GIL:
+    case MISMATCH_LOCK:
+        buf_printf(b,
+                   "%u threads take turns under %s: two of them run at once for %.0f %% of the "
+                   "time",
+                   m->rivals.n,
+                   r->is.mismatch == MISMATCH_GIL ? "the interpreter's lock (GIL)" : "a lock",
+                   m->rivals.overlap * 100);
+        return;
+    case MISMATCH_OVERSUB:
+        buf_printf(b, "%.0f threads want %u %s", m->press, m->rec->n_cores,
+                   plural(m->rec->n_cores, "core", "cores"));
+        return;
+    default:
+        break;
+    }
+    if (r->is.pattern == PATTERN_SEQUENTIAL_AWAITS)
+        buf_puts(b, "an event loop with one operation in flight: each is awaited before the next");
+    else if (r->is.pattern == PATTERN_COMMIT_PER_ROW)
+        buf_printf(b, "a commit a row: %.0f %% of the I/O is waiting until it is safe on disk",
+                   m->fsync * 100);
+}
+
+static void put_gain(struct page *p, struct buf *b, const struct diagnosis *d)
+{
+    const struct predict_gain *g = &d->prediction.advice;
+    double now = d->measures.all.wall;
+
+    if (g->value <= 1.02) {
+        buf_puts(b, "no gain to be expected");
+        return;
+    }
+    buf_printf(b, "%s %.1fx faster (", p->ascii ? "->" : "→", g->value);
+    put_seconds(b, now);
+    buf_printf(b, " %s ", p->ascii ? "->" : "→");
+    put_seconds(b, g->seconds);
+    buf_printf(b, "), range %.1f%s%.1f", g->low, page_range(p), g->high);
+    if (g->in_flight > 1 && g->in_flight >= 2 * d->measures.in_flight &&
+        d->prediction.knee > g->in_flight && d->prediction.knee < 1e4)
+        buf_printf(b, "%s knee at %.0f in flight, no gain beyond", page_dot(p), d->prediction.knee);
+}
+
+static void put_head(struct page *p, const struct diagnosis *d)
+{
+    const struct recording *r = d->rec;
+    const char *command = r->command ? r->command
+                          : r->n_procs > d->measures.worst && r->procs[d->measures.worst].command
+                              ? r->procs[d->measures.worst].command
+                              : "?";
+    struct buf right = {0};
+    uint32_t used, room;
+
+    put_seconds(&right, d->measures.all.wall);
+    if (r->exit_status >= 0 && (r->exit_status & 0x7f) == 0)
+        buf_printf(&right, "   exit %d", r->exit_status >> 8 & 0xff);
+    else if (r->exit_status >= 0)
+        buf_printf(&right, "   signal %d", r->exit_status & 0x7f);
+    buf_printf(&right, "   tier: %s", report_tier(r->tier));
+    buf_puts(&p->out, " hob diagnose ");
+    buf_puts(&p->out, p->ascii ? "- " : "— ");
+    room = p->width > 20 + right.len ? p->width - 18 - (uint32_t)right.len : 20;
+    used = page_name(p, command, room);
+    page_pad(p, used, room + 2);
+    buf_add(&p->out, right.p, right.len);
+    buf_puts(&p->out, "\n\n");
+    buf_free(&right);
+}
+
+static void put_line(struct page *p, const char *label, enum page_style style, struct buf *b)
+{
+    if (b->len > 0)
+        page_words(p, label, style, b->p);
+    buf_reset(b);
+}
+
+static void put_verdict(struct page *p, const struct diagnosis *d)
+{
+    const struct measures *m = &d->measures;
+    const struct ruling *r = &d->ruling;
+    struct buf b = {0};
+
+    put_bound(&b, m, r->is.bound);
+    buf_puts(&b, ": ");
+    put_advice_word(&b, r->is.advice);
+    put_line(p, "VERDICT", PAGE_BOLD, &b);
+    if (r->close) {
+        put_bound(&b, m, r->also.bound);
+        buf_puts(&b, ": ");
+        put_advice_word(&b, r->also.advice);
+        if (mismatch_word(r->also.mismatch) && r->also.mismatch != r->is.mismatch)
+            buf_printf(&b, "; mismatch: %s", mismatch_word(r->also.mismatch));
+        buf_printf(&b, " (a close call: %.0f %% away)", r->margin * 100);
+        put_line(p, "OR", PAGE_BOLD, &b);
+    }
+    put_model(&b, m, r);
+    put_line(p, "MODEL", PAGE_BOLD, &b);
+    put_mismatch(&b, m, r);
+    put_line(p, "MISMATCH", PAGE_BAD, &b);
+    buf_puts(&b, d->advice.what);
+    put_line(p, "DO THIS", PAGE_GOOD, &b);
+    buf_puts(&b, d->advice.code);
+    put_line(p, "", PAGE_BOLD, &b);
+    if (d->prediction.refused)
+        buf_printf(&b, "no prediction: %s", d->prediction.refused);
+    else
+        put_gain(p, &b, d);
+    put_line(p, "", PAGE_BOLD, &b);
+    buf_putc(&p->out, '\n');
+    buf_free(&b);
+}
+
+void report_line(const struct diagnosis *d, const struct report_how *how, FILE *to)
+{
+    struct page p;
+    struct buf b = {0};
+
+    page_open(&p, how);
+    put_bound(&p.out, &d->measures, d->ruling.is.bound);
+    buf_puts(&p.out, "; ");
+    put_advice_word(&p.out, d->ruling.is.advice);
+    if (mismatch_word(d->ruling.is.mismatch))
+        buf_printf(&p.out, "; mismatch: %s", mismatch_word(d->ruling.is.mismatch));
+    if (!d->prediction.refused && d->prediction.advice.value > 1.02) {
+        buf_puts(&p.out, "; ");
+        put_gain(&p, &b, d);
+        if (buf_error(&b) == 0)
+            buf_add(&p.out, b.p, b.len);
+    }
+    buf_putc(&p.out, '\n');
+    (void)page_close(&p, to);
+    buf_free(&b);
+}
+
+void report(const struct diagnosis *d, const struct report_how *how, FILE *to)
+{
+    struct page p;
+
+    page_open(&p, how);
+    put_head(&p, d);
+    put_verdict(&p, d);
+    report_shares(&p, d);
+    (void)page_close(&p, to);
+    if (how->lanes) {
+        how->lanes(to, how->arg);
+        fputc('\n', to);
+    }
+    page_open(&p, how);
+    report_what_if(&p, d);
+    report_why(&p, d, how->explain);
+    (void)page_close(&p, to);
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rule.c - the rule: bound, advice, mismatch
+ *
+ * HOW         First match, on shares of the time after start-up:
+ *
+ *     sleep >= .5, io < .3               sleeps
+ *     most I/O is disk sync, one writer  waits; batches
+ *     cpu (user's part) and io >= .25    both; but in flight >= 4 and cores to spare: waits,
+ *                                        concurrency in use
+ *     io >= .5                           waits: a pool of processes with one operation each; in
+ *                                        flight >= 4: concurrency in use; else more of it
+ *     cpu >= .7                          computes: a loop that is blocked; threads that take
+ *                                        turns under a lock; too many threads; all cores in use;
+ *                                        else more cores
+ *     else the largest share
+ *
+ *   The rule records each test it asks.  A close call is found by flipping one test at a time:
+ *   where the reading changes, the distance of the figure to the threshold is how close it was.
+ *
+ *   The thresholds were tuned on 25 programs; docs/diagnose-accuracy.md has how they do without
+ *   each of them in turn, and on programs that nobody here wrote.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "diag/rule.h"
+
+#define RULE_TEST_ROW(name, threshold, text) {threshold, text},
+static const struct {
+    double threshold;
+    const char *text;
+} tests[N_RULE_TESTS] = {RULE_TEST_MAP(RULE_TEST_ROW)};
+#undef RULE_TEST_ROW
+
+static const double close_call = .1;
+
+struct facts {
+    const struct measures *m;
+    bool pass[N_RULE_TESTS];
+    enum rule_test asked[N_RULE_TESTS];
+    size_t n_asked;
+};
+
+static bool ask(struct facts *f, enum rule_test t)
+{
+    bool known = false;
+
+    for (size_t i = 0; i < f->n_asked; i++)
+        known |= f->asked[i] == t;
+    if (!known)
+        f->asked[f->n_asked++] = t;
+    return f->pass[t];
+}
+
+/* The cores that other programs took count as in use: without them these threads had run there. */
+static double cores_wanted(const struct measures *m)
+{
+    double line = m->demand - m->cores;
+
+    return m->cores + (line < m->foreign ? line : m->foreign);
+}
+
+static void facts_gather(const struct measures *m, double *value)
+{
+    const struct measure_span *s = &m->main;
+    double n_cores = m->rec->n_cores ? m->rec->n_cores : 1;
+    double cpu = s->cpu > 0 ? s->cpu : 1e-9;
+
+    value[RULE_SLEEP] = s->blame[REC_SLEEP];
+    value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = value[RULE_IO] = s->io;
+    value[RULE_FSYNC] = m->fsync;
+    value[RULE_FSYNC_FLIGHT] = value[RULE_FLIGHT] = m->in_flight;
+    value[RULE_MIX_CPU] = s->run * m->user;
+    value[RULE_DEMAND] = s->wall > 0 ? s->cpu / s->wall / n_cores : 0;
+    value[RULE_CPU] = s->run + s->no_core;
+    value[RULE_POOL_EACH] = m->in_flight / (m->io_procs ? m->io_procs : 1);
+    value[RULE_LOOP_SHARE] = m->loop_blocked / cpu;
+    value[RULE_LOOP_STRETCH] = m->loop_stretch;
+    value[RULE_EVEN] = m->rivals.even;
+    value[RULE_OVERLAP] = m->rivals.overlap;
+    value[RULE_CONTENDED] = m->rivals.contended;
+    value[RULE_TURN] = m->rivals.turn;
+    value[RULE_PRESS] = m->press / n_cores;
+    value[RULE_CORES] = cores_wanted(m) / n_cores;
+    value[RULE_LINE] = s->ready / cpu;
+}
+
+static bool loop_is_blocked(struct facts *f)
+{
+    return f->m->has_loop && ask(f, RULE_LOOP_SHARE) && ask(f, RULE_LOOP_STRETCH);
+}
+
+static bool threads_take_turns(struct facts *f)
+{
+    return f->m->rivals.n >= 2 && ask(f, RULE_EVEN) && !ask(f, RULE_OVERLAP) &&
+           ask(f, RULE_CONTENDED) && !ask(f, RULE_TURN);
+}
+
+static bool is_network(enum rec_kind kind)
+{
+    return kind == REC_NET || kind == REC_DB || kind == REC_DNS || kind == REC_IPC;
+}
+
+static struct reading reading_io(struct facts *f)
+{
+    const struct measures *m = f->m;
+    struct reading r = {HOB_BOUND_IO, HOB_ADVICE_CONCURRENCY, MISMATCH_NONE, PATTERN_NONE};
+
+    if (m->forked && m->io_procs >= 2 && is_network(m->io_kind) && !ask(f, RULE_POOL_EACH)) {
+        r.mismatch = MISMATCH_POOL_IO;
+        return r;
+    }
+    if (ask(f, RULE_FLIGHT))
+        r.advice = HOB_ADVICE_CONCURRENT;
+    else if (m->in_flight < 1.5)
+        r.pattern =
+            m->has_loop && is_network(m->io_kind) ? PATTERN_SEQUENTIAL_AWAITS : PATTERN_ONE_BY_ONE;
+    return r;
+}
+
+static struct reading reading_cpu(struct facts *f)
+{
+    struct reading r = {HOB_BOUND_CPU, HOB_ADVICE_PARALLELISM, MISMATCH_NONE, PATTERN_NONE};
+
+    if (loop_is_blocked(f)) {
+        r.mismatch = MISMATCH_LOOP_BLOCKED;
+        return r;
+    }
+    if (threads_take_turns(f)) {
+        bool gil = lang_has_gil(f->m->language);
+        r.mismatch = gil ? MISMATCH_GIL : MISMATCH_LOCK;
+        r.advice = gil ? HOB_ADVICE_PARALLELISM : HOB_ADVICE_LOCK;
+        return r;
+    }
+    if (f->m->main.ready > f->m->main.cpu && ask(f, RULE_PRESS)) {
+        r.mismatch = MISMATCH_OVERSUB;
+        r.advice = HOB_ADVICE_PARALLEL;
+    } else if (ask(f, RULE_CORES)) {
+        r.advice = HOB_ADVICE_PARALLEL;
+    }
+    return r;
+}
+
+static struct reading reading_mixed(struct facts *f)
+{
+    struct reading r = {HOB_BOUND_MIXED, HOB_ADVICE_BOTH, MISMATCH_NONE, PATTERN_NONE};
+
+    if (loop_is_blocked(f))
+        r.mismatch = MISMATCH_LOOP_BLOCKED;
+    else if (ask(f, RULE_FLIGHT) && !ask(f, RULE_DEMAND))
+        return reading_io(f);
+    return r;
+}
+
+static struct reading reading_of(struct facts *f, enum hob_bound bound)
+{
+    switch (bound) {
+    case HOB_BOUND_IO:
+        return reading_io(f);
+    case HOB_BOUND_CPU:
+        return reading_cpu(f);
+    case HOB_BOUND_MIXED:
+        return reading_mixed(f);
+    case HOB_BOUND_IDLE:
+        return (struct reading){bound, HOB_ADVICE_NONE, MISMATCH_NONE,
+                                f->m->server ? PATTERN_NO_LOAD : PATTERN_NONE};
+    case HOB_BOUND_SLEEP:
+    case HOB_BOUND_LOCK:
+        break;
+    }
+    return (struct reading){bound, HOB_ADVICE_NONE, MISMATCH_NONE, PATTERN_NONE};
+}
+
+enum { N_SHARES = 5 };
+
+/* The bounds by their share of the time, the largest first. */
+static void shares_rank(const struct measures *m, enum hob_bound bound[N_SHARES],
+                        double share[N_SHARES])
+{
+    const double *b = m->main.blame;
+    const struct {
+        enum hob_bound bound;
+        double share;
+    } all[N_SHARES] = {
+        {HOB_BOUND_IO, m->main.io},
+        {HOB_BOUND_CPU, m->main.run + m->main.no_core},
+        {HOB_BOUND_SLEEP, b[REC_SLEEP]},
+        {HOB_BOUND_LOCK, b[REC_LOCK]},
+        {HOB_BOUND_IDLE,
+         b[REC_ACCEPT] + b[REC_IDLE] + b[REC_TTY] + b[REC_SIGNAL] + b[REC_PIPE] + b[REC_CHILD]},
+    };
+
+    for (size_t i = 0; i < N_SHARES; i++) {
+        size_t at = i;
+
+        for (; at > 0 && share[at - 1] < all[i].share; at--) {
+            share[at] = share[at - 1];
+            bound[at] = bound[at - 1];
+        }
+        share[at] = all[i].share;
+        bound[at] = all[i].bound;
+    }
+}
+
+/* `largest` is set where no threshold decided but which share is the largest. */
+static struct reading rule(struct facts *f, bool *largest)
+{
+    enum hob_bound bound[N_SHARES];
+    double share[N_SHARES];
+
+    f->n_asked = 0;
+    *largest = false;
+    if (ask(f, RULE_SLEEP) && !ask(f, RULE_SLEEP_IO))
+        return reading_of(f, HOB_BOUND_SLEEP);
+    if (ask(f, RULE_FSYNC) && ask(f, RULE_FSYNC_IO) && !ask(f, RULE_FSYNC_FLIGHT))
+        return (struct reading){HOB_BOUND_IO, HOB_ADVICE_BATCHES, MISMATCH_NONE,
+                                PATTERN_COMMIT_PER_ROW};
+    if (ask(f, RULE_MIX_CPU) && ask(f, RULE_MIX_IO))
+        return reading_of(f, HOB_BOUND_MIXED);
+    if (ask(f, RULE_IO))
+        return reading_of(f, HOB_BOUND_IO);
+    if (ask(f, RULE_CPU))
+        return reading_of(f, HOB_BOUND_CPU);
+    shares_rank(f->m, bound, share);
+    *largest = true;
+    return reading_of(f, bound[0]);
+}
+
+static bool same_reading(const struct reading *a, const struct reading *b)
+{
+    return a->bound == b->bound && a->advice == b->advice && a->mismatch == b->mismatch;
+}
+
+/* The tests that it hung on: flipped, they change it; then the others.  The last asked come first:
+ * the early ones only said what it is not. */
+static void why_gather(struct facts *f, struct ruling *ret)
+{
+    struct facts other = *f;
+    bool largest, decides[N_RULE_TESTS] = {false};
+
+    ret->margin = INFINITY;
+    ret->nearest = N_RULE_TESTS;
+    for (int t = 0; t < N_RULE_TESTS; t++) {
+        double distance = fabs(ret->value[t] / ret->limit[t] - 1);
+
+        other.pass[t] = !other.pass[t];
+        struct reading r = rule(&other, &largest);
+        other.pass[t] = !other.pass[t];
+        decides[t] = !same_reading(&r, &ret->is);
+        if (decides[t] && distance < ret->margin) {
+            ret->margin = distance;
+            ret->nearest = (enum rule_test)t;
+            ret->also = r;
+        }
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = f->n_asked; i-- > 0 && ret->n_why < RULE_WHY;)
+            if (decides[f->asked[i]] == (pass == 0))
+                ret->why[ret->n_why++] = f->asked[i];
+}
+
+void rule_of(const struct measures *m, const double *limits, struct ruling *ret)
+{
+    struct facts f = {.m = m};
+    bool largest;
+
+    *ret = (struct ruling){0};
+    facts_gather(m, ret->value);
+    for (int t = 0; t < N_RULE_TESTS; t++) {
+        ret->limit[t] = limits ? limits[t] : tests[t].threshold;
+        f.pass[t] = ret->value[t] >= ret->limit[t];
+    }
+    ret->is = ret->also = rule(&f, &largest);
+    memcpy(ret->asked, f.asked, sizeof(ret->asked));
+    ret->n_asked = f.n_asked;
+    why_gather(&f, ret);
+    if (largest) {
+        enum hob_bound bound[N_SHARES];
+        double share[N_SHARES];
+
+        shares_rank(m, bound, share);
+        double distance = share[0] > 0 ? 1 - share[1] / share[0] : 0;
+        if (distance < ret->margin) {
+            ret->margin = distance;
+            ret->nearest = N_RULE_TESTS;
+            ret->also = reading_of(&f, bound[1]);
+        }
+    }
+    ret->close = ret->margin <= close_call;
+    if (!ret->close)
+        ret->also = ret->is;
+}
+
+double rule_threshold(enum rule_test t)
+{
+    return tests[t].threshold;
+}
+
+const char *rule_text(enum rule_test t)
+{
+    return tests[t].text;
+}
+
+#define WORD(name, word) word,
+const char *mismatch_word(enum mismatch m)
+{
+    static const char *const words[] = {MISMATCH_MAP(WORD)};
+
+    return *words[m] ? words[m] : NULL;
+}
+
+const char *pattern_word(enum pattern p)
+{
+    static const char *const words[] = {PATTERN_MAP(WORD)};
+
+    return *words[p] ? words[p] : NULL;
+}
+#undef WORD

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_measure.c - recordings made by hand, against figures worked out by hand
+ */
+#include "diag/measure.h"
+#include "diag_util.h"
+
+static struct measures take(const struct recording *r)
+{
+    struct measures m;
+
+    CHECK_INT(measure_take(r, &m), 0);
+    return m;
+}
+
+static double shares_sum(const struct measure_span *s)
+{
+    double sum = s->run + s->no_core + s->nothing;
+
+    for (int i = 0; i < REC_N_KINDS; i++)
+        sum += s->blame[i];
+    return sum;
+}
+
+TEST(an_empty_recording_has_no_time)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.wall, 0, 0);
+    CHECK_NEAR(m.in_flight, 0, 0);
+    rec_free(&r);
+}
+
+TEST(one_request_after_the_other_is_one_in_flight)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    for (int i = 0; i < 10; i++) { /* 1 ms of computing, 9 ms of waiting */
+        made_run(&r, t, i * 10, i * 10 + 1);
+        made_wait(&r, t, i * 10 + 1, i * 10 + 10, REC_NET, "tcp 10.0.0.1:80");
+    }
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.wall, .1, 1e-9);
+    CHECK_NEAR(m.all.run, .1, 1e-9);
+    CHECK_NEAR(m.all.io, .9, 1e-9);
+    CHECK_NEAR(m.all.blame[REC_NET], .9, 1e-9);
+    CHECK_NEAR(shares_sum(&m.all), 1, 1e-9);
+    CHECK_NEAR(m.in_flight, 1, 1e-9);
+    CHECK_NEAR(m.wait, .09, 1e-9);
+    CHECK_NEAR(m.one, .009, 1e-9);
+    CHECK_NEAR(m.n_ops, 10, 1e-6);
+    CHECK_NEAR(m.startup, .001, 1e-9);
+    CHECK_INT(m.n_peers, 1);
+    CHECK_STR(r.peers[m.peers[0].peer].name, "tcp 10.0.0.1:80");
+    CHECK_NEAR(m.peers[0].blamed, .09, 1e-9);
+    rec_free(&r);
+}
+
+TEST(fifty_in_flight_stay_so_while_the_loop_computes)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        made_set(&r, t, i * 10, i * 10 + 6, 50);
+        made_run(&r, t, i * 10 + 6, i * 10 + 10);
+    }
+    struct measures m = take(&r);
+    /* 50 until the end of the last wait, 196 ms */
+    CHECK_NEAR(m.in_flight, 50, 1e-6);
+    CHECK_NEAR(m.in_flight_max, 50, 1e-6);
+    CHECK_NEAR(m.wait, 50 * .196, 1e-6);
+    CHECK(m.has_loop);
+    CHECK_NEAR(m.curve_flight[MEASURE_BUCKETS / 2], 50, .01);
+    CHECK_NEAR(m.curve_cores[0], 0, .01);
+    rec_free(&r);
+}
+
+TEST(a_poller_handed_from_thread_to_thread_is_one_set)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        made_set(&r, a, i * 10, i * 10 + 4, 50);
+        made_set(&r, b, i * 10 + 5, i * 10 + 9, 50);
+    }
+    CHECK_NEAR(take(&r).in_flight, 50, 1e-6);
+    rec_free(&r);
+}
+
+TEST(two_loops_of_a_process_are_two_sets)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        made_set(&r, a, i * 10, i * 10 + 8, 30);
+        made_set(&r, b, i * 10 + 1, i * 10 + 9, 20);
+    }
+    struct measures m = take(&r);
+    CHECK_NEAR(m.in_flight_max, 50, 1e-6);
+    CHECK_NEAR(m.in_flight, 50, 1);
+    rec_free(&r);
+}
+
+TEST(a_look_that_finds_nothing_in_flight_ends_the_count)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_set(&r, t, 0, 10, 8);
+    made_run(&r, t, 10, 20);
+    made_ival(&r, t, 20, 100,
+              (struct rec_ival){.state = REC_WAIT, .kind = REC_IDLE, .flags = REC_IVAL_SET});
+    made_set(&r, t, 100, 110, 8);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.wait, 8 * .030, 1e-9);
+    rec_free(&r);
+}
+
+TEST(blame_goes_to_the_most_external_cause)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t main_thread = made_thread(&r, 10, 10, 0, "/usr/bin/sh");
+    uint32_t worker = made_thread(&r, 11, 11, 10, "/usr/bin/prog");
+    uint32_t idle = made_thread(&r, 11, 12, 10, "/usr/bin/prog");
+    made_wait(&r, main_thread, 0, 100, REC_CHILD, NULL);
+    made_wait(&r, idle, 0, 100, REC_LOCK, NULL);
+    made_wait(&r, worker, 0, 60, REC_DISK, "/var/lib/x");
+    made_run(&r, worker, 60, 90);
+    made_ready(&r, worker, 90, 100);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.blame[REC_DISK], .6, 1e-9);
+    CHECK_NEAR(m.all.blame[REC_CHILD], 0, 1e-9);
+    CHECK_NEAR(m.all.blame[REC_LOCK], 0, 1e-9);
+    CHECK_NEAR(m.all.run, .3, 1e-9);
+    CHECK_NEAR(m.all.no_core, .1, 1e-9);
+    CHECK_NEAR(m.all.busy[0], .7, 1e-9);
+    CHECK_NEAR(m.all.busy[1], .3, 1e-9);
+    rec_free(&r);
+}
+
+TEST(a_long_wait_of_nobody_but_for_threads_is_the_clock)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/java");
+    uint32_t u = made_thread(&r, 10, 11, 0, "/usr/bin/java");
+    made_run(&r, t, 0, 10);
+    made_wait(&r, t, 10, 100, REC_LOCK, NULL); /* a lock with a time limit */
+    made_wait(&r, u, 0, 100, REC_LOCK, NULL);
+    made_run(&r, t, 100, 110);
+    made_wait(&r, t, 110, 111, REC_LOCK, NULL); /* a lock handed over */
+    made_run(&r, u, 111, 120);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.blame[REC_SLEEP], .75, 1e-9);
+    CHECK_NEAR(m.all.blame[REC_LOCK], 1.0 / 120, 1e-9);
+    rec_free(&r);
+}
+
+TEST(another_program_behind_a_unix_socket_is_io_and_a_child_is_not)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_thread(&r, 11, 11, 10, "/usr/bin/prog");
+    uint32_t daemon = rec_peer_of(&r, REC_IPC, "unix /run/d");
+    uint32_t child = rec_peer_of(&r, REC_IPC, "unix pair");
+    r.peers[daemon].pid = 99;
+    r.peers[child].pid = 11;
+    made_wait(&r, t, 0, 60, REC_IPC, "unix /run/d");
+    made_wait(&r, t, 60, 100, REC_IPC, "unix pair");
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.io, .6, 1e-9);
+    CHECK_NEAR(m.all.blame[REC_IPC], 1, 1e-9);
+    CHECK_NEAR(m.wait, .06, 1e-9);
+    rec_free(&r);
+}
+
+TEST(folded_intervals_count_by_their_parts)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    struct rec_ival half = {.state = REC_WAIT,
+                            .kind = REC_NET,
+                            .flags = REC_IVAL_FOLDED,
+                            .in_flight = 1,
+                            .run_ppm = 500000};
+    made_ival(&r, a, 0, 100, half);
+    made_ival(&r, b, 0, 100, half);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.cpu, .1, 1e-9);
+    CHECK_NEAR(m.all.run, .75, 1e-5); /* 1 - .5 * .5 */
+    CHECK_NEAR(m.all.io, .25, 1e-5);
+    CHECK_NEAR(m.wait, .1, 1e-9);
+    CHECK_NEAR(shares_sum(&m.all), 1, 1e-9);
+    rec_free(&r);
+}
+
+TEST(more_threads_on_cpu_than_cores_stand_in_line)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    for (int i = 0; i < 4; i++)
+        made_run(&r, made_thread(&r, 10, 10 + i, 0, "/usr/bin/prog"), 0, 100);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.cpu, .2, 1e-9);
+    CHECK_NEAR(m.all.ready, .2, 1e-9);
+    CHECK_NEAR(m.cores, 2, 1e-9);
+    CHECK_NEAR(m.press, 4, 1e-9);
+    rec_free(&r);
+}
+
+TEST(threads_that_alternate_under_a_lock_are_rivals)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        made_run(&r, i % 2 ? a : b, i * 5, i * 5 + 5);
+        made_wait(&r, i % 2 ? b : a, i * 5, i * 5 + 5, REC_LOCK, NULL);
+    }
+    struct measures m = take(&r);
+    CHECK_INT(m.rivals.n, 2);
+    CHECK_NEAR(m.rivals.even, 2, 1e-9);
+    CHECK_NEAR(m.rivals.overlap, 0, 1e-9);
+    CHECK_NEAR(m.rivals.contended, 1, 1e-9);
+    CHECK_NEAR(m.rivals.turn, .005, 1e-9);
+    rec_free(&r);
+}
+
+TEST(a_blocked_loop_is_as_long_as_its_looks_say)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_set(&r, t, 0, 10, 12);
+    made_run(&r, t, 10, 200);
+    for (int i = 0; i < 10; i++) /* 30, 40, ... 120 ms: ready, and it reads nothing */
+        rec_add_look(&r,
+                     &(struct rec_look){
+                         .at = (30 + i * 10) * HOB_MS, .thread = t, .ready = true, .io_calls = 7});
+    rec_add_look(
+        &r, &(struct rec_look){.at = 130 * HOB_MS, .thread = t, .ready = false, .io_calls = 9});
+    rec_add_look(&r,
+                 &(struct rec_look){.at = 140 * HOB_MS, .thread = t, .ready = true, .io_calls = 9});
+    struct measures m = take(&r);
+    CHECK_NEAR(m.loop_stretch, .110, 1e-9); /* 20 ms before the first look */
+    CHECK_NEAR(m.loop_blocked, .110, 1e-9);
+    rec_free(&r);
+}
+
+TEST(workers_forked_from_their_own_program_are_told_from_a_shells_children)
+{
+    for (int forked = 0; forked < 2; forked++) {
+        struct recording r;
+
+        made_open(&r, 2);
+        uint32_t p = made_thread(&r, 10, 10, 0, forked ? "/opt/prog" : "/bin/sh");
+        made_wait(&r, p, 0, 100, REC_CHILD, NULL);
+        for (int i = 0; i < 4; i++)
+            made_wait(&r, made_thread(&r, 11 + i, 11 + i, 10, "/opt/prog"), 0, 100, REC_NET, "x");
+        struct measures m = take(&r);
+        CHECK_INT(m.io_procs, 4);
+        CHECK_INT(m.forked, forked);
+        CHECK_NEAR(m.in_flight, 4, 1e-9);
+        rec_free(&r);
+    }
+}
+
+TEST(the_language_is_that_of_the_process_that_does_the_work)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t shim = made_thread(&r, 10, 10, 0, "/usr/bin/bash");
+    uint32_t work = made_thread(&r, 11, 11, 10, "/usr/local/bin/python3.11");
+    made_run(&r, shim, 0, 10);
+    made_wait(&r, shim, 10, 100, REC_CHILD, NULL);
+    made_run(&r, work, 10, 100);
+    struct measures m = take(&r);
+    CHECK_STR(lang_word(m.language), "python");
+    CHECK(m.script);
+    rec_free(&r);
+}
+
+TEST(a_shell_with_many_small_programs_is_a_script)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t shell = made_thread(&r, 10, 10, 0, "/usr/bin/dash");
+    made_wait(&r, shell, 0, 100, REC_CHILD, NULL);
+    for (int i = 0; i < 10; i++)
+        made_run(&r, made_thread(&r, 11 + i, 11 + i, 10, "/nonexistent/tool"), i * 10, i * 10 + 10);
+    CHECK_STR(lang_word(take(&r).language), "shell");
+    rec_free(&r);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_report.c - the page for people and the line for programs
+ */
+#include <stdlib.h>
+
+#include "diag/json.h"
+#include "diag/report.h"
+#include "diag_util.h"
+
+static void make(struct recording *r, const char *exe, const char *command)
+{
+    made_open(r, 2);
+    rec_set_text(r, &r->command, command);
+    uint32_t t = made_thread(r, 10, 10, 0, exe);
+    for (int i = 0; i < 50; i++) {
+        made_run(r, t, i * 10, i * 10 + 1);
+        made_wait(r, t, i * 10 + 1, i * 10 + 10, REC_NET, "tcp 10.0.0.1:80");
+    }
+}
+
+static char *text_of(const struct diagnosis *d, const struct report_how *how)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *to = open_memstream(&text, &n);
+
+    CHECK(to != NULL);
+    if (how)
+        report(d, how, to);
+    else
+        CHECK_INT(json_write(d, to), 0);
+    CHECK_INT(fclose(to), 0);
+    return text;
+}
+
+static bool holds(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+TEST(the_page_says_what_to_do_and_why)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/usr/bin/python3.11", "python3 a.py");
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 100, .explain = true});
+    CHECK(holds(text, "I/O-bound (92 % waiting for the network)") || holds(text, "I/O-bound (9"));
+    CHECK(holds(text, "DO THIS"));
+    CHECK(holds(text, "asyncio"));
+    CHECK(holds(text, "tcp 10.0.0.1:80"));
+    CHECK(holds(text, "what if"));
+    CHECK(holds(text, "in flight 1"));
+    CHECK(holds(text, "the rule, step by step"));
+    free(text);
+    rec_free(&r);
+}
+
+TEST(a_page_in_ascii_without_colours_is_that)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/usr/bin/python3.11", "python3 \xc3\xa4.py");
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 80, .ascii = true});
+    for (const char *s = text; *s; s++)
+        CHECK((*s >= ' ' && *s < 0x7f) || *s == '\n');
+    free(text);
+    rec_free(&r);
+}
+
+TEST(names_cannot_write_to_the_terminal)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/tmp/x", "evil\033[2J\nname\xff\xe2\x80\xae");
+    r.peers[1].name[0] = '\a';
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 120});
+    CHECK(!holds(text, "\033"));
+    CHECK(!holds(text, "\a"));
+    CHECK(!holds(text, "\xff"));
+    CHECK(!holds(text, "\xe2\x80\xae"));
+    CHECK(holds(text, "evil\\x1b[2J\\x0aname"));
+    free(text);
+    rec_free(&r);
+}
+
+static size_t longest_line(const char *text)
+{
+    size_t longest = 0, columns = 0;
+
+    for (; *text; text++) {
+        if (*text == '\n')
+            columns = 0;
+        else
+            columns += ((unsigned char)*text & 0xc0) != 0x80;
+        longest = columns > longest ? columns : longest;
+    }
+    return longest;
+}
+
+TEST(no_line_is_wider_than_the_terminal)
+{
+    struct recording r;
+    struct diagnosis d;
+    char long_name[400];
+
+    memset(long_name, 'n', sizeof(long_name));
+    long_name[sizeof(long_name) - 1] = '\0';
+    make(&r, "/usr/bin/node", long_name);
+    CHECK_INT(diagnose(&r, &d), 0);
+    for (uint32_t width = 80; width <= 160; width += 20) {
+        char *text = text_of(&d, &(struct report_how){.width = width, .explain = true});
+        CHECK(longest_line(text) <= width);
+        free(text);
+    }
+    rec_free(&r);
+}
+
+TEST(json_has_the_words_that_scripts_read)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/usr/bin/python3.11", "python3 \"a\".py");
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, NULL);
+    CHECK(holds(text, "\"hob_diagnose\":1,\"command\":\"python3 \\\"a\\\".py\""));
+    CHECK(
+        holds(text, "\"verdict\":{\"bound\":\"io\",\"advice\":\"concurrency\",\"mismatch\":null"));
+    CHECK(holds(text, "\"prediction\":{\"refused\":null,\"low\":"));
+    CHECK(holds(text, "\"in_flight\":1.00"));
+    CHECK(text[strlen(text) - 1] == '\n');
+    CHECK(strchr(text, '\n') == text + strlen(text) - 1);
+    free(text);
+    rec_free(&r);
+}
+
+TEST(an_empty_recording_still_makes_a_page)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    made_open(&r, 2);
+    CHECK_INT(diagnose(&r, &d), 0);
+    free(text_of(&d, &(struct report_how){.explain = true}));
+    free(text_of(&d, NULL));
+    rec_free(&r);
+}

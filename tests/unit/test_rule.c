@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_rule.c - from figures to a reading: each branch, and how close it was
+ */
+#include "diag/rule.h"
+#include "diag_util.h"
+
+/* What an honest program has where nothing else is said: 2 cores, all time accounted for. */
+static struct measures figures(double run, double io, double in_flight)
+{
+    static struct recording rec = {.n_cores = 2};
+    struct measures m = {.rec = &rec,
+                         .user = 1,
+                         .in_flight = in_flight,
+                         .io_procs = 1,
+                         .io_threads = 1,
+                         .io_kind = io > 0 ? REC_NET : REC_NO_KIND};
+
+    m.main = (struct measure_span){.wall = 1, .cpu = run, .run = run, .io = io};
+    m.main.blame[REC_NET] = io;
+    m.all = m.main;
+    m.cores = m.demand = 1;
+    m.press = run;
+    return m;
+}
+
+static struct ruling ruled(const struct measures *m)
+{
+    struct ruling r;
+
+    rule_of(m, NULL, &r);
+    return r;
+}
+
+#define CHECK_RULING(m, bound_word, advice_word, mismatch_or_null)                                 \
+    do {                                                                                           \
+        struct ruling t_r = ruled(m);                                                              \
+        const char *t_m = mismatch_word(t_r.is.mismatch);                                          \
+        CHECK_STR(hob_bound_word(t_r.is.bound), bound_word);                                       \
+        CHECK_STR(hob_advice_word(t_r.is.advice), advice_word);                                    \
+        CHECK_STR(t_m ? t_m : "null", mismatch_or_null ? mismatch_or_null : "null");               \
+    } while (0)
+
+static const char *const no_mismatch = NULL;
+
+TEST(waiting_for_one_thing_wants_concurrency)
+{
+    struct measures m = figures(.1, .9, 1);
+
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+    CHECK_STR(pattern_word(ruled(&m).is.pattern), "one-by-one");
+    m.has_loop = true;
+    CHECK_STR(pattern_word(ruled(&m).is.pattern), "sequential-awaits");
+}
+
+TEST(waiting_for_many_is_concurrency_in_use)
+{
+    struct measures m = figures(.1, .9, 50);
+
+    CHECK_RULING(&m, "io", "ok-concurrent", no_mismatch);
+}
+
+TEST(forked_workers_with_one_request_each_are_a_pool_doing_io)
+{
+    struct measures m = figures(.1, .9, 3.9);
+
+    m.io_procs = 4;
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+    m.forked = true;
+    CHECK_RULING(&m, "io", "concurrency", "pool-io");
+    m.io_kind = REC_DISK;
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+}
+
+TEST(computing_and_waiting_in_turn_wants_both)
+{
+    struct measures m = figures(.45, .5, 1);
+
+    CHECK_RULING(&m, "mixed", "both", no_mismatch);
+    m.in_flight = 20; /* overlapped, and there are cores to spare */
+    CHECK_RULING(&m, "io", "ok-concurrent", no_mismatch);
+    m.main.cpu = 1.5;
+    CHECK_RULING(&m, "mixed", "both", no_mismatch);
+}
+
+TEST(the_kernels_time_for_io_is_part_of_the_io)
+{
+    struct measures m = figures(.45, .5, 1);
+
+    m.user = .1;
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+}
+
+TEST(a_commit_a_row_wants_batches)
+{
+    struct measures m = figures(.3, .6, 1);
+
+    m.io_kind = REC_FSYNC;
+    m.fsync = .9;
+    CHECK_RULING(&m, "io", "batch", no_mismatch);
+    CHECK_STR(pattern_word(ruled(&m).is.pattern), "commit-per-row");
+}
+
+TEST(one_busy_core_wants_parallelism_and_all_of_them_nothing)
+{
+    struct measures m = figures(1, 0, 0);
+
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.cores = m.demand = m.press = m.main.cpu = 2;
+    CHECK_RULING(&m, "cpu", "ok-parallel", no_mismatch);
+}
+
+TEST(cores_that_others_took_count_as_used)
+{
+    struct measures m = figures(1, 0, 0);
+
+    m.cores = 1.1;
+    m.demand = 1.9;
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.foreign = .9;
+    CHECK_RULING(&m, "cpu", "ok-parallel", no_mismatch);
+}
+
+TEST(many_threads_in_line_for_a_core_are_too_many)
+{
+    struct measures m = figures(1, 0, 0);
+
+    m.cores = m.main.cpu = 2;
+    m.main.ready = 14;
+    m.demand = m.press = 16;
+    CHECK_RULING(&m, "cpu", "ok-parallel", "oversub");
+}
+
+TEST(threads_that_take_turns_share_a_lock)
+{
+    struct measures m = figures(1, 0, 0);
+
+    m.rivals =
+        (struct measure_rivals){.n = 4, .even = 4, .overlap = .02, .contended = 2.8, .turn = .005};
+    CHECK_RULING(&m, "cpu", "lock", "lock");
+    m.language = LANG_PYTHON;
+    CHECK_RULING(&m, "cpu", "parallelism", "gil");
+    m.rivals.even = 1.2; /* a compiler thread beside the one that works */
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.rivals.even = 4;
+    m.rivals.turn = 1; /* phases one after the other */
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+}
+
+TEST(a_loop_that_computes_while_events_wait_is_blocked)
+{
+    struct measures m = figures(.95, .03, 12);
+
+    m.has_loop = true;
+    m.loop_blocked = .8;
+    m.loop_stretch = .12;
+    CHECK_RULING(&m, "cpu", "parallelism", "loop-blocked");
+    m.loop_stretch = .03;
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+}
+
+TEST(the_clock_and_an_idle_server_want_nothing)
+{
+    struct measures m = figures(.05, 0, 0);
+
+    m.main.blame[REC_SLEEP] = .95;
+    CHECK_RULING(&m, "sleep", "neither", no_mismatch);
+    m.main.blame[REC_SLEEP] = 0;
+    m.main.blame[REC_ACCEPT] = .95;
+    m.server = true;
+    CHECK_RULING(&m, "idle", "neither", no_mismatch);
+    CHECK_STR(pattern_word(ruled(&m).is.pattern), "no-load");
+}
+
+TEST(a_close_call_gives_both_readings_and_names_the_threshold)
+{
+    struct measures m = figures(.1, .9, 3.8);
+    struct ruling r = ruled(&m);
+
+    CHECK(r.close);
+    CHECK_NEAR(r.margin, .05, 1e-9);
+    CHECK_STR(hob_advice_word(r.is.advice), "concurrency");
+    CHECK_STR(hob_advice_word(r.also.advice), "ok-concurrent");
+    CHECK_INT(r.nearest, RULE_FLIGHT);
+    m.in_flight = 2;
+    r = ruled(&m);
+    CHECK(!r.close);
+    CHECK_NEAR(r.margin, .5, 1e-9);
+    CHECK_STR(hob_advice_word(r.also.advice), "concurrency");
+}
+
+TEST(where_no_share_is_large_the_largest_is_named)
+{
+    struct measures m = figures(.3, .2, 1);
+
+    m.main.blame[REC_IDLE] = .29;
+    struct ruling r = ruled(&m);
+    CHECK_STR(hob_bound_word(r.is.bound), "cpu");
+    CHECK(r.close);
+    CHECK_STR(hob_bound_word(r.also.bound), "idle");
+}
