@@ -210,6 +210,9 @@ struct call call_of(const struct procfs_call *parked)
         c.addr = arg[1];
         c.addr2 = arg[2];
         c.addr3 = arg[3];
+    } else if (c.how == CALL_CONNECT) {
+        c.addr = arg[1];
+        c.n = arg[2];
     } else if (parked->nr == SYS_futex) {
         futex_sort(arg, &c);
     } else if (c.how == CALL_FUTEX) {

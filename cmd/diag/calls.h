@@ -11,7 +11,7 @@ enum call_how {
     CALL_OTHER,   /* not known to wait */
     CALL_FD,      /* a file or connection: fd */
     CALL_TWO_FDS, /* one of two: fd and to */
-    CALL_CONNECT, /* fd */
+    CALL_CONNECT, /* fd, to the address of n bytes at addr */
     CALL_ACCEPT,  /* fd */
     CALL_FSYNC,   /* fd, -1: all files */
     CALL_META,    /* a directory: names, sizes */
@@ -50,7 +50,7 @@ struct call {
 /** call_of - sort one out; parked is not running and not dead. */
 struct call call_of(const struct procfs_call *parked);
 
-/** call_kind_of_wchan - by the kernel function a thread sleeps in, for who may not see its call:
+/** call_of_wchan - by the kernel function a thread sleeps in, for who may not see its call:
  * an enum call_how, CALL_OTHER when the name says nothing. */
 enum call_how call_of_wchan(const char *name);
 

@@ -23,24 +23,29 @@
 #define SYS_pidfd_getfd 438
 #endif
 
+static int pidfd_renew(struct look_proc *p)
+{
+    if (p->pidfd >= 0)
+        close(p->pidfd);
+    p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    return p->pidfd < 0 ? -errno : 0;
+}
+
 int file_dup(struct look_proc *p, int fd)
 {
-    if (p->no_getfd)
-        return -EPERM;
-    if (p->pidfd < 0) {
-        p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-        if (p->pidfd < 0) {
-            int r = -errno;
-            p->no_getfd = r != -ESRCH && r != -EMFILE;
-            return r;
-        }
+    int r = p->pidfd < 0 && !p->no_getfd ? pidfd_renew(p) : 0, got = -1;
+
+    for (int again = 0; r == 0 && !p->no_getfd && again < 2; again++) {
+        got = (int)syscall(SYS_pidfd_getfd, p->pidfd, fd, 0);
+        if (got >= 0)
+            return got;
+        r = -errno;
+        if (r == -ESRCH) /* the number is another process's by now */
+            r = pidfd_renew(p);
+        else if (r == -EPERM || r == -ENOSYS)
+            p->no_getfd = true;
     }
-    int got = (int)syscall(SYS_pidfd_getfd, p->pidfd, fd, 0);
-    if (got >= 0)
-        return got;
-    int r = -errno;
-    p->no_getfd = r == -EPERM || r == -ENOSYS;
-    return r;
+    return r < 0 ? r : -EPERM;
 }
 
 static size_t file_slot(const struct file *files, size_t cap, uint64_t ino)

@@ -13,6 +13,7 @@
 #include "diag/look.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@
 
 enum {
     LOOK_SHARE = 100, /* one part in so many of the time may go to connections */
-    LOOK_TEXT = 16384
+    LOOK_TEXT = 16384,
+    LOOK_TEXT_MAX = 64 << 20
 };
 
 static const int64_t look_burst = 10 * HOB_MS;
@@ -99,18 +101,37 @@ struct rec_proc *look_rec_proc(struct looker *l, int32_t pid)
     return &l->rec->procs[at];
 }
 
+/* One open: the kernel makes the whole text at the first read, and again for each new open. */
 int look_read(struct looker *l, const char *path)
 {
-    for (;;) {
-        int n = procfs_read(l->text, l->cap_text, "%s", path);
-        if (n < 0 || (size_t)n + 1 < l->cap_text || l->cap_text >= (16u << 20))
-            return n;
-        char *larger = realloc(l->text, l->cap_text * 4);
+    size_t n = 0;
+    ssize_t got = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    while ((got = read(fd, l->text + n, l->cap_text - 1 - n)) > 0) {
+        n += (size_t)got;
+        if (n + 1 < l->cap_text)
+            continue;
+        char *larger = l->cap_text < LOOK_TEXT_MAX ? realloc(l->text, l->cap_text * 4) : NULL;
         if (!larger)
-            return n; /* what fitted */
+            break; /* what fitted */
         l->text = larger;
         l->cap_text *= 4;
     }
+    int r = got < 0 ? -errno : (int)n;
+    close(fd);
+    l->text[n] = '\0';
+    return r;
+}
+
+int64_t look_cpu(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * HOB_SEC + t.tv_nsec;
 }
 
 bool look_allowed(const struct looker *l)
@@ -173,6 +194,20 @@ static void look_two(struct looker *l, struct look_proc *p, const struct call *c
         *ret = other;
 }
 
+/* A socket that is connecting has no peer's name yet; the call's argument has. */
+static void look_connect(struct looker *l, struct look_proc *p, const struct call *c,
+                         struct look *ret)
+{
+    char address[128];
+    size_t n = c->n < sizeof address ? (size_t)c->n : sizeof address;
+    struct iovec to = {address, n}, from = {(void *)(uintptr_t)c->addr, n};
+
+    if (n && process_vm_readv(p->pid, &to, 1, &from, 1, 0) == (ssize_t)n)
+        socket_address(l, address, n, ret);
+    else
+        look_file(l, p, c->fd, ret);
+}
+
 static void look_named(struct looker *l, enum rec_kind kind, const char *name, struct look *ret)
 {
     ret->kind = (uint8_t)kind;
@@ -208,7 +243,7 @@ static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct c
         look_two(l, p, c, ret);
         break;
     case CALL_CONNECT:
-        look_file(l, p, c->fd, ret);
+        look_connect(l, p, c, ret);
         break;
     case CALL_ACCEPT:
         look_named(l, REC_ACCEPT, NULL, ret);
@@ -229,10 +264,8 @@ static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct c
     case CALL_EPOLL:
     case CALL_POLL:
     case CALL_SELECT:
-        pollset_look(l, p, c, ret);
-        break;
     case CALL_URING:
-        look_named(l, REC_UNKNOWN, "io_uring", ret);
+        pollset_look(l, p, c, ret);
         break;
     case CALL_FUTEX:
         look_named(l, REC_LOCK, NULL, ret);
@@ -274,6 +307,40 @@ static void look_opaque(struct looker *l, int32_t pid)
     p->opaque = true;
 }
 
+/* What anybody may see of a thread: whether it runs, and perhaps the kernel function it waits in
+ * (which Yama's ptrace_scope does not forbid). */
+static int look_outside(int32_t pid, int32_t tid, struct look *ret)
+{
+    static const uint8_t kinds[] = {
+        [CALL_OTHER] = REC_UNKNOWN, [CALL_CONNECT] = REC_NET,   [CALL_ACCEPT] = REC_ACCEPT,
+        [CALL_FSYNC] = REC_FSYNC,   [CALL_META] = REC_DISK,     [CALL_EPOLL] = REC_IDLE,
+        [CALL_POLL] = REC_IDLE,     [CALL_SELECT] = REC_IDLE,   [CALL_FUTEX] = REC_LOCK,
+        [CALL_SLEEP] = REC_SLEEP,   [CALL_CHILD] = REC_CHILD,   [CALL_SIGNAL] = REC_SIGNAL,
+        [CALL_FLOCK] = REC_LOCK,    [CALL_URING] = REC_UNKNOWN, [CALL_FAULT] = REC_FAULT,
+        [CALL_FD] = REC_UNKNOWN,
+    };
+    char text[1024];
+    struct procfs_stat st;
+    int r = procfs_read(text, sizeof text, "/proc/%d/task/%d/stat", pid, tid);
+
+    if (r < 0)
+        return -ESRCH;
+    if (procfs_parse_stat(text, &st) == 0 && st.state == 'R')
+        return LOOK_RUNS;
+    if (procfs_read(text, 64, "/proc/%d/task/%d/wchan", pid, tid) <= 0)
+        text[0] = '\0';
+    enum call_how how = call_of_wchan(text);
+    ret->kind = how < sizeof kinds && kinds[how] ? kinds[how] : REC_UNKNOWN;
+    if (strstr(text, "pipe"))
+        ret->kind = REC_PIPE;
+    else if (strstr(text, "tcp") || strstr(text, "sk_wait"))
+        ret->kind = REC_NET;
+    else if (ret->kind == REC_UNKNOWN && st.state == 'D')
+        ret->kind = REC_DISK;
+    ret->in_flight = rec_kind_class((enum rec_kind)ret->kind) == HOB_CLASS_IO;
+    return LOOK_WAITS;
+}
+
 int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
 {
     char text[256];
@@ -288,7 +355,9 @@ int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
         r = -ESRCH;
     if (r == -EPERM || r == -EACCES) {
         look_opaque(l, pid);
+        r = look_outside(pid, tid, &k);
         *ret = k;
+        goto out;
     }
     if (r < 0)
         goto out;
@@ -376,7 +445,7 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t 
 
 void looker_finish(struct looker *l)
 {
-    (void)l;
+    peer_finish(l);
 }
 
 int64_t looker_spent(const struct looker *l)

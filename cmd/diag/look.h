@@ -39,9 +39,11 @@ void looker_free(struct looker *l);
 /**
  * look_at - what does this thread wait for?
  *
+ * Of a process that may not be looked into, only what anybody may see is used: it is marked
+ * opaque, a note says so, and *ret says REC_UNKNOWN or what the kernel's wait channel tells.
+ *
  * Return: LOOK_WAITS and *ret filled; LOOK_RUNS: it is on CPU or runnable; -ESRCH: it has ended;
- * another negative errno: it may not be seen (the process is marked opaque, a note says so; *ret
- * then says REC_UNKNOWN).
+ * another negative errno: not known now.
  */
 enum { LOOK_WAITS, LOOK_RUNS };
 int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret);

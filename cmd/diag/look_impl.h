@@ -16,8 +16,9 @@ enum {
     LOOK_LOOPS = 6,         /* epoll sets of a process that are asked whether they are ready */
     LOOK_FILES_MAX = 65536, /* files remembered at once */
     LOOK_ANSWERS = 32,      /* times of answers kept for each peer */
-    LOOK_PORTS = 256,       /* ports that are listened on */
-    LOOK_PEERS_MAX = 512    /* names given; what comes after is put together */
+    LOOK_WATCHED = 16,
+    LOOK_PORTS = 256,    /* ports that are listened on */
+    LOOK_PEERS_MAX = 512 /* names given; what comes after is put together */
 };
 
 /* What a descriptor stands for. */
@@ -71,6 +72,12 @@ struct answers {
     uint32_t n, next;
 };
 
+struct look_watched {
+    uint32_t peer;
+    int32_t pid;
+    int64_t cpu; /* when it was met */
+};
+
 struct looker {
     struct recording *rec;
     struct look_proc procs[LOOK_PROCS];
@@ -78,7 +85,7 @@ struct looker {
     size_t n_files, cap_files;
     struct answers *answers; /* by peer */
     size_t n_answers;
-    uint16_t ports[LOOK_PORTS];
+    struct procfs_listener ports[LOOK_PORTS];
     size_t n_ports;
     int64_t ports_at, ports_cost;
     struct pollset *sets[LOOK_PROCS];
@@ -88,6 +95,9 @@ struct looker {
     int64_t allowed_at;
     int64_t spent;
     uint64_t n_looks;
+    uint32_t n_opaque;                         /* processes that may not be seen */
+    struct look_watched watched[LOOK_WATCHED]; /* local processes at the other end */
+    size_t n_watched;
 };
 
 /* look.c */
@@ -98,6 +108,9 @@ struct rec_proc *look_rec_proc(struct looker *l, int32_t pid);
 
 /* A file of /proc that may be long, in l->text; its length or a negative errno. */
 int look_read(struct looker *l, const char *path);
+
+/** look_cpu - ns this thread has computed: what a look costs must not hang on who else computes. */
+int64_t look_cpu(void);
 
 /** look_allowed - may time be spent on connections now? */
 bool look_allowed(const struct looker *l);
@@ -130,12 +143,32 @@ void socket_describe(struct looker *l, struct look_proc *p, int fd, struct file 
 /** socket_find - the same by the program's own descriptor. */
 void socket_find(struct looker *l, struct look_proc *p, int fd, struct file *f);
 
+/** socket_address - the wait of a connect() to this address. */
+void socket_address(struct looker *l, const void *address, size_t n, struct look *ret);
+
 /** socket_awaits - by what the kernel knows of a connection; fd is the duplicate. */
 void socket_awaits(struct looker *l, int fd, struct file *f);
 
+/* peer.c */
+
+/** peer_watch - the process at the other end, met for the first time. */
+void peer_watch(struct looker *l, uint32_t peer, int32_t pid);
+
+/** peer_find - who listens on that port of this machine?  0: not found within reason. */
+int32_t peer_find(uint64_t ino);
+
+/** peer_finish - what they have computed since they were met. */
+void peer_finish(struct looker *l);
+
+/* members.c */
+
+/** members_read - the descriptors that a call waits for, in a block for free(). */
+int members_read(struct looker *l, int32_t pid, const struct call *c, struct procfs_member **ret,
+                 size_t *ret_n);
+
 /* pollset.c */
 
-/** pollset_look - the wait of a thread in epoll_wait, poll or select. */
+/** pollset_look - the wait of a thread in epoll_wait, poll, select or io_uring_enter. */
 void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret);
 void pollset_free(struct looker *l);
 

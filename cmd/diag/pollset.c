@@ -9,18 +9,16 @@
  *   old mean of all, as much as old and new agree.  Where nothing changes that is the exact count;
  *   where everything does it is the fresh sample alone.
  *
- *   The list of members costs the kernel 30 us per 100, so it is read again only when twenty times
- *   that has passed, and all of it is paid from the looker's allowance.
+ *   The list of members costs the kernel 30 us per 100, so it is read again only when two hundred
+ *   times that has passed, and all of it is paid from the looker's allowance.
  *
  * INVARIANTS  (I1) the sums equal what a walk over the members would give
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <hob/trace.h>
@@ -28,13 +26,13 @@
 #include "diag/look_impl.h"
 
 enum {
-    SET_MEMBERS_MAX = 1 << 17,
     SET_FD_MAX = 1 << 20,
-    SET_SLOTS = 32,        /* peers told apart */
-    SET_WHOLE = 64,        /* a set of this size is asked in full */
-    SET_SAMPLE = 64,       /* of a larger one that many, */
-    SET_SAMPLE_NEW = 2048, /* as long as there are members never asked */
-    SET_REREAD = 20
+    SET_SLOTS = 32,         /* peers told apart */
+    SET_WHOLE = 64,         /* a set of this size is asked in full */
+    SET_SAMPLE_FIRST = 512, /* of one never looked at, whatever it costs */
+    SET_SAMPLE = 64,        /* of a larger one that many, */
+    SET_SAMPLE_NEW = 2048,  /* as long as there are members never asked */
+    SET_REREAD = 200
 };
 
 struct member {
@@ -221,86 +219,21 @@ static int set_fill(struct pollset *s, const struct procfs_member *list, size_t 
     return 0;
 }
 
-static void read_epoll(struct looker *l, struct pollset *s, int fd)
-{
-    char path[64];
-
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", s->pid, fd);
-    if (look_read(l, path) < 0)
-        return;
-    size_t n = procfs_parse_epoll(l->text, NULL, 0);
-    if (n > SET_MEMBERS_MAX)
-        n = SET_MEMBERS_MAX;
-    struct procfs_member *list = malloc((n ? n : 1) * sizeof *list);
-    if (!list)
-        return;
-    procfs_parse_epoll(l->text, list, n);
-    (void)set_fill(s, list, n);
-    free(list);
-}
-
-static bool memory_read(int32_t pid, uint64_t addr, void *to, size_t n)
-{
-    struct iovec local = {to, n}, remote = {(void *)(uintptr_t)addr, n};
-
-    return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)n;
-}
-
-static void read_poll(struct pollset *s, const struct call *c)
-{
-    size_t n = c->n < SET_MEMBERS_MAX ? (size_t)c->n : SET_MEMBERS_MAX, used = 0;
-    struct pollfd *polled = malloc((n ? n : 1) * sizeof *polled);
-    struct procfs_member *list = malloc((n ? n : 1) * sizeof *list);
-
-    if (polled && list && (n == 0 || memory_read(s->pid, c->addr, polled, n * sizeof *polled))) {
-        for (size_t i = 0; i < n; i++)
-            if (polled[i].fd >= 0)
-                list[used++] = (struct procfs_member){.fd = polled[i].fd};
-        (void)set_fill(s, list, used);
-    }
-    free(polled);
-    free(list);
-}
-
-static void read_select(struct pollset *s, const struct call *c)
-{
-    enum { BITS = 65536 };
-    size_t n = c->n < BITS ? (size_t)c->n : BITS, bytes = (n + 63) / 64 * 8, used = 0;
-    const uint64_t addr[3] = {c->addr, c->addr2, c->addr3};
-    unsigned char *bits = calloc(1, bytes * 2 + 2);
-    struct procfs_member *list = malloc((n ? n : 1) * sizeof *list);
-
-    if (bits && list) {
-        unsigned char *all = bits + bytes;
-        for (int set = 0; set < 3; set++) {
-            if (!addr[set] || bytes == 0 || !memory_read(s->pid, addr[set], bits, bytes))
-                continue;
-            for (size_t i = 0; i < bytes; i++)
-                all[i] |= bits[i];
-        }
-        for (size_t i = 0; i < n; i++)
-            if (all[i / 8] >> (i % 8) & 1)
-                list[used++] = (struct procfs_member){.fd = (int)i};
-        (void)set_fill(s, list, used);
-    }
-    free(bits);
-    free(list);
-}
-
 static void set_read(struct looker *l, struct pollset *s, const struct call *c)
 {
-    int64_t now = hob_now();
+    int64_t now = hob_now(), began = look_cpu();
 
     if (s->read_at && (!look_allowed(l) || now - s->read_at < SET_REREAD * s->read_cost))
         return;
-    if (c->how == CALL_EPOLL)
-        read_epoll(l, s, c->fd);
-    else if (c->how == CALL_POLL)
-        read_poll(s, c);
-    else
-        read_select(s, c);
-    s->read_at = hob_now();
-    s->read_cost = s->read_at - now;
+    struct procfs_member *list;
+    size_t n;
+    if (members_read(l, s->pid, c, &list, &n) == 0) {
+        (void)set_fill(s, list, n);
+        free(list);
+    }
+    s->read_at = now;
+    s->read_cost = look_cpu() - began;
+    l->allowance -= s->read_cost;
 }
 
 /* One member asked anew. */
@@ -341,13 +274,14 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
 struct sample {
     double n, old, fresh, both; /* members seen before: asked, awaiting then, now, both */
     uint32_t asked, awaiting;   /* all that count */
-    uint32_t n_new;
+    size_t n_members;
 };
 
 static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s, struct sample *a)
 {
     size_t most = s->n <= SET_WHOLE ? s->n : s->n_seen < s->n ? SET_SAMPLE_NEW : SET_SAMPLE;
-    int64_t began = hob_now();
+    size_t least = s->estimated ? SET_WHOLE : SET_SAMPLE_FIRST;
+    int64_t began = look_cpu();
 
     for (size_t i = 0; i < most && i < s->n; i++) {
         struct member *m = &s->members[s->cursor];
@@ -367,16 +301,18 @@ static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s
                 a->both += did && does;
             }
         }
-        a->n_new += !seen;
-        if (i >= SET_WHOLE && i % 32 == 0 && hob_now() - began > l->allowance)
+        a->n_members++;
+        if (i >= least && i % 32 == 0 && look_cpu() - began > l->allowance)
             break;
     }
-    l->allowance -= hob_now() - began;
+    l->allowance -= look_cpu() - began;
 }
 
 static uint32_t set_estimate(const struct pollset *s, const struct sample *a, double old_mean)
 {
-    if (s->n_seen == a->asked || s->n <= SET_WHOLE || a->asked == 0)
+    bool whole = a->n_members >= s->n;
+
+    if (whole || a->asked == 0)
         return s->n_awaiting;
     double of_new = (double)a->awaiting / a->asked, mean = of_new;
     double counts = (double)s->n_counts * (double)s->n / s->n_seen;
@@ -411,10 +347,22 @@ static void look_is(struct look *ret, const struct pollset *s, enum file_role ro
     ret->in_flight = rec_kind_class((enum rec_kind)ret->kind) == HOB_CLASS_IO;
 }
 
-/* With no answer outstanding: what else is in the set? */
-static void look_quiet(const struct pollset *s, const struct call *c, struct look *ret)
+static bool has_child(const struct looker *l, int32_t pid)
 {
-    bool is_epoll = c->how == CALL_EPOLL;
+    enum { NEWEST = 1024 };
+    size_t n = l->rec->n_procs, last = n > NEWEST ? n - NEWEST : 0;
+
+    for (size_t i = n; i > last; i--)
+        if (l->rec->procs[i - 1].parent == pid && l->rec->procs[i - 1].died == INT64_MAX)
+            return true;
+    return false;
+}
+
+/* With no answer outstanding: what else is in the set? */
+static void look_quiet(const struct looker *l, const struct pollset *s, const struct call *c,
+                       struct look *ret)
+{
+    bool is_epoll = c->how == CALL_EPOLL || c->how == CALL_URING;
 
     ret->in_flight = 0;
     ret->peer = 0;
@@ -426,10 +374,11 @@ static void look_quiet(const struct pollset *s, const struct call *c, struct loo
         look_is(ret, s, FILE_PIPE);
     else if (s->n_role[FILE_UNIX] && !is_epoll)
         look_is(ret, s, FILE_UNIX);
+    else if (s->n_role[FILE_CHILD] ||
+             (s->n_role[FILE_PIPE] + s->n_role[FILE_UNIX] > 0 && has_child(l, s->pid)))
+        ret->kind = REC_CHILD;
     else if (ret->timeout > 0)
         ret->kind = REC_SLEEP;
-    else if (s->n_role[FILE_CHILD])
-        ret->kind = REC_CHILD;
     else if (s->n_role[FILE_TTY] && !is_epoll)
         ret->kind = REC_TTY;
     else
@@ -441,7 +390,7 @@ static bool look_single(const struct pollset *s, const struct call *c, struct lo
 {
     const struct member *m = s->members;
 
-    if (c->how == CALL_EPOLL || s->n != 1 || !m->seen)
+    if (c->how == CALL_EPOLL || c->how == CALL_URING || s->n != 1 || !m->seen)
         return false;
     if (m->role != FILE_CLIENT && m->role != FILE_DATAGRAM && m->role != FILE_UNIX)
         return false;
@@ -451,9 +400,37 @@ static bool look_single(const struct pollset *s, const struct call *c, struct lo
     return true;
 }
 
+/* Of a ring without outstanding answers: operations that wait for no readiness are a disk's, or
+ * its own timers. */
+static void look_ring(struct looker *l, const struct pollset *s, const struct call *c,
+                      struct look *ret)
+{
+    char path[64];
+    struct procfs_ring ring;
+
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", s->pid, c->fd);
+    if (look_read(l, path) < 0 || procfs_parse_ring(l->text, &ring) < 0)
+        return;
+    rec_note(l->rec, "io_uring: operations are counted, but not which file each is for");
+    uint32_t open = ring.submitted - ring.completed;
+    if (ret->kind != REC_IDLE && ret->kind != REC_SLEEP) {
+        if (ret->in_flight > open && open > 0)
+            ret->in_flight = open;
+        return;
+    }
+    if (open > ring.polls && s->n_role[FILE_DISK]) {
+        ret->kind = REC_DISK;
+        ret->peer = look_peer(l, REC_DISK, "files by io_uring");
+        ret->in_flight = open - ring.polls;
+        ret->flags |= open - ring.polls > 1 ? REC_IVAL_SET : 0;
+    }
+}
+
 void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret)
 {
-    uint64_t key = c->how == CALL_EPOLL ? (uint64_t)c->fd : c->addr ^ c->n << 1 ^ 1u << 31;
+    uint64_t key = c->how == CALL_EPOLL   ? (uint64_t)c->fd
+                   : c->how == CALL_URING ? (uint64_t)c->fd | UINT64_C(1) << 40
+                                          : c->addr ^ c->n << 1 ^ UINT64_C(1) << 41;
     struct pollset *s = set_of(l, p->pid, key);
 
     ret->kind = REC_UNKNOWN;
@@ -471,12 +448,14 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
         return;
     const struct slot *most = slot_most(s);
     if (s->estimate == 0 || !most || most->awaiting == 0) {
-        look_quiet(s, c, ret);
-        return;
+        look_quiet(l, s, c, ret);
+    } else {
+        ret->kind = most->kind;
+        ret->peer = most->peer;
+        ret->in_flight = s->estimate;
+        if (c->how == CALL_EPOLL || c->how == CALL_URING || s->n_counts > 1)
+            ret->flags |= REC_IVAL_SET;
     }
-    ret->kind = most->kind;
-    ret->peer = most->peer;
-    ret->in_flight = s->estimate;
-    if (c->how == CALL_EPOLL)
-        ret->flags |= REC_IVAL_SET;
+    if (c->how == CALL_URING)
+        look_ring(l, s, c, ret);
 }

@@ -219,38 +219,55 @@ int procfs_parse_pidfd(const char *text, int32_t *ret)
     return -EBADMSG;
 }
 
-/* "   0: 0100007F:1538 00000000:0000 0A ..." */
-size_t procfs_parse_listen(const char *text, uint16_t *ret, size_t max, bool *more)
+static const char *words_skip(const char *at, int n)
+{
+    for (; n > 0; n--) {
+        at += strspn(at, " ");
+        at += strcspn(at, " \n");
+    }
+    return at;
+}
+
+/* "   0: 0100007F:1538 00000000:0000 0A tx:rx tr:when retrnsmt uid timeout inode ..." */
+static bool listen_row(const char *line, const char *end, struct procfs_listener *ret,
+                       uint64_t *ret_state)
+{
+    const char *at = memchr(line, ':', (size_t)(end - line));
+    uint64_t port;
+
+    if (!at || strspn(line, " 0123456789") != (size_t)(at - line))
+        return false; /* the heading */
+    at = memchr(at + 1, ':', (size_t)(end - at - 1));
+    if (!at || (at++, !number_next(&at, 16, &port)))
+        return false;
+    at = words_skip(at, 1);
+    if (!number_next(&at, 16, ret_state))
+        return false;
+    at = words_skip(at, 5);
+    ret->port = (uint16_t)port;
+    if (!number_next(&at, 10, &ret->ino))
+        ret->ino = 0;
+    return true;
+}
+
+size_t procfs_parse_listen(const char *text, struct procfs_listener *ret, size_t max, bool *more)
 {
     size_t n = 0;
+    const char *end;
 
     *more = true;
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line ? 1 : 0) {
-        const char *end = strchr(line, '\n'), *colon = strchr(line, ':');
-        uint64_t port, state, unused;
+    for (const char *line = text; (end = strchr(line, '\n')); line = end + 1) {
+        struct procfs_listener one;
+        uint64_t state;
 
-        if (!end)
-            break; /* cut */
-        if (!colon || colon > end || strspn(line, " 0123456789") != (size_t)(colon - line))
-            continue; /* the heading */
-        const char *at = strchr(colon + 1, ':');
-        if (!at || at > end)
-            continue;
-        at++;
-        if (!number_next(&at, 16, &port))
-            continue;
-        at = strchr(at, ':');
-        if (!at || at > end)
-            continue;
-        at++;
-        if (!number_next(&at, 16, &unused) || !number_next(&at, 16, &state) || at > end)
+        if (!listen_row(line, end, &one, &state))
             continue;
         if (state != 0x0a) {
             *more = false;
             break;
         }
         if (n < max)
-            ret[n++] = (uint16_t)port;
+            ret[n++] = one;
     }
     return n;
 }

@@ -71,10 +71,14 @@ int procfs_parse_ring(const char *text, struct procfs_ring *ret);
 /* /proc/P/fdinfo/N of a process descriptor, and of a timer: its pid, -1 if it has ended. */
 int procfs_parse_pidfd(const char *text, int32_t *ret);
 
-/* /proc/net/tcp and tcp6: the ports that are listened on.  The kernel lists these first; *more is
- * false when the text holds a row of another kind, so that the rest need not be read.  Returns
- * how many were put into ret, at most max. */
-size_t procfs_parse_listen(const char *text, uint16_t *ret, size_t max, bool *more);
+/* /proc/net/tcp and tcp6: what is listened on.  The kernel lists these first; *more is false when
+ * the text holds a row of another kind, so that the rest need not be read.  Returns how many were
+ * put into ret, at most max. */
+struct procfs_listener {
+    uint64_t ino; /* of its socket */
+    uint16_t port;
+};
+size_t procfs_parse_listen(const char *text, struct procfs_listener *ret, size_t max, bool *more);
 
 /* /proc/P/task/T/children, a list of pids: the next one, or 0 at the end; *text moves on. */
 int32_t procfs_next_pid(const char **text);

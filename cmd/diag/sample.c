@@ -242,22 +242,10 @@ static void missed_add(struct sampler *s, struct tree_proc *p, int64_t from, int
     }
 }
 
-/* CPU time of the live threads of a process as it was added. */
-static int64_t live_added(const struct sampler *s, uint32_t proc)
-{
-    int64_t sum = 0;
-
-    for (size_t i = 0; i < s->tree.n_tasks; i++)
-        if (s->tree.tasks[i].proc == proc)
-            sum += s->tree.tasks[i].track.added;
-    return sum;
-}
-
 /* The kernel's sums for a process and the children it has waited for, against what was seen.  They
  * are in clock ticks, four of them rounded down, so they never claim too much. */
-static void missed_look(struct sampler *s, uint32_t proc, int64_t now)
+static void missed_look(struct sampler *s, struct tree_proc *p, int64_t now)
 {
-    struct tree_proc *p = &s->tree.procs[proc];
     struct procfs_stat st;
     char text[1024];
 
@@ -266,7 +254,7 @@ static void missed_look(struct sampler *s, uint32_t proc, int64_t now)
         return;
     int64_t tick = HOB_SEC / sysconf(_SC_CLK_TCK);
     int64_t sum = (int64_t)(st.user + st.sys + st.cuser + st.csys) * tick;
-    int64_t missed = sum - p->was - p->counted - live_added(s, proc);
+    int64_t missed = sum - p->was - p->counted - p->live;
     if (s->begin->attached && !p->compared)
         p->was = missed; /* before the recording */
     else if (missed >= tick)
@@ -282,8 +270,12 @@ static void missed_look_all(struct sampler *s, int64_t now)
     s->missed_at = now;
     s->missed_pid = s->tree.last_pid;
     for (size_t i = 0; i < s->tree.n_procs; i++)
+        s->tree.procs[i].live = 0;
+    for (size_t i = 0; i < s->tree.n_tasks; i++)
+        s->tree.procs[s->tree.tasks[i].proc].live += s->tree.tasks[i].track.added;
+    for (size_t i = 0; i < s->tree.n_procs; i++)
         if (s->tree.procs[i].used)
-            missed_look(s, (uint32_t)i, now);
+            missed_look(s, &s->tree.procs[i], now);
 }
 
 /* What the command and all it waited for have used, which is known when it has ended. */

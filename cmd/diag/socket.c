@@ -24,6 +24,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <hob/trace.h>
+
 #include "diag/look_impl.h"
 
 union address {
@@ -102,59 +104,33 @@ static void ports_read(struct looker *l, const char *path)
 
 enum { PORTS_REREAD = 20 }; /* times what reading them cost must have passed */
 
-static bool port_is_listened_on(struct looker *l, int32_t pid, uint16_t port)
+static const struct procfs_listener *port_listener(struct looker *l, int32_t pid, uint16_t port)
 {
     int64_t now = hob_now();
 
     if (l->ports_at == 0 || now - l->ports_at > PORTS_REREAD * l->ports_cost) {
+        int64_t began = look_cpu();
         char path[64];
         l->n_ports = 0;
         snprintf(path, sizeof path, "/proc/%d/net/tcp", pid);
         ports_read(l, path);
         snprintf(path, sizeof path, "/proc/%d/net/tcp6", pid);
         ports_read(l, path);
-        l->ports_at = hob_now();
-        l->ports_cost = l->ports_at - now;
+        l->ports_at = now;
+        l->ports_cost = look_cpu() - began;
     }
     for (size_t i = 0; i < l->n_ports; i++)
-        if (l->ports[i] == port)
-            return true;
-    return false;
+        if (l->ports[i].port == port)
+            return &l->ports[i];
+    return NULL;
 }
 
-static void inet_describe(struct looker *l, struct look_proc *p, int fd, int type, struct file *f)
+static bool address_is_local(const union address *a)
 {
-    union address peer = {.any.sa_family = 0}, own = {.any.sa_family = 0};
-    socklen_t n_peer = sizeof peer, n_own = sizeof own;
-    char name[96];
-    bool connected = getpeername(fd, &peer.any, &n_peer) == 0;
-
-    getsockname(fd, &own.any, &n_own);
-    if (type == SOCK_DGRAM && !connected) {
-        bool bound = port_of(&own) != 0 && port_of(&own) < 32768;
-        f->role = bound ? FILE_LISTENS : FILE_DATAGRAM;
-        f->kind = bound ? REC_ACCEPT : REC_NET;
-        f->peer = look_peer(l, (enum rec_kind)f->kind, "udp");
-        return;
-    }
-    if (type != SOCK_DGRAM && !connected) {
-        f->role = FILE_UNKNOWN; /* still connecting, so its peer has no name yet: ask again */
-        f->kind = REC_NET;
-        return;
-    }
-    service_of(port_of(&peer), f);
-    if (type == SOCK_DGRAM) {
-        f->role = FILE_DATAGRAM;
-    } else if (port_is_listened_on(l, p->pid, port_of(&own))) {
-        f->role = FILE_SERVER;
-        f->kind = REC_ACCEPT;
-        f->peer = look_peer(l, REC_ACCEPT, "clients");
-        return;
-    } else {
-        f->role = FILE_CLIENT;
-    }
-    address_print(&peer, type == SOCK_DGRAM ? "udp" : "tcp", name, sizeof name);
-    f->peer = look_peer(l, (enum rec_kind)f->kind, name);
+    if (a->any.sa_family == AF_INET)
+        return ntohl(a->in.sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr) && a->in6.sin6_addr.s6_addr[12] == 127);
 }
 
 static enum rec_kind path_kind(const char *path)
@@ -180,6 +156,67 @@ static enum rec_kind path_kind(const char *path)
         if (strstr(path, known[i].part))
             return known[i].kind;
     return REC_IPC;
+}
+
+static void inet_describe(struct looker *l, struct look_proc *p, int fd, int type, struct file *f)
+{
+    union address peer = {.any.sa_family = 0}, own = {.any.sa_family = 0};
+    socklen_t n_peer = sizeof peer, n_own = sizeof own;
+    char name[96];
+    bool connected = getpeername(fd, &peer.any, &n_peer) == 0;
+
+    getsockname(fd, &own.any, &n_own);
+    if (type == SOCK_DGRAM && !connected) {
+        bool bound = port_of(&own) != 0 && port_of(&own) < 32768;
+        f->role = bound ? FILE_LISTENS : FILE_DATAGRAM;
+        f->kind = bound ? REC_ACCEPT : REC_NET;
+        f->peer = look_peer(l, (enum rec_kind)f->kind, "udp");
+        return;
+    }
+    if (type != SOCK_DGRAM && !connected) {
+        f->role = FILE_UNKNOWN; /* still connecting, so its peer has no name yet: ask again */
+        f->kind = REC_NET;
+        return;
+    }
+    service_of(port_of(&peer), f);
+    if (type == SOCK_DGRAM) {
+        f->role = FILE_DATAGRAM;
+    } else if (port_listener(l, p->pid, port_of(&own))) {
+        f->role = FILE_SERVER;
+        f->kind = REC_ACCEPT;
+        f->peer = look_peer(l, REC_ACCEPT, "clients");
+        return;
+    } else {
+        f->role = FILE_CLIENT;
+    }
+    address_print(&peer, type == SOCK_DGRAM ? "udp" : "tcp", name, sizeof name);
+    f->peer = look_peer(l, (enum rec_kind)f->kind, name);
+    const struct procfs_listener *here = NULL;
+    if (type != SOCK_DGRAM && address_is_local(&peer))
+        here = port_listener(l, p->pid, port_of(&peer));
+    if (here && l->rec->peers[f->peer].pid == 0)
+        peer_watch(l, f->peer, peer_find(here->ino));
+}
+
+void socket_address(struct looker *l, const void *address, size_t n, struct look *ret)
+{
+    union address a = {.any.sa_family = 0};
+    struct file f = {.kind = REC_NET};
+    char name[160] = "";
+
+    memcpy(&a, address, n < sizeof a ? n : sizeof a);
+    if ((a.any.sa_family == AF_INET && n >= sizeof a.in) ||
+        (a.any.sa_family == AF_INET6 && n >= sizeof a.in6)) {
+        service_of(port_of(&a), &f);
+        address_print(&a, "tcp", name, sizeof name);
+    } else if (a.any.sa_family == AF_UNIX) {
+        a.un.sun_path[sizeof a.un.sun_path - 1] = '\0';
+        f.kind = (uint8_t)path_kind(a.un.sun_path);
+        snprintf(name, sizeof name, "unix %s", a.un.sun_path);
+    }
+    ret->kind = f.kind;
+    ret->peer = name[0] ? look_peer(l, (enum rec_kind)f.kind, name) : 0;
+    ret->in_flight = rec_kind_class((enum rec_kind)f.kind) == HOB_CLASS_IO;
 }
 
 static void unix_describe(struct looker *l, struct look_proc *p, int fd, struct file *f)
@@ -209,8 +246,8 @@ static void unix_describe(struct looker *l, struct look_proc *p, int fd, struct 
     if (!path[0] && who.pid == p->pid)
         f->role = FILE_WAKER;
     f->peer = look_peer(l, (enum rec_kind)f->kind, name);
-    if (who.pid > 0 && who.pid != p->pid)
-        l->rec->peers[f->peer].pid = who.pid;
+    if (who.pid > 0 && who.pid != p->pid && l->rec->peers[f->peer].pid == 0)
+        peer_watch(l, f->peer, who.pid);
 }
 
 void socket_describe(struct looker *l, struct look_proc *p, int fd, struct file *f)

@@ -21,6 +21,7 @@ struct tree_proc {
     bool used;
     int64_t name_at, name_step;   /* when its name is read again: it may exec */
     int64_t counted;              /* CPU added for threads and processes that have ended */
+    int64_t live;                 /* CPU added for those that live, as of then */
     int64_t missed_at;            /* when its time as a whole was last compared */
     uint32_t missed[TREE_MISSED]; /* rows that stand for what was too short to see */
     uint32_t n_missed;
@@ -36,7 +37,6 @@ struct tree_task {
     int64_t due;     /* next sample */
     int64_t loop_at; /* next question about its loop */
     int64_t woke;    /* when it last ran after a wait */
-    uint64_t calls_was;
     struct track track;
 };
 

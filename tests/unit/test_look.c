@@ -2,23 +2,18 @@
  *
  * test_look.c - children that wait in every way, and what is seen of them
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/io_uring.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/select.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -28,53 +23,7 @@
 
 #include <hob/rt.h>
 
-#include "diag/look.h"
-#include "lib/t.h"
-
-struct scene {
-    struct recording rec;
-    struct looker *looker;
-    pid_t pid;
-};
-
-/* A child that runs wait(arg) and ends with this process. */
-static void scene_open(struct scene *s, void (*wait)(void *), void *arg)
-{
-    *s = (struct scene){.pid = 0};
-    rec_init(&s->rec);
-    CHECK(looker_new(&s->rec, &s->looker) == 0);
-    pid_t parent = getpid();
-    s->pid = fork();
-    CHECK(s->pid >= 0);
-    if (s->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() == parent)
-            wait(arg);
-        _exit(1);
-    }
-}
-
-static void scene_close(struct scene *s)
-{
-    int status;
-
-    CHECK(kill(s->pid, SIGKILL) == 0);
-    CHECK(waitpid(s->pid, &status, 0) == s->pid);
-    CHECK(WIFSIGNALED(status)); /* it had been waiting to the end */
-    looker_free(s->looker);
-    rec_free(&s->rec);
-}
-
-/* Looks until the thread waits in one of two calls; the runner's time-out is the limit. */
-static struct look scene_look(struct scene *s, int call, int or_call)
-{
-    struct look k = {.kind = REC_NO_KIND};
-
-    while (look_at(s->looker, s->pid, s->pid, &k) != LOOK_WAITS ||
-           (k.call != call && k.call != or_call))
-        sched_yield();
-    return k;
-}
+#include "look_util.h"
 
 static void check_kind(void (*wait)(void *), void *arg, int call, int or_call, int kind)
 {
@@ -223,66 +172,6 @@ TEST(a_terminal)
     close(fd);
 }
 
-/* n connections over loopback: clients[i] to servers[i]. */
-struct links {
-    int n, listener, port;
-    int *clients, *servers;
-};
-
-static void links_open(struct links *k, int n)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof a;
-
-    *k = (struct links){.n = n, .listener = socket(AF_INET, SOCK_STREAM, 0)};
-    k->clients = calloc((size_t)n + 1, sizeof(int));
-    k->servers = calloc((size_t)n + 1, sizeof(int));
-    CHECK(k->clients && k->servers && k->listener >= 0);
-    CHECK(bind(k->listener, (struct sockaddr *)&a, size) == 0);
-    CHECK(listen(k->listener, 128) == 0);
-    CHECK(getsockname(k->listener, (struct sockaddr *)&a, &size) == 0);
-    k->port = ntohs(a.sin_port);
-    for (int i = 0; i < n; i++) {
-        k->clients[i] = socket(AF_INET, SOCK_STREAM, 0);
-        CHECK(k->clients[i] >= 0);
-        CHECK(connect(k->clients[i], (struct sockaddr *)&a, size) == 0);
-        k->servers[i] = accept(k->listener, NULL, NULL);
-        CHECK(k->servers[i] >= 0);
-    }
-}
-
-static void links_close(struct links *k)
-{
-    for (int i = 0; i < k->n; i++) {
-        close(k->clients[i]);
-        close(k->servers[i]);
-    }
-    close(k->listener);
-    free(k->clients);
-    free(k->servers);
-}
-
-static void link_ask(struct links *k, int i)
-{
-    CHECK(send(k->clients[i], "?", 1, 0) == 1);
-}
-
-/* The kernel's ages are in steps of a few ms: an answer must be seen to be later than its
- * question. */
-static void link_answer(struct links *k, int i)
-{
-    struct tcp_info info;
-    socklen_t n = sizeof info;
-    char c;
-
-    CHECK(recv(k->servers[i], &c, 1, 0) == 1);
-    do {
-        CHECK(getsockopt(k->clients[i], IPPROTO_TCP, TCP_INFO, &info, &n) == 0);
-    } while (info.tcpi_last_data_sent < 12);
-    CHECK(send(k->servers[i], "!", 1, 0) == 1);
-    CHECK(recv(k->clients[i], &c, 1, 0) == 1);
-}
-
 static void wait_recv(void *arg)
 {
     char c;
@@ -331,101 +220,252 @@ TEST(accept_is_a_server_without_work)
     links_close(&k);
 }
 
-struct polled {
-    struct links *links;
-    int how; /* SYS_poll, ... */
-};
-
-static void wait_set(void *arg)
+static void wait_connect(void *arg)
 {
-    struct polled *p = arg;
-    int n = p->links->n;
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                            .sin_port = htons((uint16_t) * (int *)arg)};
 
-    if (p->how == SYS_poll) {
-        struct pollfd *set = calloc((size_t)n, sizeof *set);
-        for (int i = 0; i < n; i++)
-            set[i] = (struct pollfd){.fd = p->links->clients[i], .events = POLLIN};
-        poll(set, (nfds_t)n, -1);
-    } else if (p->how == SYS_select) {
-        fd_set set;
-        int most = 0;
-        FD_ZERO(&set);
-        for (int i = 0; i < n; i++) {
-            FD_SET(p->links->clients[i], &set);
-            most = p->links->clients[i] > most ? p->links->clients[i] : most;
-        }
-        select(most + 1, &set, NULL, NULL, NULL);
-    } else {
-        int fd = epoll_create1(0);
-        for (int i = 0; i < n; i++) {
-            struct epoll_event e = {.events = EPOLLIN};
-            epoll_ctl(fd, EPOLL_CTL_ADD, p->links->clients[i], &e);
-        }
-        struct epoll_event e;
-        epoll_wait(fd, &e, 1, -1);
-    }
+    for (;;) /* until the backlog is full */
+        connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof a);
 }
 
-static struct look set_look(struct scene *s, int how)
-{
-    if (how == SYS_select)
-        return scene_look(s, SYS_select, SYS_pselect6);
-    return scene_look(s, how, how == SYS_poll ? SYS_ppoll : SYS_epoll_pwait);
-}
-
-static void check_set(int n, int asked, int how)
+TEST(a_connection_being_made_is_named_by_its_address)
 {
     struct links k;
     struct scene s;
-    struct polled p = {&k, how};
+    char want[64];
 
-    links_open(&k, n);
-    for (int i = 0; i < asked; i++)
-        link_ask(&k, i);
-    scene_open(&s, wait_set, &p);
-    struct look look = set_look(&s, how);
-    CHECK_STR(rec_kind_word(look.kind), asked ? "network" : "idle");
-    CHECK_INT(look.in_flight, asked);
-    CHECK_INT(look.flags, how == SYS_epoll_wait && asked ? REC_IVAL_SET : 0);
+    links_open(&k, 0);
+    CHECK(listen(k.listener, 0) == 0);
+    scene_open(&s, wait_connect, &k.port);
+    struct look look = scene_look(&s, SYS_connect, -2);
+    snprintf(want, sizeof want, "tcp 127.0.0.1:%d", k.port);
+    CHECK_INT(look.kind, REC_NET);
+    CHECK_INT(look.in_flight, 1);
+    CHECK_STR(s.rec.peers[look.peer].name, want);
     scene_close(&s);
     links_close(&k);
 }
 
-TEST(epoll_counts_what_is_in_flight)
+/* A Unix socket whose other end is this process. */
+static void unix_open(const char *path, int *ret_client, int *ret_server)
 {
-    check_set(1, 1, SYS_epoll_wait);
-    check_set(20, 7, SYS_epoll_wait);
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    unlink(path);
+    CHECK(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 1) == 0);
+    *ret_client = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(connect(*ret_client, (struct sockaddr *)&a, sizeof a) == 0);
+    *ret_server = accept(listener, NULL, NULL);
+    CHECK(*ret_server >= 0);
+    close(listener);
+    unlink(path);
 }
 
-TEST(poll_counts_what_is_in_flight)
+static void check_unix(const char *file, int kind)
 {
-    check_set(20, 7, SYS_poll);
+    char dir[] = "/tmp/test_look_XXXXXX", path[64], want[80];
+    struct scene s;
+    int client, server;
+
+    CHECK(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    unix_open(path, &client, &server);
+    rmdir(dir);
+    scene_open(&s, wait_recv, &client);
+    struct look look = scene_look(&s, SYS_recvfrom, -2);
+    CHECK_STR(rec_kind_word(look.kind), rec_kind_word((enum rec_kind)kind));
+    snprintf(want, sizeof want, "unix %s", path);
+    CHECK_STR(s.rec.peers[look.peer].name, want);
+    CHECK_INT(s.rec.peers[look.peer].pid, getpid());
+    looker_finish(s.looker);
+    CHECK(s.rec.peers[look.peer].peer_cpu >= 0);
+    scene_close(&s);
+    close(client);
+    close(server);
 }
 
-TEST(select_counts_what_is_in_flight)
+TEST(a_unix_socket_and_who_is_behind_it)
 {
-    check_set(20, 7, SYS_select);
+    check_unix("other.sock", REC_IPC);
 }
 
-TEST(a_set_without_requests_is_idle)
+TEST(a_database_by_its_unix_socket)
 {
-    check_set(20, 0, SYS_epoll_wait);
+    check_unix(".s.PGSQL.5432", REC_DB);
 }
 
-TEST(an_answered_request_is_not_in_flight)
+TEST(a_local_server_is_found_by_its_port)
 {
     struct links k;
     struct scene s;
-    struct polled p = {&k, SYS_epoll_wait};
 
-    links_open(&k, 40);
-    for (int i = 0; i < 40; i++)
-        link_ask(&k, i);
-    for (int i = 0; i < 30; i++)
-        link_answer(&k, i);
-    scene_open(&s, wait_set, &p);
-    struct look look = set_look(&s, SYS_epoll_wait);
-    CHECK_INT(look.in_flight, 10);
+    links_open(&k, 1);
+    link_ask(&k, 0);
+    scene_open(&s, wait_recv, &k.clients[0]);
+    struct look look = scene_look(&s, SYS_recvfrom, -2);
+    /* The child has the listening socket too, so it is one of the two; or looking cost too much. */
+    int32_t pid = s.rec.peers[look.peer].pid;
+    CHECK(pid == 0 || pid == getpid() || pid == s.pid);
     scene_close(&s);
     links_close(&k);
+}
+
+/* A ring by hand: one operation that receives from the socket, and one wait for it. */
+static void wait_ring(void *arg)
+{
+    struct io_uring_params p = {.flags = 0};
+    int fd = (int)syscall(SYS_io_uring_setup, 4, &p);
+
+    if (fd < 0)
+        _exit(2);
+    char *ring = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED,
+                      fd, IORING_OFF_SQ_RING);
+    struct io_uring_sqe *e = mmap(NULL, p.sq_entries * sizeof *e, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED, fd, IORING_OFF_SQES);
+    static char byte;
+    e[0].opcode = IORING_OP_RECV;
+    e[0].fd = *(int *)arg;
+    e[0].addr = (uintptr_t)&byte;
+    e[0].len = 1;
+    ((uint32_t *)(ring + p.sq_off.array))[0] = 0;
+    __atomic_store_n((uint32_t *)(ring + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+    syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+}
+
+TEST(a_ring_whose_operation_is_for_a_connection)
+{
+    struct io_uring_params p = {.flags = 0};
+    struct links k;
+    struct scene s;
+    int fd = (int)syscall(SYS_io_uring_setup, 4, &p);
+
+    if (fd < 0)
+        t_skip("no io_uring here");
+    close(fd);
+    links_open(&k, 1);
+    link_ask(&k, 0);
+    scene_open(&s, wait_ring, &k.clients[0]);
+    struct look look = scene_look(&s, SYS_io_uring_enter, -2);
+    CHECK_STR(rec_kind_word(look.kind), "network");
+    CHECK_INT(look.in_flight, 1);
+    CHECK(s.rec.notes && strstr(s.rec.notes, "io_uring"));
+    scene_close(&s);
+    links_close(&k);
+}
+
+static void wait_epoll_of(void *arg)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    int fd = epoll_create1(0);
+
+    epoll_ctl(fd, EPOLL_CTL_ADD, *(int *)arg, &e);
+    epoll_wait(fd, &e, 1, -1);
+}
+
+TEST(a_loop_with_a_pipe_to_its_child_waits_for_the_child)
+{
+    struct scene s;
+    int ends[2];
+
+    CHECK(pipe(ends) == 0);
+    scene_open(&s, wait_epoll_of, &ends[0]);
+    CHECK_STR(rec_kind_word(scene_look(&s, SYS_epoll_wait, SYS_epoll_pwait).kind), "idle");
+    uint32_t child = rec_proc_of(&s.rec, 1);
+    s.rec.procs[child].parent = s.pid;
+    CHECK_STR(rec_kind_word(scene_look(&s, SYS_epoll_wait, SYS_epoll_pwait).kind), "child");
+    scene_close(&s);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void loop_busy(void *arg)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    int fd = epoll_create1(0);
+
+    epoll_ctl(fd, EPOLL_CTL_ADD, *(int *)arg, &e);
+    for (;;)
+        ;
+}
+
+TEST(a_loop_that_computes_with_events_waiting_is_seen)
+{
+    struct scene s;
+    int ends[2];
+    bool ready;
+    uint64_t calls;
+
+    CHECK(pipe(ends) == 0);
+    scene_open(&s, loop_busy, &ends[0]);
+    while (look_loop(s.looker, s.pid, s.pid, &ready, &calls) != 0)
+        looker_gone(s.looker, s.pid); /* it has not made its set yet */
+    CHECK(!ready);
+    CHECK(write(ends[1], "!", 1) == 1);
+    while (!ready) /* until the child has put the pipe into the set */
+        CHECK(look_loop(s.looker, s.pid, s.pid, &ready, &calls) == 0);
+    scene_close(&s);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(what_has_ended_and_what_never_was)
+{
+    struct recording rec;
+    struct looker *l;
+    struct look k;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    rec_init(&rec);
+    CHECK(looker_new(&rec, &l) == 0);
+    CHECK_INT(look_at(l, pid, pid, &k), -ESRCH);
+    CHECK_INT(look_at(l, 0x7ffffff0, 0x7ffffff0, &k), -ESRCH);
+    looker_free(l);
+    rec_free(&rec);
+}
+
+static void wait_as_nobody(void *arg)
+{
+    if (setresuid(65534, 65534, 65534) == 0)
+        wait_sleep(arg);
+}
+
+static void look_as_stranger(void *arg)
+{
+    struct scene *other = arg;
+    struct look k = {.kind = REC_NO_KIND};
+
+    if (setresuid(65533, 65533, 65533) != 0)
+        _exit(3);
+    while (look_at(other->looker, other->pid, other->pid, &k) != LOOK_WAITS)
+        sched_yield();
+    bool opaque = other->rec.n_procs == 1 && other->rec.procs[0].opaque && other->rec.notes;
+    _exit(opaque && k.kind == REC_UNKNOWN && k.in_flight == 0 ? 0 : 1);
+}
+
+TEST(another_users_process_is_opaque)
+{
+    struct scene other;
+    int status;
+
+    if (geteuid() != 0)
+        t_skip("needs root to become two users");
+    scene_open(&other, wait_as_nobody, NULL);
+    scene_look(&other, SYS_nanosleep, SYS_clock_nanosleep);
+    looker_free(other.looker);
+    rec_free(&other.rec);
+    rec_init(&other.rec);
+    CHECK(looker_new(&other.rec, &other.looker) == 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        look_as_stranger(&other);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    scene_close(&other);
 }

@@ -110,14 +110,15 @@ TEST(ports_listened_on)
 {
     const char *text =
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n"
-        "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n"
+        "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0  0 77 "
+        "1\n"
         "   1: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0\n"
         "   2: 0100007F:0051 0100007F:8000 01 00000000:00000000 00:00000000 00000000     0\n";
-    uint16_t ports[4];
+    struct procfs_listener ports[4];
     bool more;
 
     CHECK_INT(procfs_parse_listen(text, ports, 4, &more), 2);
-    CHECK(ports[0] == 5432 && ports[1] == 80 && !more);
+    CHECK(ports[0].port == 5432 && ports[0].ino == 77 && ports[1].port == 80 && !more);
     CHECK_INT(procfs_parse_listen(text, ports, 1, &more), 1);
 }
 

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_pollset.c - sets of connections: how many of them await an answer
+ */
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+
+#include "look_util.h"
+
+struct polled {
+    struct links *links;
+    int how; /* SYS_poll, ... */
+};
+
+static void wait_set(void *arg)
+{
+    struct polled *p = arg;
+    int n = p->links->n;
+
+    if (p->how == SYS_poll) {
+        struct pollfd *set = calloc((size_t)n, sizeof *set);
+        for (int i = 0; i < n; i++)
+            set[i] = (struct pollfd){.fd = p->links->clients[i], .events = POLLIN};
+        poll(set, (nfds_t)n, -1);
+    } else if (p->how == SYS_select) {
+        fd_set set;
+        int most = 0;
+        FD_ZERO(&set);
+        for (int i = 0; i < n; i++) {
+            FD_SET(p->links->clients[i], &set);
+            most = p->links->clients[i] > most ? p->links->clients[i] : most;
+        }
+        select(most + 1, &set, NULL, NULL, NULL);
+    } else {
+        int fd = epoll_create1(0);
+        for (int i = 0; i < n; i++) {
+            struct epoll_event e = {.events = EPOLLIN};
+            epoll_ctl(fd, EPOLL_CTL_ADD, p->links->clients[i], &e);
+        }
+        struct epoll_event e;
+        epoll_wait(fd, &e, 1, -1);
+    }
+}
+
+static struct look set_look(struct scene *s, int how)
+{
+    if (how == SYS_select)
+        return scene_look(s, SYS_select, SYS_pselect6);
+    return scene_look(s, how, how == SYS_poll ? SYS_ppoll : SYS_epoll_pwait);
+}
+
+/* Room for 2 n descriptors and a few; fewer if the system says so. */
+static int links_most(int n)
+{
+    struct rlimit r;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &r) == 0);
+    if (r.rlim_max < (rlim_t)n * 2 + 64) { /* root may ask for more */
+        struct rlimit more = {(rlim_t)n * 2 + 64, (rlim_t)n * 2 + 64};
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+            return n;
+    }
+    r.rlim_cur = r.rlim_max;
+    CHECK(setrlimit(RLIMIT_NOFILE, &r) == 0);
+    return r.rlim_cur >= (rlim_t)n * 2 + 64 ? n : ((int)r.rlim_cur - 64) / 2;
+}
+
+static void check_set(int n, int asked, int how)
+{
+    struct links k;
+    struct scene s;
+    struct polled p = {&k, how};
+
+    links_open(&k, n);
+    for (int i = 0; i < asked; i++)
+        link_ask(&k, i);
+    scene_open(&s, wait_set, &p);
+    struct look look = set_look(&s, how);
+    CHECK_STR(rec_kind_word(look.kind), asked ? "network" : "idle");
+    CHECK_INT(look.in_flight, asked);
+    CHECK_INT(look.flags, asked && (n > 1 || how == SYS_epoll_wait) ? REC_IVAL_SET : 0);
+    scene_close(&s);
+    links_close(&k);
+}
+
+TEST(epoll_counts_what_is_in_flight)
+{
+    check_set(1, 1, SYS_epoll_wait);
+    check_set(20, 7, SYS_epoll_wait);
+}
+
+TEST(poll_counts_what_is_in_flight)
+{
+    check_set(20, 7, SYS_poll);
+}
+
+TEST(select_counts_what_is_in_flight)
+{
+    check_set(20, 7, SYS_select);
+}
+
+TEST(a_set_without_requests_is_idle)
+{
+    check_set(20, 0, SYS_epoll_wait);
+}
+
+TEST(an_answered_request_is_not_in_flight)
+{
+    struct links k;
+    struct scene s;
+    struct polled p = {&k, SYS_epoll_wait};
+
+    links_open(&k, 25);
+    for (int i = 0; i < 25; i++)
+        link_ask(&k, i);
+    for (int i = 0; i < 15; i++)
+        link_answer(&k, i);
+    scene_open(&s, wait_set, &p);
+    struct look look = set_look(&s, SYS_epoll_wait);
+    CHECK_INT(look.in_flight, 10);
+    scene_close(&s);
+    links_close(&k);
+}
+
+/* With enough answers to know how long this peer takes, five times that is silence. */
+TEST(a_silent_connection_does_not_count)
+{
+    struct links k;
+    struct scene s;
+    struct polled p = {&k, SYS_epoll_wait};
+
+    links_open(&k, 25);
+    for (int i = 0; i < 25; i++)
+        link_ask(&k, i);
+    for (int i = 0; i < 20; i++)
+        link_answer(&k, i);
+    scene_open(&s, wait_set, &p);
+    while (set_look(&s, SYS_epoll_wait).in_flight > 0)
+        sched_yield();
+    CHECK_INT(set_look(&s, SYS_epoll_wait).kind, REC_IDLE);
+    scene_close(&s);
+    links_close(&k);
+}
+
+/* One look at a large set asks a part of it; a few looks later all have been asked. */
+static void check_large(int wanted, int how)
+{
+    int n = links_most(wanted), asked = n - n / 3;
+    struct links k;
+    struct scene s;
+    struct polled p = {&k, how};
+
+    t_timeout(100);
+    links_open(&k, n);
+    for (int i = 0; i < asked; i++)
+        link_ask(&k, i);
+    scene_open(&s, wait_set, &p);
+    struct look look = set_look(&s, how);
+    CHECK(abs((int)look.in_flight - asked) < asked / 5);
+    for (int exact = 0; exact < 5;) {
+        look = set_look(&s, how);
+        exact = abs((int)look.in_flight - asked) <= asked / 20 ? exact + 1 : 0;
+    }
+    scene_close(&s);
+    links_close(&k);
+}
+
+TEST(in_flight_of_a_hundred)
+{
+    check_large(100, SYS_epoll_wait);
+}
+
+TEST(in_flight_of_a_thousand)
+{
+    check_large(1000, SYS_epoll_wait);
+}
+
+TEST(in_flight_of_a_thousand_by_poll)
+{
+    check_large(1000, SYS_poll);
+}
+
+TEST(in_flight_of_ten_thousand)
+{
+    check_large(10000, SYS_epoll_wait);
+}
