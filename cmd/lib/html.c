@@ -27,6 +27,7 @@
 #include "lib/buf.h"
 #include "lib/charset.h"
 #include "lib/html_fields.h"
+#include "lib/html_mem.h"
 #include "lib/url.h"
 
 /* No string: offsets are made pointers at the end. */
@@ -57,7 +58,8 @@ struct page_block {
 /* The parser has put names of elements and attributes in lower case. */
 static bool is_element(const xmlNode *node, const char *name)
 {
-    return node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0;
+    return node->type == XML_ELEMENT_NODE && (char)node->name[0] == name[0] &&
+           strcmp((const char *)node->name, name) == 0;
 }
 
 /* The attribute's value, which lives in the tree; NULL when it is not there. */
@@ -278,7 +280,9 @@ static int read_page(struct reader *rd, struct html_rules *rules, const char *te
 
     if (!field_at)
         return -ENOMEM;
+    html_mem_begin();
     int r = tree_build(text, n, &rd->page.cut, &doc);
+    html_mem_rest();
     if (r == 0) {
         const xmlNode *root = doc ? doc->children : NULL;
         read_base(rd, root);
@@ -287,6 +291,7 @@ static int read_page(struct reader *rd, struct html_rules *rules, const char *te
         r = read_fields(rd, rules, doc, field_at);
     }
     xmlFreeDoc(doc);
+    html_mem_end();
     if (r == 0)
         r = page_build(rd, field_at, ret);
     free(field_at);

@@ -2,7 +2,8 @@
  *
  * html_fields.c - the declared fields of a page, by XPath
  *
- * HOW   A field is kept as the text of an XPath expression; CSS was translated into one.  What
+ * HOW   A field is kept as the text of an XPath expression; CSS was translated into one.  A plain
+ *   selector (select_plain.h) is kept beside it and asked instead.  What
  *   libxml2 compiles from it is not immutable: evaluation caches function pointers in it.  So each
  *   asker compiles its own copies, and askers are lent out: taken from a stack in the rules, or
  *   made when it is empty, and put back after the page.
@@ -26,13 +27,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/html_mem.h"
 #include "lib/select.h"
+#include "lib/select_plain.h"
 
 /* Steps of one evaluation: seconds, where an honest expression takes milliseconds. */
 enum { FIELD_STEPS_MAX = 10 * 1000 * 1000 };
 
 struct field {
     char *name, *xpath, *text;
+    const char *plain; /* in text; NULL: the XPath is asked */
 };
 
 struct html_rules {
@@ -45,6 +49,7 @@ struct html_rules {
 struct html_asker {
     struct html_asker *next; /* on rules->idle */
     xmlXPathContext *ctx;
+    const struct field *fields; /* the rules' */
     size_t n;
     xmlXPathCompExpr *compiled[];
 };
@@ -55,6 +60,7 @@ static void libxml_quiet(void *arg, const char *format, ...)
 
 static void libxml_init(void)
 {
+    html_mem_init();
     xmlInitParser();
     /* Some messages go round every other handler; the library's default prints them. */
     xmlSetGenericErrorFunc(NULL, libxml_quiet);
@@ -252,7 +258,9 @@ int html_rules_add(struct html_rules *r, const char *spec, char *err, size_t cap
         free(xpath);
         return -ENOMEM;
     }
-    r->fields[r->n++] = (struct field){copy, xpath, text};
+    const char *css = strncmp(equals + 1, "css:", 4) == 0 ? text + (equals + 5 - spec) : NULL;
+    const char *plain = css && select_is_plain(css) ? css : NULL;
+    r->fields[r->n++] = (struct field){copy, xpath, text, plain};
     askers_drop(r); /* they know the fields there were */
     return 0;
 }
@@ -263,6 +271,7 @@ static int asker_new(const struct html_rules *r, struct html_asker **ret)
 
     if (!a)
         return -ENOMEM;
+    a->fields = r->fields;
     a->ctx = xmlXPathNewContext(NULL);
     if (!a->ctx) {
         free(a);
@@ -369,8 +378,23 @@ static int put_scalar(xmlXPathObject *value, struct buf *out)
     return 1;
 }
 
+static int put_plain(const char *css, const xmlNode *doc, struct buf *out)
+{
+    const xmlNode *at = doc;
+
+    while (at && !select_plain_matches(css, at))
+        at = next_in(at, doc);
+    if (!at)
+        return 0;
+    html_text(at, out);
+    buf_add(out, "", 1);
+    return buf_error(out) < 0 ? -ENOMEM : 1;
+}
+
 int html_asker_field(struct html_asker *a, size_t i, xmlDoc *doc, struct buf *out)
 {
+    if (a->fields[i].plain)
+        return put_plain(a->fields[i].plain, (const xmlNode *)doc, out);
     a->ctx->doc = doc;
     a->ctx->node = (xmlNode *)doc;
     a->ctx->opCount = 0;
