@@ -15,6 +15,9 @@ typedef int command_fn(int argc, char *const argv[]);
 
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_INTERRUPTED = 130 };
 
-command_fn cmd_crawl, cmd_fetch, cmd_timeline, cmd_top;
+command_fn cmd_crawl, cmd_diagnose, cmd_fetch, cmd_timeline, cmd_top;
+
+/* What SIGPIPE did when the tool was started; the tool itself ignores it. */
+extern void (*tool_pipe_was)(int);
 
 #endif

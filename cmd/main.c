@@ -19,11 +19,14 @@ static const struct command {
     const char *about;
 } commands[] = {
     {"crawl", cmd_crawl, "follow links: fetch concurrently, parse in parallel, store durably"},
+    {"diagnose", cmd_diagnose, "run a command, and say what it waits for and what would help"},
     {"fetch", cmd_fetch, "fetch URLs, many at once"},
     {"timeline", cmd_timeline, "draw a recording: who ran when, and what the others waited for"},
     {"top", cmd_top, "watch a running program's loops, pool and tasks"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands, NAME_MAX_LEN = 24 };
+
+void (*tool_pipe_was)(int);
 
 static const struct command *find(const char *name)
 {
@@ -133,7 +136,8 @@ int main(int argc, char *argv[])
     mallopt(M_TRIM_THRESHOLD, KEEP_FREE);
     mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
     mallopt(M_TOP_PAD, 1 << 20);
-    signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error like a full disk */
+    /* A reader that went away is an error like a full disk. */
+    tool_pipe_was = signal(SIGPIPE, SIG_IGN);
     int status = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
         fprintf(stderr, "hob: standard output: %s\n", strerror(errno));

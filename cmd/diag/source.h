@@ -13,14 +13,15 @@
  *
  *     start   before the command's exec (it is stopped until start has returned), or on a program
  *             that runs already (attached)
- *     tick    when the time that the last call asked for has passed, or when fd is readable; also
- *             at once when the command has exec'd and when it has ended
- *     stop    once, after everything: one more look, the open intervals closed at `now`, the
- *             state freed
+ *     tick    first when the command has exec'd, then when the time that the last call asked for
+ * has passed, or when fd is readable stop    once, after everything: one more look, the open
+ * intervals closed at `now`, the state freed
  *
  * Times handed in are those of the recording: ns since it began, base being CLOCK_MONOTONIC then.
  */
 
+/* Outlives the source, which reads base when it needs it: time 0 is set anew when everything is
+ * ready and the command is let go. */
 struct rec_begin {
     struct recording *rec;
     int64_t base;  /* hob_now() at the recording's time 0 */

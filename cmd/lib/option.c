@@ -285,12 +285,14 @@ static int read_all(struct parser *p)
 
     while (r == 0 && !p->help && p->at < p->argc) {
         const char *arg = p->argv[p->at++];
-        if (only_operands || arg[0] != '-' || arg[1] == '\0')
+        if (only_operands || arg[0] != '-' || arg[1] == '\0') {
             p->args->operand[p->args->n++] = arg;
-        else if (strcmp(arg, "--") == 0)
+            only_operands |= p->c->runs_operands;
+        } else if (strcmp(arg, "--") == 0) {
             only_operands = true;
-        else
+        } else {
             r = arg[1] == '-' ? read_long(p, arg) : read_short(p, arg);
+        }
     }
     return r;
 }

@@ -35,6 +35,8 @@
  * Options and operands may stand in any order; "--" ends the options.  -jN, -j N, --opt VALUE and
  * --opt=VALUE are the same, flags may be bundled (-kv), and -h or --help is there without a row.
  * A variable keeps what it was set to when its option is not given; the last one given counts.
+ * A command that runs another one says so (runs_operands): the first operand ends the options, and
+ * what follows belongs to the other command.
  */
 
 enum option_kind {
@@ -101,6 +103,7 @@ struct option_command {
     const char *usage; /* after "usage: "; a second form after "\n   or: " */
     const char *about; /* a paragraph for -h; NULL: none */
     const struct option *options;
+    bool runs_operands;
 };
 
 struct option_args {

@@ -230,3 +230,36 @@ TEST(durations_and_sizes_are_exact)
         CHECK_INT(got, sizes[i].want < 0 ? -2 : sizes[i].want);
     }
 }
+
+TEST(options_end_at_the_command_to_run)
+{
+    bool flag = false;
+    const char *text = NULL;
+    const struct option few[] = {
+        OPTION_FLAG('k', "keep", &flag, "keep it"),
+        OPTION_STRING('o', "output", &text, "FILE", "where to"),
+        OPTION_END,
+    };
+    const struct option_command runs = {
+        .name = "hob run", .usage = "hob run CMD", .options = few, .runs_operands = true};
+    const char *const argv[] = {"run", "-o", "x", "cc", "-k", "-o", "--", "-h", NULL};
+    const char *const dashes[] = {"run", "--", "-k", "-h", NULL};
+    struct option_args args;
+    struct buf err = {0};
+
+    CHECK_INT(option_parse(&runs, 8, (char *const *)argv, &args, &err), 0);
+    CHECK_INT(args.n, 5);
+    CHECK_STR(args.operand[0], "cc");
+    CHECK_STR(args.operand[3], "--");
+    CHECK_STR(args.operand[4], "-h");
+    CHECK(!args.operand[5]); /* as exec wants it */
+    CHECK(!flag);
+    CHECK_STR(text, "x");
+    option_free(&runs, &args);
+    CHECK_INT(option_parse(&runs, 4, (char *const *)dashes, &args, &err), 0);
+    CHECK_INT(args.n, 2);
+    CHECK_STR(args.operand[0], "-k");
+    CHECK(!flag);
+    option_free(&runs, &args);
+    buf_free(&err);
+}

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * switches.c - from switch records to intervals
+ *
+ * HOW              fork -> READY -in-> RUN -out-> WAIT -in-> RUN
+ *                            ^          |          |
+ *                            +-preempted+          +- a look at the next tick names it
+ *
+ *   A wait that is over before the next tick was not looked at: guess.h gives it a kind, at once
+ *   when enough waits of its thread were seen, else when the thread, the process or the recording
+ *   ends.  A look may find the thread awake already: it is without a core from then on.
+ *
+ * INVARIANTS  (I1) an interval is added only for a state whose begin and end are both known: a
+ *                  record that does not fit the state before it (others were lost) adds none
+ *
+ * SEE         records.h for the records, look.h for the looks.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hob/base.h>
+
+#include "diag/guess.h"
+#include "diag/procfs.h"
+#include "diag/switches.h"
+#include "diag/threads.h"
+
+enum {
+    NO_STATE = REC_N_STATES,
+    LOOKS_A_TICK = 256,   /* the others' turn comes at the next one: they still wait */
+    LOOKS_FOR_A_GUESS = 4 /* seen waits of a thread from which its others are known */
+};
+
+#define LOOP_RAN_LONG (20 * HOB_MS) /* on CPU for so long: may events be waiting? */
+#define LOOP_EVERY    (10 * HOB_MS)
+#define LOOP_NONE     (500 * HOB_MS) /* has no epoll set: ask again then */
+#define SET_EVERY     (10 * HOB_MS)  /* others may send on a set that one thread waits for */
+
+struct pids {
+    int32_t *pid;
+    size_t n, cap;
+};
+
+struct switches {
+    struct recording *rec;
+    struct looker *looker;
+    struct threads threads;
+    struct pids pending; /* tids of waits not looked at yet */
+    struct pids sets;    /* tids that wait for a poll set */
+    struct pids unnamed; /* pids */
+    int32_t *on_core;    /* the tid last seen there */
+    size_t n_cores;
+    int64_t tick;
+    struct guesses all;
+    bool quiet;
+};
+
+/* --- the threads -------------------------------------------------------------------------------
+ */
+
+static void pids_add(struct switches *s, struct pids *a, int32_t pid)
+{
+    if (a->n == a->cap) {
+        size_t cap = a->cap ? 2 * a->cap : 64;
+        void *p = reallocarray(a->pid, cap, sizeof *a->pid);
+
+        if (!p) {
+            s->rec->failed = true;
+            return;
+        }
+        a->pid = p;
+        a->cap = cap;
+    }
+    a->pid[a->n++] = pid;
+}
+
+static struct thread *thread_new(struct switches *s, int32_t pid, int32_t tid, int64_t at)
+{
+    struct thread *t = threads_add(&s->threads, pid, tid, at);
+
+    if (!t) {
+        s->rec->failed = true;
+        return NULL;
+    }
+    if (t->proc->n_threads == 1)
+        t->proc->row = rec_proc_of(s->rec, pid);
+    t->row = rec_thread_new(s->rec, pid, tid);
+    s->rec->threads[t->row].born = at;
+    t->state = NO_STATE;
+    t->core = REC_NO_CORE;
+    return t;
+}
+
+/* --- intervals -------------------------------------------------------------------------------- */
+
+static void add(struct switches *s, struct thread *t, const struct rec_ival *iv)
+{
+    rec_add(s->rec, t->row, iv);
+    if (iv->state < REC_N_STATES)
+        t->sum[iv->state] += iv->to - iv->from;
+}
+
+static struct guesses *guesses_of(struct switches *s, struct guesses **at)
+{
+    if (!*at)
+        *at = calloc(1, sizeof **at);
+    s->rec->failed |= !*at;
+    return *at;
+}
+
+static void close_wait(struct switches *s, struct thread *t, int64_t at)
+{
+    int64_t end = t->awake_at > t->since && t->awake_at < at ? t->awake_at : at;
+    struct rec_ival v = {.from = t->since, .to = end, .state = REC_WAIT, .core = REC_NO_CORE};
+
+    s->rec->n_waits++;
+    if (t->looked) {
+        struct guesses *g = guesses_of(s, &t->guesses);
+
+        v.kind = look_kind_ended(&t->look, at - t->looked_at);
+        v.peer = t->look.peer;
+        v.in_flight = t->look.in_flight;
+        v.flags = t->look.flags & REC_IVAL_SET;
+        s->rec->n_looked++;
+        if (g)
+            guesses_saw(g, v.kind, &t->look, end - t->since, s->tick);
+    } else {
+        v.kind = REC_UNKNOWN;
+        v.flags = REC_IVAL_GUESSED;
+        if (t->guesses && t->guesses->looks >= LOOKS_FOR_A_GUESS)
+            guesses_give(t->guesses, &v);
+    }
+    if (v.to - v.from > t->main_wait_lasted) {
+        t->main_wait_lasted = v.to - v.from;
+        t->main_wait = (struct look){
+            .kind = v.kind, .flags = v.flags, .peer = v.peer, .in_flight = v.in_flight};
+    }
+    add(s, t, &v);
+    if (end < at)
+        add(s, t,
+            &(struct rec_ival){.from = end, .to = at, .state = REC_READY, .core = REC_NO_CORE});
+}
+
+/* The state a thread was in until `at` becomes an interval. */
+static void thread_close(struct switches *s, struct thread *t, int64_t at)
+{
+    if (at <= t->since || t->state == NO_STATE)
+        return;
+    if (t->state == REC_WAIT)
+        close_wait(s, t, at);
+    else
+        add(s, t,
+            &(struct rec_ival){.from = t->since,
+                               .to = at,
+                               .state = t->state,
+                               .core = t->state == REC_RUN ? t->core : REC_NO_CORE});
+}
+
+static void thread_enter(struct thread *t, uint8_t state, int64_t at)
+{
+    t->state = state;
+    t->since = at;
+    t->looked = false;
+    t->awake_at = 0;
+    t->changed = true;
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static void row_named(struct switches *s, struct thread *t)
+{
+    struct rec_thread *row = &s->rec->threads[t->row];
+    struct guesses *of_proc;
+
+    if (t->guesses)
+        guesses_give_row(t->guesses, row);
+    else if (t->proc->guesses)
+        guesses_give_row(t->proc->guesses, row);
+    if (!t->guesses)
+        return;
+    of_proc = guesses_of(s, &t->proc->guesses);
+    if (of_proc)
+        guesses_merge(of_proc, t->guesses);
+    guesses_merge(&s->all, t->guesses);
+}
+
+/* The thread has ended, at < 0: the recording has. */
+static void thread_gone(struct switches *s, struct thread *t, int64_t at)
+{
+    row_named(s, t);
+    if (at >= 0)
+        s->rec->threads[t->row].died = at;
+    if (at >= 0 && t->proc->n_threads == 1) {
+        s->rec->procs[t->proc->row].died = at;
+        looker_gone(s->looker, t->proc->pid);
+    }
+    threads_remove(&s->threads, t);
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static void on_in(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
+{
+    if (t->state != REC_RUN) /* (I1) */
+        thread_close(s, t, at);
+    if (t->state != REC_READY && t->state != REC_RUN)
+        t->ran_since = at;
+    thread_enter(t, REC_RUN, at);
+    t->core = (uint16_t)(e->cpu < REC_NO_CORE ? e->cpu : REC_NO_CORE);
+    if (e->cpu < s->n_cores)
+        s->on_core[e->cpu] = t->tid;
+}
+
+static void on_out(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
+{
+    if (t->state == NO_STATE) { /* it ran when it was first heard of */
+        t->state = REC_RUN;
+        t->core = (uint16_t)(e->cpu < REC_NO_CORE ? e->cpu : REC_NO_CORE);
+    }
+    if (t->state == REC_RUN) /* (I1) */
+        thread_close(s, t, at);
+    thread_enter(t, e->what == SWITCH_OUT ? REC_WAIT : REC_READY, at);
+    if (t->state == REC_WAIT && !t->pending) {
+        t->pending = true;
+        pids_add(s, &s->pending, t->tid);
+    }
+}
+
+static void set_name(struct recording *rec, uint32_t row, const char *name)
+{
+    snprintf(rec->threads[row].name, sizeof rec->threads[row].name, "%s", name);
+}
+
+static void on_fork(struct switches *s, const struct switch_event *e, int64_t at)
+{
+    struct thread *old = threads_find(&s->threads, e->tid);
+    struct recording *rec = s->rec;
+
+    if (old) /* its end was lost */
+        thread_gone(s, old, at);
+    struct thread *t = thread_new(s, e->pid, e->tid, at);
+    if (!t)
+        return;
+    thread_enter(t, REC_READY, at);
+    const struct thread *maker = threads_find(&s->threads, e->parent);
+    if (maker)
+        memcpy(rec->threads[t->row].name, rec->threads[maker->row].name,
+               sizeof rec->threads[t->row].name);
+    struct proc *parent = threads_proc(&s->threads, e->parent);
+    if (e->pid == e->parent || !parent || t->proc->n_threads > 1)
+        return;
+    rec->procs[t->proc->row].born = at;
+    rec->procs[t->proc->row].died = INT64_MAX;
+    rec->procs[t->proc->row].parent = e->parent;
+    rec_set_text(rec, &rec->procs[t->proc->row].exe, rec->procs[parent->row].exe);
+    rec_set_text(rec, &rec->procs[t->proc->row].command, rec->procs[parent->row].command);
+}
+
+struct exec {
+    struct switches *s;
+    const struct thread *by;
+};
+
+static void other_gone(void *arg, struct thread *t, int64_t at)
+{
+    const struct exec *x = arg;
+
+    if (t != x->by && t->proc == x->by->proc)
+        thread_gone(x->s, t, at);
+}
+
+/* The process runs another program: it has one thread, and nothing of what it had open for it. */
+static void on_exec(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
+{
+    if (t->proc->n_threads > 1)
+        threads_each(&s->threads, other_gone, &(struct exec){s, t}, at);
+    if (t->state != REC_RUN)
+        on_in(s, t, e, at);
+    looker_gone(s->looker, t->proc->pid);
+    pids_add(s, &s->unnamed, t->proc->pid);
+}
+
+void switches_apply(struct switches *s, const struct switch_event *e, int64_t at)
+{
+    if (e->what == SWITCH_LOST) {
+        s->rec->n_lost += e->n_lost;
+        return;
+    }
+    if (e->tid <= 0 || e->pid <= 0 || at < 0)
+        return; /* one that is past its end has no number any more */
+    s->quiet = false;
+    if (e->what == SWITCH_FORK) {
+        on_fork(s, e, at);
+        return;
+    }
+    struct thread *t = threads_find(&s->threads, e->tid);
+    if (!t && e->what == SWITCH_EXIT)
+        return;
+    if (!t)
+        t = thread_new(s, e->pid, e->tid, at);
+    if (!t)
+        return;
+    if (e->what == SWITCH_IN) {
+        s->rec->n_switches++;
+        on_in(s, t, e, at);
+    } else if (e->what == SWITCH_OUT || e->what == SWITCH_PREEMPTED) {
+        s->rec->n_switches++;
+        on_out(s, t, e, at);
+    } else if (e->what == SWITCH_EXIT) {
+        thread_close(s, t, at);
+        thread_gone(s, t, at);
+    } else {
+        set_name(s->rec, t->row, e->name);
+        if (e->what == SWITCH_EXEC)
+            on_exec(s, t, e, at);
+    }
+}
+
+void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
+{
+    char name[24]; /* 16 at most, and a newline */
+    struct thread *t = threads_find(&s->threads, tid) ? NULL : thread_new(s, pid, tid, at);
+
+    if (!t)
+        return;
+    if (procfs_read(name, sizeof name, "/proc/%d/task/%d/comm", pid, tid) > 0) {
+        name[strcspn(name, "\n")] = '\0';
+        set_name(s->rec, t->row, name);
+    }
+    if (look_at(s->looker, pid, tid, &t->look) == LOOK_WAITS) {
+        thread_enter(t, REC_WAIT, at);
+        t->looked = true;
+        t->looked_at = at;
+    }
+    if (t->proc->n_threads == 1)
+        pids_add(s, &s->unnamed, pid);
+}
+
+/* --- looks ------------------------------------------------------------------------------------ */
+
+static void proc_name(struct switches *s, int32_t pid)
+{
+    struct proc *p = threads_proc(&s->threads, pid);
+    char text[4096];
+    int n;
+
+    if (!p)
+        return;
+    n = procfs_link(text, sizeof text, "/proc/%d/exe", pid);
+    if (n > 0)
+        rec_set_text(s->rec, &s->rec->procs[p->row].exe, text);
+    n = procfs_read(text, 1024, "/proc/%d/cmdline", pid);
+    for (int i = 0; i + 1 < n; i++)
+        if ((unsigned char)text[i] <= ' ')
+            text[i] = ' ';
+    if (n > 0)
+        rec_set_text(s->rec, &s->rec->procs[p->row].command, text);
+}
+
+/* A set whose owner waits while other threads send: what is in flight now? */
+static void set_look(struct switches *s, struct thread *t, int64_t now)
+{
+    struct look seen;
+
+    if (look_at(s->looker, t->proc->pid, t->tid, &seen) != LOOK_WAITS || now <= t->since)
+        return;
+    if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
+        struct rec_ival v = {.from = t->since,
+                             .to = now,
+                             .state = REC_WAIT,
+                             .core = REC_NO_CORE,
+                             .kind = t->look.kind,
+                             .peer = t->look.peer,
+                             .in_flight = t->look.in_flight,
+                             .flags = t->look.flags & REC_IVAL_SET};
+        add(s, t, &v);
+        t->since = now;
+        t->look = seen;
+    }
+    t->looked_at = now;
+}
+
+static void look_sets(struct switches *s, int64_t now)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->sets.n; i++) {
+        struct thread *t = threads_find(&s->threads, s->sets.pid[i]);
+
+        if (!t || t->state != REC_WAIT || !t->looked || !(t->look.flags & REC_IVAL_SET))
+            continue;
+        if (t->proc->n_threads > 1 && now - t->looked_at >= SET_EVERY)
+            set_look(s, t, now);
+        s->sets.pid[n++] = t->tid;
+    }
+    s->sets.n = n;
+}
+
+static void wait_look(struct switches *s, struct thread *t, int64_t now)
+{
+    int r = look_at(s->looker, t->proc->pid, t->tid, &t->look);
+
+    if (r == LOOK_RUNS)
+        t->awake_at = now;
+    if (r == LOOK_RUNS || r == -ESRCH)
+        return;
+    t->looked = true;
+    t->looked_at = now;
+    if (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1)
+        pids_add(s, &s->sets, t->tid);
+}
+
+static void look_pending(struct switches *s, int64_t now)
+{
+    size_t n = 0, looks = 0;
+
+    for (size_t i = 0; i < s->pending.n; i++) {
+        struct thread *t = threads_find(&s->threads, s->pending.pid[i]);
+
+        if (t && t->state == REC_WAIT && !t->looked && looks == LOOKS_A_TICK) {
+            s->pending.pid[n++] = t->tid;
+            continue;
+        }
+        if (!t)
+            continue;
+        t->pending = false;
+        if (t->state == REC_WAIT && !t->looked) {
+            wait_look(s, t, now);
+            looks++;
+        }
+    }
+    s->pending.n = n;
+}
+
+static void look_loops(struct switches *s, int64_t now)
+{
+    for (size_t i = 0; i < s->n_cores; i++) {
+        struct thread *t = s->on_core[i] ? threads_find(&s->threads, s->on_core[i]) : NULL;
+        struct rec_look look = {.at = now};
+
+        if (!t || t->state != REC_RUN || t->core != i || now - t->ran_since < LOOP_RAN_LONG ||
+            now < t->loop_at)
+            continue;
+        int r = look_loop(s->looker, t->proc->pid, t->tid, &look.ready, &look.io_calls);
+        t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
+        look.thread = t->row;
+        if (r == 0)
+            rec_add_look(s->rec, &look);
+    }
+}
+
+void switches_look(struct switches *s, int64_t now, int64_t tick)
+{
+    s->tick = tick;
+    for (size_t i = 0; i < s->unnamed.n; i++)
+        proc_name(s, s->unnamed.pid[i]);
+    s->unnamed.n = 0;
+    look_pending(s, now);
+    look_sets(s, now);
+    look_loops(s, now);
+    s->quiet = s->pending.n == 0;
+}
+
+/* --- gaps ------------------------------------------------------------------------------------- */
+
+static void thread_pause(void *arg, struct thread *t, int64_t now)
+{
+    struct switches *s = arg;
+    bool looked = t->looked;
+    struct look look = t->look;
+
+    thread_close(s, t, now);
+    t->since = now;
+    t->looked = looked;
+    t->look = look;
+}
+
+/* What it did before, spread over the gap; one that did not change goes on as it was. */
+static void thread_resume(void *arg, struct thread *t, int64_t now)
+{
+    struct switches *s = arg;
+    int64_t all = t->sum[REC_RUN] + t->sum[REC_READY] + t->sum[REC_WAIT];
+
+    if (t->changed && all > 0 && now > t->since) {
+        struct rec_ival v = {.from = t->since,
+                             .to = now,
+                             .core = REC_NO_CORE,
+                             .run_ppm = (uint32_t)((double)t->sum[REC_RUN] / (double)all * 1e6),
+                             .ready_ppm = (uint32_t)((double)t->sum[REC_READY] / (double)all * 1e6),
+                             .kind = t->main_wait.kind,
+                             .peer = t->main_wait.peer,
+                             .in_flight = t->main_wait.in_flight,
+                             .state = t->sum[REC_WAIT] > 0 ? REC_WAIT : REC_RUN,
+                             .flags = REC_IVAL_FOLDED | REC_IVAL_GUESSED |
+                                      (t->main_wait.flags & REC_IVAL_SET)};
+        rec_add(s->rec, t->row, &v);
+        t->since = now;
+    }
+    memset(t->sum, 0, sizeof t->sum);
+    t->main_wait_lasted = 0;
+    t->changed = false;
+}
+
+void switches_pause(struct switches *s, int64_t now)
+{
+    threads_each(&s->threads, thread_pause, s, now);
+}
+
+void switches_resume(struct switches *s, int64_t now)
+{
+    threads_each(&s->threads, thread_resume, s, now);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+int switches_new(struct recording *rec, struct looker *looker, struct switches **ret)
+{
+    struct switches *s = calloc(1, sizeof *s);
+    size_t n = rec->n_cpus ? rec->n_cpus : 1;
+
+    if (!s)
+        return -ENOMEM;
+    *s = (struct switches){.rec = rec, .looker = looker, .n_cores = n};
+    s->on_core = calloc(n, sizeof *s->on_core);
+    if (!s->on_core || threads_init(&s->threads) < 0) {
+        free(s->on_core);
+        free(s);
+        return -ENOMEM;
+    }
+    *ret = s;
+    return 0;
+}
+
+static void thread_finish(void *arg, struct thread *t, int64_t now)
+{
+    thread_close(arg, t, now);
+    thread_gone(arg, t, -1);
+}
+
+void switches_finish(struct switches *s, int64_t now)
+{
+    threads_each(&s->threads, thread_finish, s, now);
+    for (size_t i = 0; i < s->rec->n_threads; i++)
+        guesses_give_row(&s->all, &s->rec->threads[i]);
+}
+
+void switches_free(struct switches *s)
+{
+    if (!s)
+        return;
+    threads_fini(&s->threads);
+    free(s->on_core);
+    free(s->pending.pid);
+    free(s->sets.pid);
+    free(s->unnamed.pid);
+    free(s);
+}
+
+bool switches_know(const struct switches *s, int32_t tid)
+{
+    return threads_find(&s->threads, tid) != NULL;
+}
+
+size_t switches_live(const struct switches *s)
+{
+    return s->threads.n;
+}
+
+bool switches_quiet(const struct switches *s)
+{
+    return s->quiet;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_DIAG_SWITCHES_H
+#define HOB_DIAG_SWITCHES_H
+
+#include "diag/look.h"
+#include "diag/rec.h"
+#include "diag/records.h"
+
+/*
+ * From switch records to intervals
+ * ================================
+ *
+ * Keeps the state of each living thread and puts an interval into the recording whenever one ends.
+ * Times are the recording's.  In each tick: all records in order of time, then one switches_look.
+ */
+struct switches;
+
+int switches_new(struct recording *rec, struct looker *looker, struct switches **ret);
+void switches_free(struct switches *s);
+
+/** switches_apply - one record, at its time; records of one thread come in order. */
+void switches_apply(struct switches *s, const struct switch_event *e, int64_t at);
+
+/** switches_found - a thread that ran before the recording began. */
+void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at);
+
+/**
+ * switches_look - look at the waits that are still open, and at loops that do not wait
+ * @tick: ns since the last one
+ */
+void switches_look(struct switches *s, int64_t now, int64_t tick);
+
+/**
+ * switches_pause, switches_resume - between them there are no records
+ *
+ * The gap is filled with what each thread did between the last resume and the pause.
+ */
+void switches_pause(struct switches *s, int64_t now);
+void switches_resume(struct switches *s, int64_t now);
+
+/** switches_finish - the open intervals end; waits nobody looked at get a kind. */
+void switches_finish(struct switches *s, int64_t now);
+
+/** switches_know - is this one of its living threads? */
+bool switches_know(const struct switches *s, int32_t tid);
+
+/** switches_live - threads that live now; switches_quiet: none has changed since the last look. */
+size_t switches_live(const struct switches *s);
+bool switches_quiet(const struct switches *s);
+
+#endif

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_diagnose.py HOB SITE - hob diagnose passes everything through, whatever it runs
+
+Verdicts are tested elsewhere; here it is the program that must notice nothing.
+"""
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import unittest
+
+import cli
+
+PYTHON = os.path.realpath(sys.executable)
+
+
+def script(text):
+    """A command that runs these lines of Python."""
+    return [PYTHON, '-c', 'import os, signal, sys\n' + textwrap.dedent(text)]
+
+
+class Diagnose(cli.Case):
+    def diagnose(self, *command, options=(), **more):
+        """Run a command under hob diagnose, its report in a file: (what it came to, the report)."""
+        report = self.path('report')
+        r = cli.hob('diagnose', '-o', report, *options, '--', *command, **more)
+        return r, self.read(report)
+
+    def start(self, *command, options=(), **more):
+        """The same, while it runs; the first line it writes has been read."""
+        p = cli.hob_start('diagnose', '-o', self.path('report'), *options, '--', *command, **more)
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.stderr.close)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        self.assertEqual(p.stdout.readline(), b'up\n')
+        return p
+
+    def ended(self, p):
+        return p.wait(cli.WAIT_MOST)
+
+
+class PassThrough(Diagnose):
+    def test_status(self):
+        for status in (0, 1, 7, 126, 127, 255):
+            r, report = self.diagnose('sh', '-c', 'exit %d' % status)
+            self.assertEqual((r.status, r.out, r.err), (status, '', ''))
+            self.assertIn('sh -c', report)
+
+    def test_a_signal_that_ends_it_ends_hob_too(self):
+        for sig in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGINT, signal.SIGPIPE):
+            r, _ = self.diagnose('sh', '-c', 'kill -%d $$' % sig)
+            self.assertEqual(r.status, -sig)
+
+    def test_no_such_command(self):
+        r = cli.hob('diagnose', 'no-such-command-here')
+        self.assertEqual((r.status, r.out), (127, ''))
+        self.one_line(r.err, 'hob diagnose: no-such-command-here: No such file or directory')
+        r = cli.hob('diagnose', self.folder)
+        self.assertEqual((r.status, r.out), (126, ''))
+        self.one_line(r.err, 'hob diagnose: ' + self.folder + ': Permission denied')
+
+    def test_mistakes_are_told(self):
+        for args in (['diagnose'], ['diagnose', '-p', '1', 'true'], ['diagnose', '--tier', '3', 'x'],
+                     ['diagnose', '-p', 'x'], ['diagnose', '--no-such-option', 'x']):
+            r = cli.hob(*args)
+            self.assertEqual((r.status, r.out), (2, ''))
+            self.one_line(r.err, 'hob diagnose: ')
+
+    def test_options_behind_the_command_are_its_own(self):
+        r, _ = self.diagnose('echo', '-p', '--tier', '-h')
+        self.assertEqual((r.status, r.out), (0, '-p --tier -h\n'))
+
+    def test_standard_input_and_output(self):
+        text = ''.join('%d\n' % i for i in range(20000))
+        r, _ = self.diagnose('cat', stdin=text)
+        self.assertEqual((r.status, r.out == text, r.err), (0, True, ''))
+        r, _ = self.diagnose('sh', '-c', 'echo out; echo err >&2')
+        self.assertEqual((r.out, r.err), ('out\n', 'err\n'))
+
+    def test_the_report_goes_to_standard_error(self):
+        r = cli.hob('diagnose', 'echo', 'out')
+        self.assertEqual((r.status, r.out), (0, 'out\n'))
+        self.assertIn('echo out', r.err)
+
+    def test_what_it_inherits_is_what_hob_was_given(self):
+        told = script('''
+            status = open('/proc/self/status').read().split('\\n')
+            print([l for l in status if l[:4] == 'Sig' + l[3:4] and l[:6] in ('SigBlk', 'SigIgn')])
+            print(sorted(os.listdir('/proc/self/fd')), os.getpgrp(), os.getsid(0), os.umask(0))
+            ''')
+        def masked():
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGTERM])
+        for before in (None, masked):
+            for restore in (True, False):
+                plain = subprocess.run(told, capture_output=True, text=True, preexec_fn=before,
+                                       restore_signals=restore, stdin=subprocess.DEVNULL,
+                                       check=True).stdout
+                r, _ = self.diagnose(*told, preexec_fn=before, restore_signals=restore)
+                self.assertEqual(r.out, plain)
+
+    def test_standard_input_may_be_closed(self):
+        told = script("print(os.path.exists('/proc/self/fd/0'))")
+        r = subprocess.run(['sh', '-c', 'exec "$@" <&-', 'sh', cli.HOB, 'diagnose', *told],
+                           capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        self.assertEqual((r.returncode, r.stdout), (0, 'False\n'))
+
+    def test_signals_to_hob_reach_it(self):
+        p = self.start(*script('''
+            signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+            print('up', flush=True)
+            for _ in range(6):
+                print(int(signal.sigwait(range(1, 32))), flush=True)
+            '''))
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
+                    signal.SIGWINCH):
+            p.send_signal(sig)
+            self.assertEqual(int(p.stdout.readline()), sig)
+        self.assertEqual(self.ended(p), 0)
+
+    def test_it_may_ignore_sigterm(self):
+        p = self.start(*script('''
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGUSR1, lambda *_: sys.exit(3))
+            print('up', flush=True)
+            while True:
+                signal.pause()
+            '''))
+        p.send_signal(signal.SIGTERM)
+        p.send_signal(signal.SIGUSR1)
+        self.assertEqual(self.ended(p), 3)
+
+    def test_it_lives_on_when_hob_is_killed(self):
+        p = self.start(*script('''
+            print('up', flush=True)
+            sys.stdin.read()
+            print('still here', flush=True)
+            '''), stdin=subprocess.PIPE)
+        p.kill()
+        self.assertEqual(self.ended(p), -signal.SIGKILL)
+        p.stdin.close()
+        p.stdin = None  # closed for good
+        self.assertEqual(p.stdout.readline(), b'still here\n')
+
+    def test_one_that_ends_at_once(self):
+        for _ in range(20):
+            r, report = self.diagnose('true')
+            self.assertEqual(r.status, 0)
+            self.assertIn('true', report)
+
+    def test_it_execs_through_shims(self):
+        r, _ = self.diagnose('env', 'sh', '-c', 'exec env sh -c "exec echo $$"')
+        self.assertEqual(r.status, 0)
+        self.assertRegex(r.out, r'^\d+\n$')
+
+    def test_the_status_of_a_recording_that_cannot_be_written(self):
+        r = cli.hob('diagnose', '--record', self.path('no/such'), 'true')
+        self.assertEqual(r.status, 1)
+        self.assertIn('no/such: No such file or directory', r.err)
+        r = cli.hob('diagnose', '-o', self.path('no/such'), 'echo', 'x')
+        self.assertEqual((r.status, r.out), (1, ''))
+
+
+class Trees(Diagnose):
+    DAEMON = '''
+        r, w = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            os.dup2(os.open('/dev/null', os.O_RDWR), 1)
+            os.dup2(1, 2)
+            os.write(w, b'%d' % os.getpid())
+            os.close(w)
+            signal.pause() if len(sys.argv) < 2 else sys.exit(9)
+        os.close(w)
+        print(os.read(r, 20).decode(), flush=True)
+        sys.exit(4)
+        '''
+
+    def test_one_that_makes_itself_a_daemon(self):
+        r, report = self.diagnose(*script(self.DAEMON))
+        daemon = int(r.out)
+        os.kill(daemon, signal.SIGKILL)  # it does go on
+        self.assertEqual(r.status, 4)
+        self.assertIn('processes that it started go on, as %d ' % daemon, report)
+
+    def test_a_daemon_can_be_followed(self):
+        r, report = self.diagnose(*script(self.DAEMON), 'ends', options=['--follow'])
+        self.assertEqual(r.status, 4)
+        self.assertNotIn('go on', report)
+
+    def test_many_short_processes(self):
+        r, report = self.diagnose('sh', '-c', 'i=0; while [ $i -lt 300 ]; do /bin/true; '
+                                              'i=$((i+1)); done')
+        self.assertEqual(r.status, 0)
+        self.assertIn('301 threads', report)
+
+    def test_a_program_that_runs(self):
+        p = subprocess.Popen(script('''
+            print('up', flush=True)
+            sys.stdin.read()
+            '''), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        self.addCleanup(p.stdout.close)
+        p.stdout.readline()
+        r = cli.hob('diagnose', '-p', str(p.pid), '--for', '50ms')
+        self.assertEqual((r.status, r.out), (0, ''))
+        self.assertIn('sys.stdin.read', r.err)
+        self.assertIsNone(p.poll())
+        p.stdin.close()
+        self.assertEqual(p.wait(cli.WAIT_MOST), 0)
+        r = cli.hob('diagnose', '-p', str(p.pid))
+        self.assertEqual((r.status, r.out), (1, ''))
+        self.one_line(r.err, 'No such process')
+
+
+if __name__ == '__main__':
+    cli.main()
