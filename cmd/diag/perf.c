@@ -11,8 +11,9 @@
  *             older), then looks at the waits that are open (switches.h).  A program that does
  *             nothing gets longer ticks, one that keeps the recorder busy too.
  *
- *   Above BUSY_RATE switches a second the records themselves would slow the program: then they are
- *   taken 10 ms of each 100, and the rest is filled with what was seen.
+ *   A record costs half a microsecond.  Above BUSY_RATE switches a second that would slow the
+ *   program: then they are taken for a part of each 100 ms, and the rest is filled with what was
+ *   seen.
  *
  * REJECTED    One event for the process on all CPUs (cpu -1): the kernel does not map the ring of
  *   such an inherited event.  sched tracepoints: privileged.
@@ -48,10 +49,12 @@ enum { RING_MOST = 512 << 10, RING_LEAST = 16 << 10 };
 #define TICK_QUIET (20 * HOB_MS)
 #define CPU_SHARE  0.015 /* of a core for the recorder, after its youth */
 
-#define BUSY_RATE  50000 /* switches a second */
-#define CALM_RATE  40000
-#define DUTY_ON    (10 * HOB_MS)
-#define DUTY_OFF   (90 * HOB_MS)
+#define BUSY_RATE  50000.0 /* switches a second */
+#define CALM_RATE  40000.0
+#define TURN       (100 * HOB_MS)
+#define TURN_ON    (10 * HOB_MS) /* of it, while there are no more than this a second: */
+#define TURN_RATE  200000.0
+#define TURN_LEAST (2 * HOB_MS)
 #define RATE_EVERY (50 * HOB_MS)
 
 struct perf_cpu {
@@ -69,7 +72,8 @@ struct perf {
     int *fds;
     size_t n_fds;
     int wake;           /* epoll: a ring is half full */
-    int64_t tick, last; /* between ticks; the last one */
+    int64_t tick, idle; /* between ticks; while nothing happens */
+    int64_t last;       /* the last one */
     uint64_t n_ticks;
     int64_t cpu_at, cpu; /* when the recorder's CPU time was asked for last, and what it was */
     int64_t rate_at;     /* likewise the switches, */
@@ -314,33 +318,41 @@ static void turn_to(struct perf *p, bool on, int64_t now)
     p->turn = now;
 }
 
-/* How many switches a second there are while they are recorded; turns begin and end by it. */
-static void rate_look(struct perf *p, int64_t now)
+static int64_t turn_on(const struct perf *p)
 {
-    int64_t d = now - (p->rate_at > p->turn ? p->rate_at : p->turn);
+    double on = (double)TURN_ON;
 
-    if (!p->on || (d < RATE_EVERY && !(p->duty && d >= DUTY_ON)))
+    if (p->rate > TURN_RATE)
+        on *= TURN_RATE / p->rate;
+    return on > (double)TURN_LEAST ? (int64_t)on : TURN_LEAST;
+}
+
+/* How many switches a second there are while they are recorded; turns begin and end by it. */
+static void rate_look(struct perf *p, int64_t now, int64_t every)
+{
+    int64_t d = now - p->rate_at;
+
+    if (d < every)
         return;
     p->rate = (double)(p->b->rec->n_switches - p->rate_n) * HOB_SEC / (double)d;
     p->rate_n = p->b->rec->n_switches;
     p->rate_at = now;
-    if (!p->duty && p->rate > BUSY_RATE) {
-        p->duty = true;
+    if (!p->duty && p->rate > BUSY_RATE)
         rec_note(p->b->rec,
-                 "%.0f switches a second: recorded 10 ms of each 100 ms, the rest filled with "
-                 "what was seen then",
-                 p->rate);
-    } else if (p->duty && p->rate < CALM_RATE) {
-        p->duty = false;
-    }
+                 "at more than %.0f switches a second only a part of each 100 ms was "
+                 "recorded, and the rest filled with what was seen then",
+                 BUSY_RATE);
+    p->duty = p->rate > (p->duty ? CALM_RATE : BUSY_RATE);
 }
 
 static void duty_look(struct perf *p, int64_t now)
 {
-    rate_look(p, now);
-    if (p->on && p->duty && now - p->turn >= DUTY_ON) {
+    if (p->on && !p->duty) {
+        rate_look(p, now, RATE_EVERY);
+    } else if (p->on && now - p->turn >= turn_on(p)) {
+        rate_look(p, now, 0);
         turn_to(p, false, now);
-    } else if (!p->on && now - p->turn >= DUTY_OFF) {
+    } else if (!p->on && now - p->turn >= TURN - turn_on(p)) {
         turn_to(p, true, now);
         p->rate_n = p->b->rec->n_switches;
         p->rate_at = now;
@@ -359,23 +371,35 @@ static int64_t cpu_used(void)
 /* Longer ticks when the recorder computes too much, shorter ones when it may. */
 static void tick_look(struct perf *p, int64_t now)
 {
-    int64_t d = now - p->cpu_at;
+    int64_t d = now - p->cpu_at, least = now < YOUNG ? TICK_FIRST : TICK_LEAST;
 
-    if (now < YOUNG) {
-        p->tick = TICK_FIRST;
-        return;
+    if (d >= 200 * HOB_MS) {
+        int64_t cpu = cpu_used();
+        double share = (double)(cpu - p->cpu) / (double)d;
+
+        if (share > CPU_SHARE)
+            p->tick += p->tick / 2;
+        else if (share < CPU_SHARE / 2)
+            p->tick -= p->tick / 3;
+        p->cpu = cpu;
+        p->cpu_at = now;
     }
-    if (d < 250 * HOB_MS)
-        return;
-    int64_t cpu = cpu_used();
-    double share = (double)(cpu - p->cpu) / (double)d;
-    p->cpu = cpu;
-    p->cpu_at = now;
-    if (share > CPU_SHARE)
-        p->tick += p->tick / 2;
-    else if (share < CPU_SHARE / 2)
-        p->tick -= p->tick / 3;
-    p->tick = p->tick < TICK_LEAST ? TICK_LEAST : p->tick > TICK_MOST ? TICK_MOST : p->tick;
+    p->tick = p->tick < least ? least : p->tick > TICK_MOST ? TICK_MOST : p->tick;
+}
+
+/* While nothing happens the ticks grow, so that a wait as long as the one before is looked at. */
+static int64_t tick_next(struct perf *p, bool quiet)
+{
+    int64_t on = turn_on(p);
+
+    if (!p->on)
+        return TURN - on;
+    if (p->duty)
+        return p->tick < on / 2 ? p->tick : on / 2;
+    p->idle = !quiet ? 0 : p->idle ? p->idle * 2 : p->tick;
+    if (p->idle > TICK_QUIET)
+        p->idle = TICK_QUIET;
+    return p->idle > p->tick ? p->idle : p->tick;
 }
 
 static int64_t perf_tick(void *state, int64_t now)
@@ -394,11 +418,7 @@ static int64_t perf_tick(void *state, int64_t now)
     tick_look(p, now);
     p->n_ticks++;
     p->last = now;
-    if (!p->on)
-        return DUTY_OFF;
-    if (p->duty)
-        return p->tick < DUTY_ON / 4 ? p->tick : DUTY_ON / 4;
-    return quiet && now >= YOUNG ? TICK_QUIET : p->tick;
+    return tick_next(p, quiet);
 }
 
 static int perf_fd(void *state)

@@ -19,62 +19,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <hob/base.h>
 
 #include "diag/guess.h"
 #include "diag/procfs.h"
-#include "diag/switches.h"
-#include "diag/threads.h"
+#include "diag/switches_impl.h"
 
-enum {
-    NO_STATE = REC_N_STATES,
-    LOOKS_A_TICK = 256,   /* the others' turn comes at the next one: they still wait */
-    LOOKS_FOR_A_GUESS = 4 /* seen waits of a thread from which its others are known */
-};
+enum { LOOKS_FOR_A_GUESS = 4 }; /* seen waits of a thread from which its others are known */
 
-#define LOOP_RAN_LONG (20 * HOB_MS) /* on CPU for so long: may events be waiting? */
-#define LOOP_EVERY    (10 * HOB_MS)
-#define LOOP_NONE     (500 * HOB_MS) /* has no epoll set: ask again then */
-#define SET_EVERY     (10 * HOB_MS)  /* others may send on a set that one thread waits for */
-
-struct pids {
-    int32_t *pid;
-    size_t n, cap;
-};
-
-struct switches {
-    struct recording *rec;
-    struct looker *looker;
-    struct threads threads;
-    struct pids pending; /* tids of waits not looked at yet */
-    struct pids sets;    /* tids that wait for a poll set */
-    struct pids unnamed; /* pids */
-    int32_t *on_core;    /* the tid last seen there */
-    size_t n_cores;
-    int64_t tick;
-    struct guesses all;
-    bool quiet;
-};
-
-/* --- the threads -------------------------------------------------------------------------------
- */
-
-static void pids_add(struct switches *s, struct pids *a, int32_t pid)
-{
-    if (a->n == a->cap) {
-        size_t cap = a->cap ? 2 * a->cap : 64;
-        void *p = reallocarray(a->pid, cap, sizeof *a->pid);
-
-        if (!p) {
-            s->rec->failed = true;
-            return;
-        }
-        a->pid = p;
-        a->cap = cap;
-    }
-    a->pid[a->n++] = pid;
-}
+/* --- the threads ----------------------------------------------------------------------------- */
 
 static struct thread *thread_new(struct switches *s, int32_t pid, int32_t tid, int64_t at)
 {
@@ -89,17 +45,20 @@ static struct thread *thread_new(struct switches *s, int32_t pid, int32_t tid, i
     t->row = rec_thread_new(s->rec, pid, tid);
     s->rec->threads[t->row].born = at;
     t->state = NO_STATE;
+    t->main_wait.kind = REC_UNKNOWN;
     t->core = REC_NO_CORE;
     return t;
 }
 
 /* --- intervals -------------------------------------------------------------------------------- */
 
-static void add(struct switches *s, struct thread *t, const struct rec_ival *iv)
+void switches_put(struct switches *s, struct thread *t, const struct rec_ival *iv)
 {
     rec_add(s->rec, t->row, iv);
     if (iv->state < REC_N_STATES)
         t->sum[iv->state] += iv->to - iv->from;
+    if (iv->state == REC_READY)
+        t->delay_known += iv->to - iv->from;
 }
 
 static struct guesses *guesses_of(struct switches *s, struct guesses **at)
@@ -132,14 +91,15 @@ static void close_wait(struct switches *s, struct thread *t, int64_t at)
         if (t->guesses && t->guesses->looks >= LOOKS_FOR_A_GUESS)
             guesses_give(t->guesses, &v);
     }
-    if (v.to - v.from > t->main_wait_lasted) {
+    if (v.kind != REC_UNKNOWN && v.to - v.from > t->main_wait_lasted) {
         t->main_wait_lasted = v.to - v.from;
         t->main_wait = (struct look){
             .kind = v.kind, .flags = v.flags, .peer = v.peer, .in_flight = v.in_flight};
     }
-    add(s, t, &v);
+    switches_put(s, t, &v);
     if (end < at)
-        add(s, t,
+        switches_put(
+            s, t,
             &(struct rec_ival){.from = end, .to = at, .state = REC_READY, .core = REC_NO_CORE});
 }
 
@@ -151,11 +111,11 @@ static void thread_close(struct switches *s, struct thread *t, int64_t at)
     if (t->state == REC_WAIT)
         close_wait(s, t, at);
     else
-        add(s, t,
-            &(struct rec_ival){.from = t->since,
-                               .to = at,
-                               .state = t->state,
-                               .core = t->state == REC_RUN ? t->core : REC_NO_CORE});
+        switches_put(s, t,
+                     &(struct rec_ival){.from = t->since,
+                                        .to = at,
+                                        .state = t->state,
+                                        .core = t->state == REC_RUN ? t->core : REC_NO_CORE});
 }
 
 static void thread_enter(struct thread *t, uint8_t state, int64_t at)
@@ -205,12 +165,24 @@ static void on_in(struct switches *s, struct thread *t, const struct switch_even
 {
     if (t->state != REC_RUN) /* (I1) */
         thread_close(s, t, at);
+    if (t->state == REC_WAIT)
+        switches_woke(s, t, at);
     if (t->state != REC_READY && t->state != REC_RUN)
         t->ran_since = at;
     thread_enter(t, REC_RUN, at);
     t->core = (uint16_t)(e->cpu < REC_NO_CORE ? e->cpu : REC_NO_CORE);
     if (e->cpu < s->n_cores)
         s->on_core[e->cpu] = t->tid;
+}
+
+void switches_wait_begins(struct switches *s, struct thread *t)
+{
+    t->looked = false;
+    t->awake_at = 0;
+    if (t->pending)
+        return;
+    t->pending = true;
+    pids_add(s, &s->pending, t->tid);
 }
 
 static void on_out(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
@@ -222,10 +194,8 @@ static void on_out(struct switches *s, struct thread *t, const struct switch_eve
     if (t->state == REC_RUN) /* (I1) */
         thread_close(s, t, at);
     thread_enter(t, e->what == SWITCH_OUT ? REC_WAIT : REC_READY, at);
-    if (t->state == REC_WAIT && !t->pending) {
-        t->pending = true;
-        pids_add(s, &s->pending, t->tid);
-    }
+    if (t->state == REC_WAIT)
+        switches_wait_begins(s, t);
 }
 
 static void set_name(struct recording *rec, uint32_t row, const char *name)
@@ -244,6 +214,7 @@ static void on_fork(struct switches *s, const struct switch_event *e, int64_t at
     if (!t)
         return;
     thread_enter(t, REC_READY, at);
+    t->delay_based = true; /* it has none yet */
     const struct thread *maker = threads_find(&s->threads, e->parent);
     if (maker)
         memcpy(rec->threads[t->row].name, rec->threads[maker->row].name,
@@ -298,8 +269,11 @@ void switches_apply(struct switches *s, const struct switch_event *e, int64_t at
     struct thread *t = threads_find(&s->threads, e->tid);
     if (!t && e->what == SWITCH_EXIT)
         return;
-    if (!t)
+    if (!t) {
         t = thread_new(s, e->pid, e->tid, at);
+        if (t && t->proc->n_threads == 1)
+            pids_add(s, &s->unnamed, e->pid); /* its fork was not heard of */
+    }
     if (!t)
         return;
     if (e->what == SWITCH_IN) {
@@ -329,138 +303,13 @@ void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
         name[strcspn(name, "\n")] = '\0';
         set_name(s->rec, t->row, name);
     }
+    if (t->proc->n_threads == 1)
+        pids_add(s, &s->unnamed, pid);
     if (look_at(s->looker, pid, tid, &t->look) == LOOK_WAITS) {
         thread_enter(t, REC_WAIT, at);
         t->looked = true;
         t->looked_at = at;
     }
-    if (t->proc->n_threads == 1)
-        pids_add(s, &s->unnamed, pid);
-}
-
-/* --- looks ------------------------------------------------------------------------------------ */
-
-static void proc_name(struct switches *s, int32_t pid)
-{
-    struct proc *p = threads_proc(&s->threads, pid);
-    char text[4096];
-    int n;
-
-    if (!p)
-        return;
-    n = procfs_link(text, sizeof text, "/proc/%d/exe", pid);
-    if (n > 0)
-        rec_set_text(s->rec, &s->rec->procs[p->row].exe, text);
-    n = procfs_read(text, 1024, "/proc/%d/cmdline", pid);
-    for (int i = 0; i + 1 < n; i++)
-        if ((unsigned char)text[i] <= ' ')
-            text[i] = ' ';
-    if (n > 0)
-        rec_set_text(s->rec, &s->rec->procs[p->row].command, text);
-}
-
-/* A set whose owner waits while other threads send: what is in flight now? */
-static void set_look(struct switches *s, struct thread *t, int64_t now)
-{
-    struct look seen;
-
-    if (look_at(s->looker, t->proc->pid, t->tid, &seen) != LOOK_WAITS || now <= t->since)
-        return;
-    if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
-        struct rec_ival v = {.from = t->since,
-                             .to = now,
-                             .state = REC_WAIT,
-                             .core = REC_NO_CORE,
-                             .kind = t->look.kind,
-                             .peer = t->look.peer,
-                             .in_flight = t->look.in_flight,
-                             .flags = t->look.flags & REC_IVAL_SET};
-        add(s, t, &v);
-        t->since = now;
-        t->look = seen;
-    }
-    t->looked_at = now;
-}
-
-static void look_sets(struct switches *s, int64_t now)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < s->sets.n; i++) {
-        struct thread *t = threads_find(&s->threads, s->sets.pid[i]);
-
-        if (!t || t->state != REC_WAIT || !t->looked || !(t->look.flags & REC_IVAL_SET))
-            continue;
-        if (t->proc->n_threads > 1 && now - t->looked_at >= SET_EVERY)
-            set_look(s, t, now);
-        s->sets.pid[n++] = t->tid;
-    }
-    s->sets.n = n;
-}
-
-static void wait_look(struct switches *s, struct thread *t, int64_t now)
-{
-    int r = look_at(s->looker, t->proc->pid, t->tid, &t->look);
-
-    if (r == LOOK_RUNS)
-        t->awake_at = now;
-    if (r == LOOK_RUNS || r == -ESRCH)
-        return;
-    t->looked = true;
-    t->looked_at = now;
-    if (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1)
-        pids_add(s, &s->sets, t->tid);
-}
-
-static void look_pending(struct switches *s, int64_t now)
-{
-    size_t n = 0, looks = 0;
-
-    for (size_t i = 0; i < s->pending.n; i++) {
-        struct thread *t = threads_find(&s->threads, s->pending.pid[i]);
-
-        if (t && t->state == REC_WAIT && !t->looked && looks == LOOKS_A_TICK) {
-            s->pending.pid[n++] = t->tid;
-            continue;
-        }
-        if (!t)
-            continue;
-        t->pending = false;
-        if (t->state == REC_WAIT && !t->looked) {
-            wait_look(s, t, now);
-            looks++;
-        }
-    }
-    s->pending.n = n;
-}
-
-static void look_loops(struct switches *s, int64_t now)
-{
-    for (size_t i = 0; i < s->n_cores; i++) {
-        struct thread *t = s->on_core[i] ? threads_find(&s->threads, s->on_core[i]) : NULL;
-        struct rec_look look = {.at = now};
-
-        if (!t || t->state != REC_RUN || t->core != i || now - t->ran_since < LOOP_RAN_LONG ||
-            now < t->loop_at)
-            continue;
-        int r = look_loop(s->looker, t->proc->pid, t->tid, &look.ready, &look.io_calls);
-        t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
-        look.thread = t->row;
-        if (r == 0)
-            rec_add_look(s->rec, &look);
-    }
-}
-
-void switches_look(struct switches *s, int64_t now, int64_t tick)
-{
-    s->tick = tick;
-    for (size_t i = 0; i < s->unnamed.n; i++)
-        proc_name(s, s->unnamed.pid[i]);
-    s->unnamed.n = 0;
-    look_pending(s, now);
-    look_sets(s, now);
-    look_loops(s, now);
-    s->quiet = s->pending.n == 0;
 }
 
 /* --- gaps ------------------------------------------------------------------------------------- */
@@ -477,12 +326,22 @@ static void thread_pause(void *arg, struct thread *t, int64_t now)
     t->look = look;
 }
 
+/* Did it end while nobody listened?  Only what did nothing since then is worth asking. */
+static bool thread_ended(const struct thread *t)
+{
+    return !t->changed && syscall(SYS_tgkill, t->proc->pid, t->tid, 0) < 0 && errno == ESRCH;
+}
+
 /* What it did before, spread over the gap; one that did not change goes on as it was. */
 static void thread_resume(void *arg, struct thread *t, int64_t now)
 {
     struct switches *s = arg;
     int64_t all = t->sum[REC_RUN] + t->sum[REC_READY] + t->sum[REC_WAIT];
 
+    if (thread_ended(t)) {
+        thread_gone(s, t, t->since);
+        return;
+    }
     if (t->changed && all > 0 && now > t->since) {
         struct rec_ival v = {.from = t->since,
                              .to = now,
@@ -497,14 +356,18 @@ static void thread_resume(void *arg, struct thread *t, int64_t now)
                                       (t->main_wait.flags & REC_IVAL_SET)};
         rec_add(s->rec, t->row, &v);
         t->since = now;
+        if (t->state == REC_WAIT)
+            switches_wait_begins(s, t); /* maybe another one than before */
     }
     memset(t->sum, 0, sizeof t->sum);
     t->main_wait_lasted = 0;
+    t->main_wait.kind = REC_UNKNOWN;
     t->changed = false;
 }
 
 void switches_pause(struct switches *s, int64_t now)
 {
+    s->gaps = true;
     threads_each(&s->threads, thread_pause, s, now);
 }
 
@@ -554,6 +417,7 @@ void switches_free(struct switches *s)
     free(s->on_core);
     free(s->pending.pid);
     free(s->sets.pid);
+    free(s->woken.pid);
     free(s->unnamed.pid);
     free(s);
 }

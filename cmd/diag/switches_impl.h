@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * switches_impl.h - what the files of switches share
+ */
+#ifndef HOB_DIAG_SWITCHES_IMPL_H
+#define HOB_DIAG_SWITCHES_IMPL_H
+
+#include "diag/guess.h"
+#include "diag/switches.h"
+#include "diag/threads.h"
+
+enum { NO_STATE = REC_N_STATES };
+
+struct pids {
+    int32_t *pid;
+    size_t n, cap;
+};
+
+struct switches {
+    struct recording *rec;
+    struct looker *looker;
+    struct threads threads;
+    struct pids pending; /* tids of waits not looked at yet */
+    struct pids sets;    /* tids that wait for a poll set */
+    struct pids woken;   /* tids that may have been without a core after their wait */
+    struct pids unnamed; /* pids */
+    int32_t *on_core;    /* the tid last seen there */
+    size_t n_cores;
+    int64_t tick;
+    struct guesses all;
+    bool quiet;
+    bool gaps; /* there was a pause: what the kernel counts covers more than what was recorded */
+};
+
+void pids_add(struct switches *s, struct pids *a, int32_t pid);
+
+/** switches_put - the next interval of a thread. */
+void switches_put(struct switches *s, struct thread *t, const struct rec_ival *iv);
+
+/** switches_wait_begins - what it is for is not known yet. */
+void switches_wait_begins(struct switches *s, struct thread *t);
+
+/** switches_woke - a thread that has a core again after a wait (at the time `at`). */
+void switches_woke(struct switches *s, struct thread *t, int64_t at);
+
+#endif

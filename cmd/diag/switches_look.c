@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * switches_look.c - what switch records do not say: asked at each tick
+ *
+ * HOW         Four questions.  What a process is called, after its exec.  What an open wait is
+ *             for, once; again and again if it is for a set of connections on which other threads
+ *             may send.  Whether events wait for a thread that computes.  And how long threads
+ *             were without a core after their wait was over, which the kernel counts (schedstat)
+ *             but does not record: it is taken from the end of their last waits.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hob/base.h>
+
+#include "diag/procfs.h"
+#include "diag/switches_impl.h"
+
+enum {
+    LOOKS_A_TICK = 256, /* the others' turn comes at the next one: they still wait */
+    WOKEN_A_TICK = 16,
+    WOKEN_BACK = 8, /* intervals from the last one among which the wait is sought */
+    TRIES = 6
+};
+
+#define LOOP_RAN_LONG (20 * HOB_MS) /* on CPU for so long: may events be waiting? */
+#define LOOP_EVERY    (10 * HOB_MS)
+#define LOOP_NONE     (500 * HOB_MS) /* has no epoll set: ask again then */
+#define SET_EVERY     (10 * HOB_MS)  /* others may send on a set that one thread waits for */
+#define WOKEN_EVERY   (20 * HOB_MS)
+#define WOKEN_LEAST   (20 * HOB_US) /* less is the way of every wake */
+
+void pids_add(struct switches *s, struct pids *a, int32_t pid)
+{
+    if (a->n == a->cap) {
+        size_t cap = a->cap ? 2 * a->cap : 64;
+        void *p = reallocarray(a->pid, cap, sizeof *a->pid);
+
+        if (!p) {
+            s->rec->failed = true;
+            return;
+        }
+        a->pid = p;
+        a->cap = cap;
+    }
+    a->pid[a->n++] = pid;
+}
+
+static void proc_name(struct switches *s, int32_t pid)
+{
+    struct proc *p = threads_proc(&s->threads, pid);
+    char text[4096];
+    int n;
+
+    if (!p)
+        return;
+    n = procfs_link(text, sizeof text, "/proc/%d/exe", pid);
+    if (n > 0)
+        rec_set_text(s->rec, &s->rec->procs[p->row].exe, text);
+    n = procfs_read(text, 1024, "/proc/%d/cmdline", pid);
+    for (int i = 0; i + 1 < n; i++)
+        if ((unsigned char)text[i] <= ' ')
+            text[i] = ' ';
+    if (n > 0)
+        rec_set_text(s->rec, &s->rec->procs[p->row].command, text);
+}
+
+/* A set whose owner waits while other threads send: what is in flight now? */
+static void set_look(struct switches *s, struct thread *t, int64_t now)
+{
+    struct look seen;
+
+    if (look_at(s->looker, t->proc->pid, t->tid, &seen) != LOOK_WAITS || now <= t->since)
+        return;
+    if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
+        struct rec_ival v = {.from = t->since,
+                             .to = now,
+                             .state = REC_WAIT,
+                             .core = REC_NO_CORE,
+                             .kind = t->look.kind,
+                             .peer = t->look.peer,
+                             .in_flight = t->look.in_flight,
+                             .flags = t->look.flags & REC_IVAL_SET};
+        switches_put(s, t, &v);
+        t->since = now;
+        t->look = seen;
+    }
+    t->looked_at = now;
+}
+
+static void look_sets(struct switches *s, int64_t now)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->sets.n; i++) {
+        struct thread *t = threads_find(&s->threads, s->sets.pid[i]);
+
+        if (!t || t->state != REC_WAIT || !t->looked || !(t->look.flags & REC_IVAL_SET))
+            continue;
+        if (t->proc->n_threads > 1 && now - t->looked_at >= SET_EVERY)
+            set_look(s, t, now);
+        s->sets.pid[n++] = t->tid;
+    }
+    s->sets.n = n;
+}
+
+/* A thread that comes and goes within microseconds is hard to catch: while nothing is known of its
+ * waits, a few tries. */
+static void wait_look(struct switches *s, struct thread *t, int64_t now)
+{
+    int tries = t->guesses ? 1 : TRIES, r;
+
+    do {
+        r = look_at(s->looker, t->proc->pid, t->tid, &t->look);
+    } while (r == LOOK_RUNS && --tries > 0);
+    if (r == LOOK_RUNS)
+        t->awake_at = now;
+    if (r == LOOK_RUNS || r == -ESRCH)
+        return;
+    t->looked = true;
+    t->looked_at = now;
+    if (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1)
+        pids_add(s, &s->sets, t->tid);
+}
+
+static void look_pending(struct switches *s, int64_t now)
+{
+    size_t n = 0, looks = 0;
+
+    for (size_t i = 0; i < s->pending.n; i++) {
+        struct thread *t = threads_find(&s->threads, s->pending.pid[i]);
+
+        if (t && t->state == REC_WAIT && !t->looked && looks == LOOKS_A_TICK) {
+            s->pending.pid[n++] = t->tid;
+            continue;
+        }
+        if (!t)
+            continue;
+        t->pending = false;
+        if (t->state == REC_WAIT && !t->looked) {
+            wait_look(s, t, now);
+            looks++;
+        }
+    }
+    s->pending.n = n;
+}
+
+static void look_loops(struct switches *s, int64_t now)
+{
+    for (size_t i = 0; i < s->n_cores; i++) {
+        struct thread *t = s->on_core[i] ? threads_find(&s->threads, s->on_core[i]) : NULL;
+        struct rec_look look = {.at = now};
+
+        if (!t || t->state != REC_RUN || t->core != i || now - t->ran_since < LOOP_RAN_LONG ||
+            now < t->loop_at)
+            continue;
+        int r = look_loop(s->looker, t->proc->pid, t->tid, &look.ready, &look.io_calls);
+        t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
+        look.thread = t->row;
+        if (r == 0)
+            rec_add_look(s->rec, &look);
+    }
+}
+
+void switches_woke(struct switches *s, struct thread *t, int64_t at)
+{
+    if (at - t->delay_at < WOKEN_EVERY)
+        return;
+    t->delay_at = at;
+    pids_add(s, &s->woken, t->tid);
+}
+
+/* The end of a thread's last waits was no wait but `delay` ns without a core. */
+static void delay_put(struct rec_thread *row, int64_t delay)
+{
+    for (size_t i = row->n_ivals; i > 0 && row->n_ivals - i < WOKEN_BACK && delay > 0; i--) {
+        struct rec_ival *v = &row->ivals[i - 1];
+        int64_t lasted = v->to - v->from, part = delay < lasted ? delay : lasted;
+
+        if (v->state != REC_WAIT || v->flags & REC_IVAL_FOLDED)
+            continue;
+        v->flags |= REC_IVAL_FOLDED;
+        v->run_ppm = 0;
+        v->ready_ppm = (uint32_t)((double)part / (double)lasted * 1e6);
+        delay -= part;
+    }
+}
+
+/* What the kernel counts beyond what was recorded. */
+static void delay_look(struct switches *s, struct thread *t)
+{
+    char text[128];
+    struct procfs_sched st;
+
+    if (procfs_read(text, sizeof text, "/proc/%d/task/%d/schedstat", t->proc->pid, t->tid) <= 0 ||
+        procfs_parse_sched(text, &st) < 0)
+        return;
+    if (!t->delay_based)
+        t->delay_before = (int64_t)st.delay - t->delay_known;
+    t->delay_based = true;
+    int64_t hidden = (int64_t)st.delay - t->delay_before - t->delay_known;
+    if (hidden < WOKEN_LEAST)
+        return;
+    t->delay_known += hidden;
+    delay_put(&s->rec->threads[t->row], hidden);
+}
+
+static void look_woken(struct switches *s)
+{
+    for (size_t i = 0; !s->gaps && i < s->woken.n && i < WOKEN_A_TICK; i++) {
+        struct thread *t = threads_find(&s->threads, s->woken.pid[i]);
+
+        if (t)
+            delay_look(s, t);
+    }
+    s->woken.n = 0;
+}
+
+void switches_look(struct switches *s, int64_t now, int64_t tick)
+{
+    s->tick = tick;
+    for (size_t i = 0; i < s->unnamed.n; i++)
+        proc_name(s, s->unnamed.pid[i]);
+    s->unnamed.n = 0;
+    look_pending(s, now);
+    look_sets(s, now);
+    look_loops(s, now);
+    look_woken(s);
+    s->quiet = s->pending.n == 0;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+#include "diag/switches.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/t.h"
+
+/* No process has these numbers, so that nothing of a real one is read. */
+enum { PID = 0x7ffffff0, TID2 = 0x7ffffff1, CHILD = 0x7ffffff2, TICK = 1000 * 1000 };
+
+/* What the looker would say: of the thread asked for, from a table set by the test. */
+static struct {
+    int answer;
+    struct look look;
+    int looks, loops, gone;
+    bool ready;
+} eye = {.answer = -ESRCH};
+
+int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
+{
+    eye.looks++;
+    if (eye.answer == LOOK_WAITS)
+        *ret = eye.look;
+    return eye.answer;
+}
+
+uint8_t look_kind_ended(const struct look *k, int64_t lasted)
+{
+    return k->timeout >= 0 && lasted >= k->timeout ? REC_SLEEP : k->kind;
+}
+
+int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t *io_calls)
+{
+    eye.loops++;
+    *ready = eye.ready;
+    *io_calls = 5;
+    return 0;
+}
+
+void looker_gone(struct looker *l, int32_t pid)
+{
+    eye.gone++;
+}
+
+static struct recording rec;
+static struct switches *s;
+
+static void begin(void)
+{
+    rec_init(&rec);
+    rec.n_cpus = 4;
+    CHECK_INT(switches_new(&rec, NULL, &s), 0);
+}
+
+static void end(int64_t at)
+{
+    switches_finish(s, at);
+    switches_free(s);
+}
+
+static void happens(uint8_t what, int32_t pid, int32_t tid, int64_t at)
+{
+    struct switch_event e = {.what = what, .pid = pid, .tid = tid, .cpu = 2, .parent = PID};
+
+    snprintf(e.name, sizeof e.name, "name");
+    switches_apply(s, &e, at);
+}
+
+static void waits_for(enum rec_kind kind, const char *peer)
+{
+    eye.answer = LOOK_WAITS;
+    eye.look = (struct look){
+        .kind = kind, .peer = rec_peer_of(&rec, kind, peer), .in_flight = 1, .timeout = -1};
+}
+
+/* Interval i of the thread's row, which must be this. */
+static void is(size_t thread, size_t i, uint8_t state, uint8_t kind, int64_t from, int64_t to)
+{
+    CHECK(thread < rec.n_threads && i < rec.threads[thread].n_ivals);
+    const struct rec_ival *v = &rec.threads[thread].ivals[i];
+    CHECK_INT(v->state, state);
+    CHECK_INT(v->kind, kind);
+    CHECK_INT(v->from, from);
+    CHECK_INT(v->to, to);
+}
+
+TEST(a_thread_runs_waits_and_is_looked_at)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 100);
+    happens(SWITCH_OUT, PID, PID, 500);
+    waits_for(REC_NET, "tcp 10.0.0.1:80");
+    switches_look(s, TICK, TICK);
+    CHECK_INT(eye.looks, 1);
+    switches_look(s, 2 * TICK, TICK); /* an open wait does not change: once is enough */
+    CHECK_INT(eye.looks, 1);
+    happens(SWITCH_IN, PID, PID, 3 * TICK);
+    happens(SWITCH_PREEMPTED, PID, PID, 4 * TICK);
+    happens(SWITCH_IN, PID, PID, 5 * TICK);
+    happens(SWITCH_EXIT, PID, PID, 6 * TICK);
+    is(0, 0, REC_RUN, REC_NO_KIND, 100, 500);
+    is(0, 1, REC_WAIT, REC_NET, 500, 3 * TICK);
+    is(0, 2, REC_RUN, REC_NO_KIND, 3 * TICK, 4 * TICK);
+    is(0, 3, REC_READY, REC_NO_KIND, 4 * TICK, 5 * TICK);
+    is(0, 4, REC_RUN, REC_NO_KIND, 5 * TICK, 6 * TICK);
+    CHECK_INT(rec.threads[0].n_ivals, 5);
+    CHECK_INT(rec.threads[0].ivals[0].core, 2);
+    CHECK_INT(rec.threads[0].died, 6 * TICK);
+    CHECK_INT(rec.procs[0].died, 6 * TICK);
+    CHECK_INT(rec.n_waits, 1);
+    CHECK_INT(rec.n_looked, 1);
+    CHECK_INT(switches_live(s), 0);
+    CHECK(eye.gone > 0);
+    end(7 * TICK);
+    rec_free(&rec);
+}
+
+TEST(a_wait_found_over_is_a_wait_for_a_core)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_OUT, PID, PID, 500);
+    eye.answer = LOOK_RUNS;
+    switches_look(s, TICK, TICK);
+    happens(SWITCH_IN, PID, PID, 5 * TICK);
+    is(0, 1, REC_WAIT, REC_UNKNOWN, 500, TICK);
+    is(0, 2, REC_READY, REC_NO_KIND, TICK, 5 * TICK);
+    end(6 * TICK);
+    rec_free(&rec);
+}
+
+TEST(a_timed_out_wait_for_a_lock_was_a_sleep)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_OUT, PID, PID, 500);
+    waits_for(REC_LOCK, "");
+    eye.look.timeout = 2 * TICK;
+    switches_look(s, TICK, TICK);
+    happens(SWITCH_IN, PID, PID, 4 * TICK);
+    is(0, 1, REC_WAIT, REC_SLEEP, 500, 4 * TICK);
+    end(6 * TICK);
+    rec_free(&rec);
+}
+
+/* 1,000 waits of 50 us, of which every tenth is looked at: 3 for a disk, 1 for a lock, in turn. */
+TEST(waits_nobody_saw_get_the_kinds_of_those_seen)
+{
+    int64_t at = 0, sum[REC_N_KINDS] = {0}, all = 0;
+
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    for (int i = 0; i < 1000; i++) {
+        at += 1000;
+        happens(SWITCH_OUT, PID, PID, at);
+        waits_for(i / 10 % 4 == 3 ? REC_LOCK : REC_DISK, "x");
+        if (i % 10 == 0)
+            switches_look(s, at + 10, TICK);
+        at += 50 * 1000;
+        happens(SWITCH_IN, PID, PID, at);
+    }
+    end(at + 1000);
+    for (size_t i = 0; i < rec.threads[0].n_ivals; i++) {
+        const struct rec_ival *v = &rec.threads[0].ivals[i];
+
+        if (v->state != REC_WAIT)
+            continue;
+        sum[v->kind] += v->to - v->from;
+        all += v->to - v->from;
+    }
+    CHECK_INT(rec.n_waits, 1000);
+    CHECK_INT(rec.n_looked, 100);
+    CHECK_INT(sum[REC_UNKNOWN], 0);
+    CHECK(sum[REC_LOCK] > all * 23 / 100 && sum[REC_LOCK] < all * 27 / 100);
+    CHECK_INT(sum[REC_LOCK] + sum[REC_DISK], all);
+    rec_free(&rec);
+}
+
+/* A long wait was certain to be seen: it says nothing of the short ones between its like. */
+TEST(long_waits_do_not_stand_for_short_ones)
+{
+    int64_t at = 0, lock = 0, net = 0;
+
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    for (int i = 0; i < 400; i++) {
+        bool is_long = i % 20 == 19;
+
+        happens(SWITCH_OUT, PID, PID, at += 1000);
+        waits_for(is_long ? REC_NET : REC_LOCK, "x");
+        if (is_long || i % 20 == 3)
+            switches_look(s, at + 10, TICK);
+        happens(SWITCH_IN, PID, PID, at += is_long ? 50 * TICK : 20 * 1000);
+    }
+    end(at + 1000);
+    for (size_t i = 0; i < rec.threads[0].n_ivals; i++) {
+        const struct rec_ival *v = &rec.threads[0].ivals[i];
+
+        lock += v->kind == REC_LOCK && v->to - v->from < TICK ? v->to - v->from : 0;
+        net += v->kind == REC_NET && v->to - v->from < TICK ? v->to - v->from : 0;
+    }
+    CHECK(net < (lock + net) / 20);
+    rec_free(&rec);
+}
+
+TEST(processes_and_threads_come_and_go)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    rec_set_text(&rec, &rec.procs[0].exe, "/bin/tool");
+    happens(SWITCH_FORK, PID, TID2, 10);
+    happens(SWITCH_FORK, CHILD, CHILD, 20);
+    CHECK_INT(switches_live(s), 3);
+    CHECK_INT(rec.n_procs, 2);
+    CHECK_INT(rec.procs[1].parent, PID);
+    CHECK_STR(rec.procs[1].exe, "/bin/tool"); /* until its exec */
+    happens(SWITCH_IN, CHILD, CHILD, 30);
+    is(2, 0, REC_READY, REC_NO_KIND, 20, 30);
+    happens(SWITCH_EXIT, PID, PID, 40); /* the first thread; the process has another */
+    CHECK_INT(rec.procs[0].died, INT64_MAX);
+    happens(SWITCH_EXIT, PID, TID2, 50);
+    CHECK_INT(rec.procs[0].died, 50);
+    happens(SWITCH_EXIT, CHILD, CHILD, 60);
+    is(2, 1, REC_RUN, REC_NO_KIND, 30, 60);
+    happens(SWITCH_FORK, CHILD, CHILD, 70); /* the number is used again */
+    CHECK_INT(rec.n_threads, 4);
+    CHECK_INT(switches_live(s), 1);
+    end(80);
+    CHECK_INT(rec.threads[3].died, INT64_MAX);
+    rec_free(&rec);
+}
+
+TEST(an_exec_ends_the_other_threads)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    for (int i = 0; i < 600; i++)
+        happens(SWITCH_FORK, PID, PID - 1 - i, 10);
+    CHECK_INT(switches_live(s), 601);
+    happens(SWITCH_EXEC, PID, PID, 20);
+    CHECK_INT(switches_live(s), 1);
+    CHECK_STR(rec.threads[0].name, "name");
+    end(30);
+    rec_free(&rec);
+}
+
+TEST(records_that_do_not_fit_add_nothing)
+{
+    begin();
+    happens(SWITCH_OUT, PID, PID, 100); /* first heard of: since when it ran is not known */
+    happens(SWITCH_IN, PID, PID, 200);
+    happens(SWITCH_IN, PID, PID, 900); /* its going off was lost */
+    happens(SWITCH_OUT, PID, PID, 1000);
+    happens(SWITCH_OUT, PID, PID, 1900);
+    happens(SWITCH_EXIT, TID2, TID2, 1950); /* never heard of */
+    happens(SWITCH_IN, 0, 0, 1960);
+    happens(SWITCH_IN, -1, -1, 1970);
+    struct switch_event lost = {.what = SWITCH_LOST, .n_lost = 77};
+    switches_apply(s, &lost, 1980);
+    end(2000);
+    is(0, 0, REC_WAIT, REC_UNKNOWN, 100, 200);
+    is(0, 1, REC_RUN, REC_NO_KIND, 900, 1000);
+    is(0, 2, REC_WAIT, REC_UNKNOWN, 1900, 2000);
+    CHECK_INT(rec.threads[0].n_ivals, 3);
+    CHECK_INT(rec.n_threads, 1);
+    CHECK_INT(rec.n_lost, 77);
+    rec_free(&rec);
+}
+
+TEST(a_thread_that_computes_is_asked_about_its_loop)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    eye.ready = true;
+    for (int64_t at = TICK; at <= 50 * TICK; at += TICK)
+        switches_look(s, at, TICK);
+    CHECK(eye.loops >= 3 && eye.loops <= 5); /* from 20 ms on, each 10 */
+    CHECK_INT(rec.n_looks, eye.loops);
+    CHECK(rec.looks[0].ready && rec.looks[0].io_calls == 5 && rec.looks[0].at >= 20 * TICK);
+    end(50 * TICK);
+    rec_free(&rec);
+}
+
+/* 10 ms in which it computes 3 of 4 us and waits the fourth, and 90 of which nothing is known. */
+TEST(a_gap_is_filled_with_what_was_before)
+{
+    int64_t at = 0;
+
+    begin();
+    happens(SWITCH_EXEC, getpid(), getpid(), 0);
+    waits_for(REC_PIPE, "");
+    while (at < 10 * TICK) {
+        happens(SWITCH_OUT, getpid(), getpid(), at += 3000);
+        if (at / 4000 % 16 == 0)
+            switches_look(s, at, TICK);
+        happens(SWITCH_IN, getpid(), getpid(), at += 1000);
+    }
+    size_t before = rec.threads[0].n_ivals;
+    switches_pause(s, at);
+    switches_resume(s, 100 * TICK);
+    const struct rec_ival *v = &rec.threads[0].ivals[before];
+    CHECK_INT(rec.threads[0].n_ivals, before + 1);
+    CHECK_INT(v->from, at);
+    CHECK_INT(v->to, 100 * TICK);
+    CHECK_INT(v->flags, REC_IVAL_FOLDED | REC_IVAL_GUESSED);
+    CHECK(v->run_ppm > 740000 && v->run_ppm < 760000);
+    CHECK_INT(v->kind, REC_PIPE);
+    end(101 * TICK);
+    rec_free(&rec);
+}
+
+TEST(one_that_ended_in_a_gap_is_gone)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0); /* there is no such process */
+    happens(SWITCH_OUT, PID, PID, 100);
+    switches_pause(s, 10 * TICK);
+    switches_resume(s, 100 * TICK);
+    switches_pause(s, 110 * TICK); /* it did nothing since: is it there? */
+    switches_resume(s, 200 * TICK);
+    CHECK_INT(switches_live(s), 0);
+    CHECK_INT(rec.threads[0].died, 110 * TICK);
+    end(201 * TICK);
+    rec_free(&rec);
+}
