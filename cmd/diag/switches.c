@@ -284,6 +284,8 @@ void switches_apply(struct switches *s, const struct switch_event *e, int64_t at
         on_out(s, t, e, at);
     } else if (e->what == SWITCH_EXIT) {
         thread_close(s, t, at);
+        if (t->proc->n_threads == 1)
+            switches_left(s, e->pid, t->row, at);
         thread_gone(s, t, at);
     } else {
         set_name(s->rec, t->row, e->name);
@@ -419,6 +421,7 @@ void switches_free(struct switches *s)
     free(s->sets.pid);
     free(s->woken.pid);
     free(s->unnamed.pid);
+    free(s->unseen);
     free(s);
 }
 

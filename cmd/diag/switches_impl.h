@@ -9,11 +9,19 @@
 #include "diag/switches.h"
 #include "diag/threads.h"
 
-enum { NO_STATE = REC_N_STATES };
+enum { NO_STATE = REC_N_STATES, LEFT_MOST = 256 };
 
 struct pids {
     int32_t *pid;
     size_t n, cap;
+};
+
+/* A process without events: see switches_unseen.c. */
+struct unseen {
+    int32_t pid;
+    uint32_t row; /* of its thread */
+    int64_t since;
+    uint64_t run, delay; /* as the kernel counted them then */
 };
 
 struct switches {
@@ -28,6 +36,10 @@ struct switches {
     size_t n_cores;
     int64_t tick;
     struct guesses all;
+    struct unseen left[LEFT_MOST]; /* processes that have ended since the last look, as it seems */
+    struct unseen *unseen;
+    size_t n_left, n_unseen;
+    int64_t unseen_at;
     bool quiet;
     bool gaps; /* there was a pause: what the kernel counts covers more than what was recorded */
 };
@@ -42,5 +54,9 @@ void switches_wait_begins(struct switches *s, struct thread *t);
 
 /** switches_woke - a thread that has a core again after a wait (at the time `at`). */
 void switches_woke(struct switches *s, struct thread *t, int64_t at);
+
+/** switches_left - the last thread of a process is said to have ended: has the process? */
+void switches_left(struct switches *s, int32_t pid, uint32_t row, int64_t at);
+void switches_unseen_look(struct switches *s, int64_t now);
 
 #endif

@@ -49,21 +49,19 @@ void pids_add(struct switches *s, struct pids *a, int32_t pid)
 
 static void proc_name(struct switches *s, int32_t pid)
 {
-    struct proc *p = threads_proc(&s->threads, pid);
+    uint32_t row = rec_proc_of(s->rec, pid);
     char text[4096];
     int n;
 
-    if (!p)
-        return;
     n = procfs_link(text, sizeof text, "/proc/%d/exe", pid);
     if (n > 0)
-        rec_set_text(s->rec, &s->rec->procs[p->row].exe, text);
+        rec_set_text(s->rec, &s->rec->procs[row].exe, text);
     n = procfs_read(text, 1024, "/proc/%d/cmdline", pid);
     for (int i = 0; i + 1 < n; i++)
         if ((unsigned char)text[i] <= ' ')
             text[i] = ' ';
     if (n > 0)
-        rec_set_text(s->rec, &s->rec->procs[p->row].command, text);
+        rec_set_text(s->rec, &s->rec->procs[row].command, text);
 }
 
 /* A set whose owner waits while other threads send: what is in flight now? */
@@ -220,6 +218,7 @@ static void look_woken(struct switches *s)
 void switches_look(struct switches *s, int64_t now, int64_t tick)
 {
     s->tick = tick;
+    switches_unseen_look(s, now);
     for (size_t i = 0; i < s->unnamed.n; i++)
         proc_name(s, s->unnamed.pid[i]);
     s->unnamed.n = 0;

@@ -5,6 +5,7 @@
 Verdicts are tested elsewhere; here it is the program that must notice nothing.
 """
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -163,6 +164,75 @@ class PassThrough(Diagnose):
         self.assertIn('no/such: No such file or directory', r.err)
         r = cli.hob('diagnose', '-o', self.path('no/such'), 'echo', 'x')
         self.assertEqual((r.status, r.out), (1, ''))
+
+
+class Terminal(Diagnose):
+    """What a shell does with a job of its own process group on a terminal."""
+
+    SHELL = '''
+        import fcntl, termios
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        def job():
+            os.setpgid(0, 0)
+            os.tcsetpgrp(0, os.getpid())
+            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+            os.execv(sys.argv[1], sys.argv[1:])
+        pid = os.fork() or job()
+        while True:
+            _, status = os.waitpid(pid, os.WUNTRACED)
+            if not os.WIFSTOPPED(status):
+                break
+            print('stopped', flush=True)
+            os.tcsetpgrp(0, os.getpgrp())
+            sys.stdin.readline()  # fg
+            os.tcsetpgrp(0, pid)
+            os.killpg(pid, signal.SIGCONT)
+        print('status', status, flush=True)
+        '''
+
+    def shell(self, *command):
+        pid, self.tty = pty.fork()
+        if pid == 0:
+            os.execv(PYTHON, script(self.SHELL) + [cli.HOB, 'diagnose', '-o', self.path('report'),
+                                                   *command])
+        self.addCleanup(os.waitpid, pid, 0)
+        self.addCleanup(os.close, self.tty)
+        self.seen = ''
+
+    def sees(self, text):
+        while text not in self.seen:
+            self.seen += os.read(self.tty, 4096).decode()
+        before, _, self.seen = self.seen.partition(text)
+        return before
+
+    def types(self, text):
+        os.write(self.tty, text.encode())
+
+    def test_ctrl_c_ends_it_and_is_told_once(self):
+        self.shell('sh', '-c', 'trap "echo got" INT; echo up; read a; echo then; read b; exit 5')
+        self.sees('up')
+        self.types('\x03')
+        self.sees('got')
+        self.types('x\n')
+        self.assertNotIn('got', self.sees('then'))
+        self.types('y\n')
+        self.sees('status 1280')
+
+    def test_ctrl_c_ends_hob_as_it_ended_the_command(self):
+        self.shell('sh', '-c', 'echo up; read a')
+        self.sees('up')
+        self.types('\x03')
+        self.sees('status %d' % signal.SIGINT)
+
+    def test_ctrl_z_stops_the_job_and_fg_goes_on(self):
+        self.shell('sh', '-c', 'echo up; read a; echo "read $a"; exit 6')
+        self.sees('up')
+        self.types('\x1a')
+        self.sees('stopped')
+        self.types('fg\n')
+        self.types('word\n')
+        self.sees('read word')
+        self.sees('status %d' % (6 << 8))
 
 
 class Trees(Diagnose):
