@@ -252,7 +252,7 @@ static bool elsewhere(int r)
 }
 
 /* The best first. */
-static const struct rec_source *const sources[] = {&rec_source_perf};
+static const struct rec_source *const sources[] = {&rec_source_perf, &rec_source_sample};
 enum { N_SOURCES = sizeof sources / sizeof *sources };
 
 static int tier_number(const struct rec_source *source)

@@ -6,6 +6,7 @@ Verdicts are tested elsewhere; here it is the program that must notice nothing.
 """
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +165,66 @@ class PassThrough(Diagnose):
         self.assertIn('no/such: No such file or directory', r.err)
         r = cli.hob('diagnose', '-o', self.path('no/such'), 'echo', 'x')
         self.assertEqual((r.status, r.out), (1, ''))
+
+
+class Tiers(Diagnose):
+    SECCOMP = '''
+        import ctypes, struct
+        REFUSE, ALLOW, NUMBER = 0x00050000 | 1, 0x7fff0000, 298  # EPERM; perf_event_open
+        steps = [(0x20, 0, 0, 0), (0x15, 0, 1, NUMBER), (0x06, 0, 0, REFUSE), (0x06, 0, 0, ALLOW)]
+        code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *s) for s in steps))
+        program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', len(steps),
+                                                          ctypes.addressof(code)))
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+        os.execv(sys.argv[1], sys.argv[1:])
+        '''
+    UNPRIVILEGED = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+                    '--bounding-set=-all', '--inh-caps=-all']
+
+    def test_a_tier_can_be_asked_for(self):
+        r, report = self.diagnose('sh', '-c', 'exit 3', options=['--tier', '2'])
+        self.assertEqual(r.status, 3)
+        self.assertIn('samples of /proc', report)
+
+    def test_a_filter_that_refuses_perf_leaves_samples(self):
+        r = subprocess.run(script(self.SECCOMP) + [cli.HOB, 'diagnose', 'sh', '-c',
+                                                   'echo out; exit 3'],
+                           capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        self.assertEqual((r.returncode, r.stdout), (3, 'out\n'), r.stderr)
+        self.assertIn('samples of /proc', r.stderr)
+        self.assertIn('not tier 1: perf_event_open or its memory is not permitted', r.stderr)
+        r = subprocess.run(script(self.SECCOMP) + [cli.HOB, 'diagnose', '--tier', '1', 'true'],
+                           capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        self.assertEqual((r.returncode, r.stdout), (1, ''))
+        self.one_line(r.stderr, 'not permitted here')
+
+    @unittest.skipIf(os.geteuid() != 0, 'only root can become nobody')
+    def test_nobody_without_capabilities_can(self):
+        os.chmod(self.folder, 0o777)
+        tool = shutil.copy(cli.HOB, self.path('hob'))
+        for tier in ('1', '2'):
+            r = subprocess.run([*self.UNPRIVILEGED, tool, 'diagnose', '--tier', tier, '--', 'sh',
+                                '-c', 'id -u; sleep 0.01; exit 5'], capture_output=True, text=True,
+                               timeout=cli.WAIT_MOST, cwd='/')
+            if tier == '1' and 'perf_event_paranoid' in r.stderr:
+                self.skipTest(r.stderr)
+            self.assertEqual((r.returncode, r.stdout), (5, '65534\n'), r.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, 'only root can become nobody')
+    def test_a_child_that_gains_rights_runs_as_ever(self):
+        os.chmod(self.folder, 0o755)
+        for name in ('hob', 'owner'):
+            shutil.copy(cli.HOB if name == 'hob' else '/usr/bin/id', self.path(name))
+        os.chmod(self.path('owner'), 0o4755)
+        plain = [*self.UNPRIVILEGED, self.path('owner'), '-u']
+        want = subprocess.run(plain, capture_output=True, text=True, check=True).stdout
+        if want != '0\n':
+            self.skipTest('setuid has no effect in ' + self.folder)
+        r = subprocess.run([*self.UNPRIVILEGED, self.path('hob'), 'diagnose', '--', 'sh', '-c',
+                            self.path('owner') + ' -u; exit 6'], capture_output=True, text=True,
+                           timeout=cli.WAIT_MOST, cwd='/')
+        self.assertEqual((r.returncode, r.stdout), (6, want), r.stderr)
 
 
 class Terminal(Diagnose):
