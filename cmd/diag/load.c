@@ -175,6 +175,10 @@ void load_end(struct load *l, struct recording *rec)
         rec->system = (int64_t)(system - l->system) * tick;
     }
     foreign_end(l, rec);
+}
+
+void load_free(struct load *l)
+{
     free(l->busy);
     free(l->mask);
     *l = (struct load){0};

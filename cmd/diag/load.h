@@ -27,8 +27,10 @@ void load_begin(struct load *l, pid_t root, bool attached, size_t n_cpus);
 /** load_tick - called often; it looks at what the command may use now and then. */
 void load_tick(struct load *l, int64_t now, pid_t root);
 
-/** load_end - sets n_cores and foreign (and user and system of an attached one), and frees. */
+/** load_end - sets n_cores and foreign (and user and system of an attached one). */
 void load_end(struct load *l, struct recording *rec);
+
+void load_free(struct load *l);
 
 /** load_parse_stat - busy ticks of each CPU from the text of /proc/stat; how many CPUs it names. */
 size_t load_parse_stat(const char *text, uint64_t *busy, size_t n);

@@ -413,6 +413,7 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
         close(run.failed);
     if (run.pidfd >= 0)
         close(run.pidfd);
+    load_free(&run.load);
     signals_close(&run);
     return r;
 }
