@@ -15,8 +15,10 @@
 #include <hob/hob.h>
 
 #include "cmd.h"
+#include "diag/demo.h"
 #include "diag/draw_file.h"
 #include "diag/draw_term.h"
+#include "diag/from_trace.h"
 #include "lib/option.h"
 #include "lib/out.h"
 
@@ -24,9 +26,8 @@ struct timeline {
     const char *output, *format_name, *title;
     int64_t width, lanes, max_size;
     bool demo, ascii;
-    const char *colour;
     enum draw_format format;
-    struct recording rec;
+    struct demo drawn; /* its recording is what is drawn, with or without windows */
     struct option_args args;
 };
 
@@ -42,20 +43,36 @@ static int usage(const char *what)
     return STATUS_USAGE;
 }
 
-/* Lines of text to standard output. */
+/* Lines of text to standard output, one picture a window; all of them have one scale. */
 static int draw_here(const struct timeline *t)
 {
-    struct draw_term_how how = {0};
+    const struct demo *d = &t->drawn;
+    size_t n = d->n_runs ? d->n_runs : 1;
+    struct draw_term_how how = {.title = t->title};
     struct buf b = {0};
-    int r, status = STATUS_DONE;
+    int r = 0, status = STATUS_DONE;
 
     draw_term_detect(STDOUT_FILENO, &how);
     if (t->width)
         how.width = (uint32_t)t->width;
     how.max_lanes = (uint32_t)t->lanes;
     how.ascii |= t->ascii;
-    how.title = t->title;
-    r = draw_term(&t->rec, &how, &b);
+    for (size_t i = 0; i < d->n_runs; i++)
+        if (d->window[i].to - d->window[i].from > how.range)
+            how.range = d->window[i].to - d->window[i].from;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (d->n_runs) {
+            how.from = d->window[i].from;
+            how.to = d->window[i].to;
+            how.title = d->window[i].title;
+        }
+        how.no_legend = i + 1 < n;
+        r = draw_term(&d->rec, &how, &b);
+    }
+    if (r == 0 && d->rec.notes)
+        buf_printf(&b, " %s\n", d->rec.notes);
+    if (r == 0)
+        r = buf_error(&b);
     if (r < 0)
         status = say("", hob_strerror(r));
     else
@@ -66,9 +83,12 @@ static int draw_here(const struct timeline *t)
 
 static int draw_there(const struct timeline *t)
 {
-    struct draw_page_how how = {
-        .title = t->title, .width = (uint32_t)t->width, .max_bytes = (uint32_t)t->max_size};
-    int r = draw_save(&t->rec, &how, t->format, t->output ? t->output : "-");
+    struct draw_page_how how = {.title = t->title,
+                                .width = (uint32_t)t->width,
+                                .max_bytes = (uint32_t)t->max_size,
+                                .windows = t->drawn.window,
+                                .n_windows = t->drawn.n_runs};
+    int r = draw_save(&t->drawn.rec, &how, t->format, t->output ? t->output : "-");
 
     return r < 0 ? say(t->output ? t->output : "standard output", hob_strerror(r)) : STATUS_DONE;
 }
@@ -89,12 +109,17 @@ static int format_find(struct timeline *t)
 
 static int load(struct timeline *t)
 {
-    const char *path = t->args.operand[0];
-    int r = rec_load(path, &t->rec);
+    const char *path = t->demo ? "the demo" : t->args.operand[0];
+    int r;
 
+    r = t->demo ? demo_run(&t->drawn) : rec_load_any(path, &t->drawn.rec);
     if (r == -EBADMSG)
         return say(path, "not a recording of hob diagnose, nor one of hob's trace");
-    return r < 0 ? say(path, hob_strerror(r)) : STATUS_DONE;
+    if (r < 0)
+        return say(path, hob_strerror(r));
+    if (!t->title && !t->drawn.rec.command && t->format != DRAW_TERM)
+        t->title = path; /* a program's own trace does not say its command */
+    return STATUS_DONE;
 }
 
 int cmd_timeline(int argc, char *const argv[])
@@ -112,24 +137,25 @@ int cmd_timeline(int argc, char *const argv[])
                     "of a page; slices of time are made wider until it fits (300kB)"),
         OPTION_STRING(0, "title", &t.title, "TEXT", "above the picture (the command)"),
         OPTION_FLAG(0, "ascii", &t.ascii, "draw with ASCII characters"),
+        OPTION_FLAG(0, "demo", &t.demo, "run two tasks on one core, then on two, and draw them"),
         OPTION_END,
     };
     const struct option_command command = {
         .name = "hob timeline",
-        .usage = "hob timeline [OPTION]... FILE",
+        .usage = "hob timeline [OPTION]... FILE\n   or: hob timeline --demo [OPTION]...",
         .about = "Draws a recording of 'hob diagnose --record FILE', or of a program's own trace.",
         .options = options};
     int status = option_start(&command, argc, argv, &t.args);
 
     if (status >= 0)
         return status;
-    if (t.args.n != 1)
-        status = usage("one recording is needed");
+    if (t.args.n != !t.demo)
+        status = usage(t.demo ? "--demo draws no file" : "one recording is needed");
     else
         status = format_find(&t);
     if (status == STATUS_DONE && (status = load(&t)) == STATUS_DONE) {
         status = t.format == DRAW_TERM ? draw_here(&t) : draw_there(&t);
-        rec_free(&t.rec);
+        demo_free(&t.drawn);
     }
     option_free(&command, &t.args);
     return status;

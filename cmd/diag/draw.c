@@ -11,14 +11,14 @@
 const struct draw_look draw_looks[N_LOOKS] = {
     [LOOK_CPU] = {"cpu", "█", '#', 0xd55e00, 0xff7a1a, 31, 100},
     [LOOK_READY] = {"ready", "▒", '%', 0xcc79a7, 0xe39bc4, 35, 75},
-    [LOOK_DISK] = {"disk", "▄", '=', 0x56b4e9, 0x7cc7f2, 36, 55},
-    [LOOK_NET] = {"net", "▂", '-', 0x0072b2, 0x4ba3e3, 34, 30},
-    [LOOK_PIPE] = {"pipe", "∿", '~', 0xb5a500, 0xf0e442, 33, 30},
+    [LOOK_DISK] = {"disk", "▄", '=', 0x56b4e9, 0xa3daf8, 36, 55},
+    [LOOK_NET] = {"net", "▂", '-', 0x0072b2, 0x2f86d6, 34, 30},
+    [LOOK_PIPE] = {"pipe", "~", '~', 0xd3c100, 0xf0e442, 33, 30},
     [LOOK_LOCK] = {"lock", "╳", 'x', 0x009e73, 0x1fc797, 32, 75},
-    [LOOK_SLEEP] = {"sleep", "z", 'z', 0x8c8c8c, 0x8b949e, 90, 14},
+    [LOOK_SLEEP] = {"sleep", "z", 'z', 0x5f6368, 0x747d88, 90, 14},
     [LOOK_CHILD] = {"child", "·", '.', 0xa8b0b8, 0x6b7683, 90, 14},
     [LOOK_OTHER] = {"other", "?", '?', 0xa8b0b8, 0x6b7683, 90, 45},
-    [LOOK_IDLE] = {"idle", " ", ' ', 0xd5dbe1, 0x39424d, 90, 5},
+    [LOOK_IDLE] = {"idle", " ", ' ', 0xb4bcc4, 0x4d5866, 90, 8},
 };
 
 const struct draw_tint draw_tints[DRAW_TINTS] = {

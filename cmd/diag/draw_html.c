@@ -55,7 +55,7 @@ static void table(struct buf *b, const struct picture *p, const char *title)
     for (size_t i = 0; i < p->n_lanes; i++)
         row(b, p, &p->lanes[i], p->used);
     buf_puts(b, "</tbody></table>\n");
-    buf_printf(b, "<p>Cores busy: %.3g of %u on average.", p->cores_mean, p->rec->n_cores);
+    buf_printf(b, "<p>Cores busy: %.3g of %.3g on average.", p->cores_mean, picture_cores(p));
     if (p->in_flight_max > 0)
         buf_printf(b, " Operations in flight: %.3g on average, at most %.3g.", p->in_flight_mean,
                    p->in_flight_max);

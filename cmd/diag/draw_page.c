@@ -421,10 +421,9 @@ static void panel_draw(struct draw_page *pg, const struct picture *p, const char
     pg->y += GAP;
     snprintf(about, sizeof about, "%.3g, up to %.3g", p->in_flight_mean, p->in_flight_max);
     curve_draw(pg, p, "in flight", "fly", p->in_flight, p->in_flight_max, about);
-    snprintf(about, sizeof about, "%.3g of %u", p->cores_mean, p->rec->n_cores);
+    snprintf(about, sizeof about, "%.3g of %.3g", p->cores_mean, picture_cores(p));
     if (p->cores_mean > 0)
-        curve_draw(pg, p, "cores busy", "busy", p->cores, p->rec->n_cores ? p->rec->n_cores : 1,
-                   about);
+        curve_draw(pg, p, "cores busy", "busy", p->cores, picture_cores(p), about);
     axis_draw(pg, top);
 }
 

@@ -86,7 +86,7 @@ static void style_add(struct buf *b)
     style_colours(b, false);
     buf_puts(b, "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.m{fill:#9da7b3}"
                 ".bg{fill:#0d1117}.track{stroke:#1c232c}.grid{stroke:#9da7b3}"
-                ".plot .fly{fill:#4ba3e3}.plot .busy{fill:#ff7a1a}.hit:hover{fill:#fff}");
+                ".plot .fly{fill:#2f86d6}.plot .busy{fill:#ff7a1a}.hit:hover{fill:#fff}");
     style_colours(b, true);
     buf_puts(b, "}");
 }

@@ -271,15 +271,15 @@ static void thread_line(struct sheet *s, const struct picture_lane *lane)
     line_close(s, s->p->n_cells, note);
 }
 
-static void curve_line(struct sheet *s, const char *name, const float *cells, double highest,
-                       double mean, const char *of)
+static void curve_line(struct sheet *s, const char *name, enum picture_look look,
+                       const float *cells, double highest, double mean, const char *of)
 {
     char note[64];
 
     if (highest <= 0)
         return;
     line_open(s, name);
-    pen_colour(&s->pen, draw_looks[LOOK_NET].dark, draw_looks[LOOK_NET].ansi);
+    pen_colour(&s->pen, draw_looks[look].dark, draw_looks[look].ansi);
     for (uint32_t i = 0; i < s->p->n_cells; i++)
         level(s, cells[i] / highest);
     snprintf(note, sizeof note, "%.3g%s", mean, of);
@@ -374,12 +374,12 @@ static void sheet_draw(struct sheet *s, int64_t range)
     more_line(s, p->more_tasks, "task");
     if (p->in_flight_max > 0) {
         snprintf(of, sizeof of, " of %.3g", p->in_flight_max);
-        curve_line(s, "in flight", p->in_flight, p->in_flight_max, p->in_flight_mean, of);
+        curve_line(s, "in flight", LOOK_NET, p->in_flight, p->in_flight_max, p->in_flight_mean, of);
     }
-    if (p->rec->n_cores > 0) {
+    of[0] = '\0';
+    if (p->rec->n_cores)
         snprintf(of, sizeof of, " of %u", p->rec->n_cores);
-        curve_line(s, "cores", p->cores, p->rec->n_cores, p->cores_mean, of);
-    }
+    curve_line(s, "cores", LOOK_CPU, p->cores, picture_cores(p), p->cores_mean, of);
     axis_line(s, range);
     if (!s->pen.how->no_legend)
         legend_line(s);

@@ -372,9 +372,12 @@ static void picture_finish(struct picture *p)
 
     p->in_flight_mean /= range;
     p->cores_mean /= range;
-    for (uint32_t i = 0; i < p->n_cells; i++)
+    for (uint32_t i = 0; i < p->n_cells; i++) {
         if (p->in_flight[i] > p->in_flight_max)
             p->in_flight_max = p->in_flight[i];
+        if (p->cores[i] > p->cores_max)
+            p->cores_max = p->cores[i];
+    }
     for (size_t i = 0; i < p->n_lanes; i++)
         for (int k = 0; k < N_LOOKS; k++)
             p->used[k] |= p->lanes[i].sum[k] > 0;
@@ -415,4 +418,9 @@ void picture_free(struct picture *p)
     free(p->in_flight);
     free(p->cores);
     *p = (struct picture){0};
+}
+
+double picture_cores(const struct picture *p)
+{
+    return p->rec->n_cores ? p->rec->n_cores : p->cores_max;
 }

@@ -72,7 +72,7 @@ struct picture {
     size_t n_lanes;
     uint32_t more_cores, more_threads, more_tasks; /* that have no lane */
     float *in_flight, *cores;                      /* [n_cells]: mean operations, cores busy */
-    double in_flight_mean, in_flight_max, cores_mean;
+    double in_flight_mean, in_flight_max, cores_mean, cores_max;
     bool used[N_LOOKS];
 };
 
@@ -86,6 +86,9 @@ struct picture_how {
 /** picture_make - 0 or -ENOMEM; `how` NULL: all defaults */
 int picture_make(const struct recording *rec, const struct picture_how *how, struct picture *ret);
 void picture_free(struct picture *p);
+
+/** picture_cores - how high the curve of busy cores can be: those there are, if that is known */
+double picture_cores(const struct picture *p);
 
 /** picture_cell_look - what a cell shows: N_LOOKS is nothing.  A little computing outweighs much
  * waiting, so that no burst is lost where slices are wide. */

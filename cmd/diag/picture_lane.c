@@ -30,9 +30,9 @@ static const float cell_least = .001f;
 const char *picture_look_words(enum picture_look look)
 {
     static const char *const words[N_LOOKS] = {
-        [LOOK_CPU] = "on CPU",  [LOOK_READY] = "no core",  [LOOK_DISK] = "disk",
-        [LOOK_NET] = "network", [LOOK_PIPE] = "pipe, ipc", [LOOK_LOCK] = "lock",
-        [LOOK_SLEEP] = "sleep", [LOOK_CHILD] = "child",    [LOOK_OTHER] = "unknown",
+        [LOOK_CPU] = "on CPU",  [LOOK_READY] = "no core",    [LOOK_DISK] = "disk",
+        [LOOK_NET] = "network", [LOOK_PIPE] = "pipe, ipc",   [LOOK_LOCK] = "lock",
+        [LOOK_SLEEP] = "sleep", [LOOK_CHILD] = "child, job", [LOOK_OTHER] = "unknown",
         [LOOK_IDLE] = "idle"};
 
     return (unsigned)look < N_LOOKS ? words[look] : "";

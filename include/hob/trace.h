@@ -105,6 +105,54 @@ HOB_API HOB_ANY_THREAD uint64_t hob_trace_events(const hob_trace *t);
 /** hob_trace_lost - how many it lost, because the sink was late or a limit was reached. */
 HOB_API HOB_ANY_THREAD uint64_t hob_trace_lost(const hob_trace *t);
 
+/** What an event says of a task, or of the thread it happened on. */
+enum hob_trace_what {
+    HOB_TRACE_BEGIN, /* the task exists */
+    HOB_TRACE_READY, /* it could run */
+    HOB_TRACE_RUN,   /* it runs, on this thread, until the next event of it */
+    HOB_TRACE_PARK,  /* it waits */
+    HOB_TRACE_END,
+    HOB_TRACE_MARK, /* hob_trace_mark */
+    HOB_TRACE_GAP   /* events of this thread were lost before here */
+};
+
+/** What a thread is for. */
+enum hob_trace_place {
+    HOB_TRACE_ON_LOOP,
+    HOB_TRACE_ON_POOL,
+    HOB_TRACE_ON_BLOCK, /* calls that block: what runs there waits */
+    HOB_TRACE_ON_THREAD
+};
+
+/** One event.  The library fills it, size too: an older one's ends earlier. */
+struct hob_trace_event {
+    size_t size;
+    hob_dur at;    /* since the recording's start */
+    uint64_t task; /* never used twice; 0: of a mark or a gap */
+    enum hob_trace_what what;
+    uint32_t thread; /* counted from 0 */
+    enum hob_trace_place place;
+    const char *thread_name;        /* "" when it has none */
+    const char *name;               /* BEGIN: the task's, NULL when it has none; MARK: its text */
+    const char *stage;              /* BEGIN: of the flow it belongs to, or NULL */
+    const char *wait;               /* PARK: "RECV", as in HOB_WAIT_RECV */
+    const char *wait_text;          /* PARK: "waiting for bytes from the network" */
+    enum hob_wait_class wait_class; /* PARK */
+    uint64_t n_lost;                /* GAP */
+};
+
+/** Not 0: no more events. */
+typedef int (*hob_trace_each_fn)(void *arg, const struct hob_trace_event *event);
+
+/**
+ * hob_trace_each - call `fn` for each event, in the order of time
+ *
+ * Texts live as long as the recording.  A task that began before the recording has no BEGIN.
+ *
+ * Return: 0, or what fn returned.
+ */
+HOB_API HOB_ANY_THREAD int hob_trace_each(const hob_trace *t, hob_trace_each_fn fn, void *arg);
+
 /** hob_trace_mark - "here began the second phase": a mark on the calling thread; copied. */
 HOB_API HOB_ANY_THREAD void hob_trace_mark(const char *text);
 

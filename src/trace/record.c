@@ -237,6 +237,8 @@ const char *hob__record_text(const struct hob_trace *t, enum trace_kind kind, ui
     }
     if (lo == t->n_texts || t->texts[lo].kind != kind || t->texts[lo].id != id)
         return NULL;
+    while (lo + 1 < t->n_texts && t->texts[lo + 1].kind == kind && t->texts[lo + 1].id == id)
+        lo++; /* a fiber may have been given another name: the last counts */
     return t->texts[lo].text;
 }
 

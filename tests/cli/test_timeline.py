@@ -314,6 +314,36 @@ class Viewers(cli.Case):
         self.assertEqual(runs[:2], [(0, 3000), (6000, 3000)])
 
 
+class Demo(cli.Case):
+    def test_on_the_terminal(self):
+        r = cli.hob('timeline', '--demo', '--width', '90', env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+        self.assertEqual((r.status, r.err), (0, ''))
+        self.assertRegex(r.out, r'^ one core, \d+ ms: A and B take turns')
+        self.assertEqual(r.out.count('on CPU  '), 1)  # one legend
+        if len(os.sched_getaffinity(0)) > 1:
+            self.assertRegex(r.out, r'\n two cores, \d+ ms, [0-9.]+ times as fast: A and B at once')
+            self.assertRegex(r.out, r'\n core \d+ .*\n core \d+ .*\n A .*\n B ')
+        else:
+            self.assertIn('there is one core here', r.out)
+
+    def test_one_core_runs_one_at_a_time(self):
+        path = self.path('demo.json')
+        self.assertEqual(cli.hob('timeline', '--demo', '-o', path).status, 0)
+        events = json.loads(self.read(path))['traceEvents']
+        runs = [(e['tid'], e['ts'], e['ts'] + e['dur'], e['name']) for e in events
+                if e['ph'] == 'X' and e['pid'] == 0]
+        self.assertEqual({name for _, _, _, name in runs}, {'A', 'B'})
+        for (core, _, end, _), (other, begin, _, _) in zip(runs, runs[1:]):
+            if core == other:
+                self.assertLessEqual(end, begin + 1e-6)
+
+    def test_pages(self):
+        path = self.path('demo.html')
+        self.assertEqual(cli.hob('timeline', '--demo', '-o', path).status, 0)
+        page = Page(self.read(path))
+        self.assertIn('one core', page.text['text'])
+
+
 class Mistakes(cli.Case):
     def test_what_is_no_recording(self):
         for text in ('', 'hobrec01', 'hobtrc01', 'x' * 1000):
@@ -337,7 +367,7 @@ class Mistakes(cli.Case):
 
     def test_command_lines(self):
         rec = scene(self, 'turns')
-        for args in ([], [rec, rec], [rec, '-o', 'x.txt'], [rec, '-f', 'gif'],
+        for args in ([], [rec, rec], ['--demo', rec], [rec, '-o', 'x.txt'], [rec, '-f', 'gif'],
                      [rec, '-f', 'term', '-o', 'x'], [rec, '--width', '3']):
             r = cli.hob('timeline', *args)
             self.assertEqual(r.status, 2, args)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_DIAG_FROM_TRACE_H
+#define HOB_DIAG_FROM_TRACE_H
+
+#include <hob/trace.h>
+
+#include "diag/rec.h"
+
+/**
+ * rec_from_trace - what a program that uses hob recorded of itself, as a recording (REC_T0)
+ * @ret: made by rec_init or rec_load before; filled
+ *
+ * Loops, pool threads and the others are threads.  Tasks are rows: of a stage (or of a name) as
+ * many as were alive at once, and a task that ends gives its row to the next.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rec_from_trace(const hob_trace *trace, struct recording *ret);
+
+/** rec_load_any - rec_load, or a file of hob_trace_start; -EBADMSG when it is neither */
+int rec_load_any(const char *path, struct recording *ret);
+
+#endif
