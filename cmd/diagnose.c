@@ -11,58 +11,78 @@
 #include <sys/wait.h>
 
 #include "cmd.h"
+#include "diag/draw_term.h"
+#include "diag/json.h"
 #include "diag/rec.h"
+#include "diag/report.h"
 #include "diag/run.h"
 #include "lib/option.h"
-#include "lib/out.h"
 
 struct diagnose_command {
     struct run_opts run;
     int64_t pid, tier;
-    const char *output, *record;
+    const char *output, *record, *json;
+    bool explain;
+    struct draw_term_how terminal;
     FILE *to;
     struct recording rec;
     struct run_end end;
 };
 
-static const char *const tier_text[] = {
-    [REC_T0] = "its own trace",
-    [REC_T1] = "exact switches",
-    [REC_T1_PLUS] = "exact switches and wakers",
-    [REC_T2] = "samples of /proc",
-};
-
-/* What was seen, before anything is concluded from it. */
-static void print_recorded(const struct diagnose_command *cmd)
+static void draw_lanes(FILE *to, void *arg)
 {
-    const struct recording *rec = &cmd->rec;
-    char wall[OUT_FIGURE], switches[OUT_FIGURE];
+    const struct diagnose_command *cmd = arg;
+    struct draw_term_how how = cmd->terminal;
+    struct buf b = {0};
 
-    fprintf(cmd->to, "hob diagnose: %s: %s, %zu threads, %s switches, %s\n",
-            rec->command ? rec->command : "", out_duration(rec->wall, wall), rec->n_threads,
-            out_count(rec->n_switches, switches), tier_text[rec->tier]);
-    for (const char *line = rec->notes; line && *line;) {
-        size_t n = strcspn(line, "\n");
-        fprintf(cmd->to, "  %.*s\n", (int)n, line);
-        line += n + (line[n] == '\n');
-    }
+    how.no_legend = false;
+    if (draw_term(&cmd->rec, &how, &b) == 0)
+        fwrite(b.p, 1, b.len, to);
+    buf_free(&b);
 }
 
-static int report(struct diagnose_command *cmd)
+static int file_failed(const char *path, int error)
 {
+    fprintf(stderr, "hob diagnose: %s: %s\n", path, hob_strerror(error));
+    return STATUS_FAILED;
+}
+
+static int json_put(const char *path, const struct diagnosis *d)
+{
+    FILE *to = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    int r = to ? json_write(d, to) : 0;
+
+    if (!to || r < 0)
+        return file_failed(path, to ? r : errno);
+    bool failed = fflush(to) != 0 || ferror(to);
+    int error = errno;
+    if (to != stdout)
+        fclose(to);
+    return failed ? file_failed(path, error) : STATUS_DONE;
+}
+
+/* The report and everything that is written beside it. */
+static int conclude(struct diagnose_command *cmd)
+{
+    struct report_how how = {.explain = cmd->explain, .lanes = draw_lanes, .arg = cmd};
+    struct diagnosis d;
     int status = STATUS_DONE, r;
 
     if (cmd->rec.failed)
-        fprintf(cmd->to, "hob diagnose: out of memory: the recording is not whole\n");
-    print_recorded(cmd);
-    if (cmd->record && (r = rec_save(&cmd->rec, cmd->record)) < 0) {
-        fprintf(stderr, "hob diagnose: %s: %s\n", cmd->record, hob_strerror(r));
+        rec_note(&cmd->rec, "out of memory: the recording is not whole");
+    if ((r = diagnose(&cmd->rec, &d)) < 0)
+        return file_failed("the recording", r);
+    draw_term_detect(fileno(cmd->to), &cmd->terminal);
+    how.width = cmd->terminal.width;
+    how.colours = cmd->terminal.colours != DRAW_NO_COLOURS;
+    how.ascii = cmd->terminal.ascii;
+    report(&d, &how, cmd->to);
+    if (cmd->output && (fflush(cmd->to) != 0 || ferror(cmd->to)))
+        status = file_failed(cmd->output, errno);
+    if (cmd->record && (r = rec_save(&cmd->rec, cmd->record)) < 0)
+        status = file_failed(cmd->record, r);
+    if (cmd->json && json_put(cmd->json, &d) != STATUS_DONE)
         status = STATUS_FAILED;
-    }
-    if (cmd->output && (fflush(cmd->to) != 0 || ferror(cmd->to))) {
-        fprintf(stderr, "hob diagnose: %s: %s\n", cmd->output, strerror(errno));
-        status = STATUS_FAILED;
-    }
     return status;
 }
 
@@ -100,7 +120,7 @@ static int command_go(struct diagnose_command *cmd)
     else if (cmd->end.not_found || cmd->end.not_run)
         status = cmd->end.not_found ? 127 : 126;
     else
-        status = report(cmd);
+        status = conclude(cmd);
     rec_free(&cmd->rec);
     if (status == STATUS_DONE && cmd->end.ended)
         status = end_as_it_did(cmd->end.status);
@@ -149,6 +169,9 @@ int cmd_diagnose(int argc, char *const argv[])
         OPTION_INT(0, "tier", &cmd.tier, 1, 2, "N",
                    "1: switch records of the kernel, 2: samples of /proc (the first that works)"),
         OPTION_STRING('o', "output", &cmd.output, "FILE", "the report to FILE (standard error)"),
+        OPTION_FLAG(0, "explain", &cmd.explain, "say how the rule came to its verdict"),
+        OPTION_STRING(0, "json", &cmd.json, "FILE",
+                      "the verdict as JSON to FILE; -: standard output"),
         OPTION_STRING(0, "record", &cmd.record, "FILE", "keep the recording in FILE"),
         OPTION_END,
     };

@@ -7,6 +7,7 @@
  *             read by everybody: such processes and their children are sampled, as intervals that
  *             say how much of them was spent on CPU, and no reason for the rest.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,16 +16,22 @@
 #include "diag/procfs.h"
 #include "diag/switches_impl.h"
 
-enum { UNSEEN_MOST = 256 };
+enum { UNSEEN_MOST = 256, PF_EXITING = 4 /* the kernel's */ };
 
 #define UNSEEN_EVERY (20 * HOB_MS)
 
+/* One that is on its way out (PF_EXITING) does not live, though it may take a while. */
 static bool alive(int32_t pid, struct procfs_stat *st)
 {
     char text[1024];
+    unsigned flags;
 
-    return procfs_read(text, sizeof text, "/proc/%d/stat", pid) > 0 &&
-           procfs_parse_stat(text, st) == 0 && st->state != 'Z' && st->state != 'X';
+    if (procfs_read(text, sizeof text, "/proc/%d/stat", pid) <= 0 ||
+        procfs_parse_stat(text, st) < 0 || st->state == 'Z' || st->state == 'X')
+        return false;
+    const char *behind_name = strrchr(text, ')');
+    return behind_name && sscanf(behind_name, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+           !(flags & PF_EXITING);
 }
 
 static bool times_read(int32_t pid, struct procfs_sched *ret)
