@@ -3,6 +3,7 @@
  * report_parts.c - the evidence: where the time went, what if, why
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diag/page.h"
@@ -169,6 +170,22 @@ static void put_explained(struct page *p, const struct diagnosis *d)
                    m->main.cpu, m->wait, m->one * 1e3, m->n_ops);
 }
 
+/* A line each, under one another. */
+static void put_notes(struct page *p, const char *notes)
+{
+    const char *label = "notes";
+
+    for (const char *line = notes; line && *line; label = "") {
+        size_t n = strcspn(line, "\n");
+        char *one = strndup(line, n);
+
+        if (one && n > 0)
+            page_words(p, label, PAGE_BOLD, one);
+        free(one);
+        line += n + (line[n] == '\n');
+    }
+}
+
 void report_why(struct page *p, const struct diagnosis *d, bool explain)
 {
     struct buf b = {0};
@@ -182,8 +199,7 @@ void report_why(struct page *p, const struct diagnosis *d, bool explain)
     if (buf_error(&b) == 0)
         page_words(p, "why", PAGE_BOLD, b.p);
     buf_free(&b);
-    if (d->rec->notes && *d->rec->notes)
-        page_words(p, "notes", PAGE_BOLD, d->rec->notes);
+    put_notes(p, d->rec->notes);
     if (explain)
         put_explained(p, d);
 }

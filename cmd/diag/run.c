@@ -365,9 +365,7 @@ static void say_what_goes_on(struct run *run)
     const struct rec_proc *some = NULL;
     size_t n = 0;
 
-    if (!run->end->ended)
-        return;
-    for (size_t i = 0; i < run->rec->n_procs; i++) {
+    for (size_t i = 0; run->end->ended && i < run->rec->n_procs; i++) {
         const struct rec_proc *p = &run->rec->procs[i];
 
         if (p->died != INT64_MAX || p->pid == run->root || p->pid <= 0 || kill(p->pid, 0) < 0)
@@ -375,9 +373,13 @@ static void say_what_goes_on(struct run *run)
         some = p;
         n++;
     }
-    if (n)
-        rec_note(run->rec, "%zu processes that it started go on, as %d %s; --follow records them",
-                 n, some->pid, some->command);
+    if (n == 0)
+        return;
+    const char *name = strrchr(some->exe, '/');
+    rec_note(run->rec,
+             "%zu of the processes it started go on without it (%d %s); --follow "
+             "records them to their end",
+             n, some->pid, name ? name + 1 : some->exe);
 }
 
 int run_record(const struct run_opts *opts, struct recording *rec, struct run_end *ret,
