@@ -74,6 +74,8 @@ static void child_exec(struct run *run, int go, int failed)
     while (read(go, &byte, 1) < 0 && errno == EINTR)
         ;
     sigprocmask(SIG_SETMASK, &run->mask_was, NULL);
+    if (run->opts->trace)
+        setenv("HOB_TRACE", run->opts->trace, 0);
     execvp(run->opts->argv[0], run->opts->argv);
     int e = errno;
     if (write(failed, &e, sizeof e) < 0)
@@ -172,6 +174,16 @@ static void on_signal(struct run *run, const struct signalfd_siginfo *si)
     }
 }
 
+/* Without a terminal no shell waits to see the job stopped, and nobody would continue us. */
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* The children that have changed: the command, and what it left behind. */
 static void children_wait(struct run *run)
 {
@@ -182,7 +194,8 @@ static void children_wait(struct run *run)
         if (pid != run->root)
             continue;
         if (WIFSTOPPED(status)) {
-            raise(SIGSTOP); /* until somebody continues the job */
+            if (has_terminal())
+                raise(SIGSTOP); /* until somebody continues the job */
             continue;
         }
         run->root_lives = false;

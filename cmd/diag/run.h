@@ -26,6 +26,7 @@ struct run_opts {
     hob_dur most;          /* record no longer; 0: no limit */
     bool follow;           /* until the last process that it started has ended */
     void (*pipe_was)(int); /* SIGPIPE's disposition when hob was started */
+    const char *trace;     /* HOB_TRACE of the command unless it has one; NULL: none */
 };
 
 struct run_end {

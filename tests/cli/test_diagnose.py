@@ -337,6 +337,32 @@ class Trees(Diagnose):
         self.assertEqual(r.status, 4)
         self.assertNotIn('without it', report)
 
+    def test_a_time_limit_ends_the_recording_and_not_the_command(self):
+        p = self.start(*script('''
+            print('up', flush=True)
+            sys.stdin.read()
+            print('still here', flush=True)
+            '''), options=['--for', '20ms'], stdin=subprocess.PIPE)
+        self.assertEqual(self.ended(p), 0)
+        p.stdin.close()
+        p.stdin = None
+        self.assertEqual(p.stdout.readline(), b'still here\n')
+
+    def test_one_that_stops_itself_and_is_continued(self):
+        p = self.start(*script('''
+            pid = os.getpid()
+            if os.fork() == 0:
+                while open('/proc/%d/stat' % pid).read().split(') ')[1][0] != 'T':
+                    pass
+                os.kill(pid, signal.SIGCONT)
+                os._exit(0)
+            print('up', flush=True)
+            os.kill(pid, signal.SIGSTOP)
+            os.wait()
+            sys.exit(8)
+            '''), start_new_session=True)
+        self.assertEqual(self.ended(p), 8)
+
     def test_many_short_processes(self):
         r, report = self.diagnose('sh', '-c', 'i=0; while [ $i -lt 300 ]; do /bin/true; '
                                               'i=$((i+1)); done', options=['--tier', '1'])
