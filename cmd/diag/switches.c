@@ -294,6 +294,18 @@ void switches_apply(struct switches *s, const struct switch_event *e, int64_t at
     }
 }
 
+static void proc_found(struct switches *s, int32_t pid)
+{
+    struct rec_proc *p = &s->rec->procs[rec_proc_of(s->rec, pid)];
+    struct procfs_stat st;
+    char text[1024];
+
+    pids_add(s, &s->unnamed, pid);
+    if (pid != s->rec->root && procfs_read(text, sizeof text, "/proc/%d/stat", pid) > 0 &&
+        procfs_parse_stat(text, &st) == 0)
+        p->parent = st.parent;
+}
+
 void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
 {
     char name[24]; /* 16 at most, and a newline */
@@ -306,7 +318,7 @@ void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
         set_name(s->rec, t->row, name);
     }
     if (t->proc->n_threads == 1)
-        pids_add(s, &s->unnamed, pid);
+        proc_found(s, pid);
     if (look_at(s->looker, pid, tid, &t->look) == LOOK_WAITS) {
         thread_enter(t, REC_WAIT, at);
         t->looked = true;
