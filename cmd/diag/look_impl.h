@@ -98,6 +98,8 @@ struct looker {
     uint32_t n_opaque;                         /* processes that may not be seen */
     struct look_watched watched[LOOK_WATCHED]; /* local processes at the other end */
     size_t n_watched;
+    uint64_t sought[LOOK_PEERS_MAX / 64 + 1]; /* peers looked for in /proc, a bit each */
+    uint32_t n_sought;
 };
 
 /* look.c */
@@ -149,13 +151,18 @@ void socket_address(struct looker *l, const void *address, size_t n, struct look
 /** socket_awaits - by what the kernel knows of a connection; fd is the duplicate. */
 void socket_awaits(struct looker *l, int fd, struct file *f);
 
+/* listen.c */
+
+/** listener_of - the socket that listens on a port of this machine; NULL: none. */
+const struct procfs_listener *listener_of(struct looker *l, int32_t pid, uint16_t port);
+
 /* peer.c */
 
 /** peer_watch - the process at the other end, met for the first time. */
 void peer_watch(struct looker *l, uint32_t peer, int32_t pid);
 
-/** peer_find - who listens on that port of this machine?  0: not found within reason. */
-int32_t peer_find(uint64_t ino);
+/** peer_seek - the same, by its listening socket; looks through /proc, once for each peer. */
+void peer_seek(struct looker *l, uint32_t peer, uint64_t ino);
 
 /** peer_finish - what they have computed since they were met. */
 void peer_finish(struct looker *l);

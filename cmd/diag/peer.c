@@ -19,7 +19,7 @@
 
 #define FIND_COST (5 * HOB_MS)
 
-enum { PEER_TASKS = 512, PEER_DEPTH = 8 };
+enum { PEER_TASKS = 512, PEER_DEPTH = 8, PEER_SEEKS = 4 };
 
 static int64_t task_cpu(int32_t pid, int32_t tid)
 {
@@ -119,13 +119,13 @@ static bool has_socket(int32_t pid, const char *want)
     return found;
 }
 
-int32_t peer_find(uint64_t ino)
+static int32_t listener_find(uint64_t ino)
 {
     char want[64];
     struct dirent *e;
     int64_t began = look_cpu();
     int32_t found = 0;
-    DIR *d = ino ? opendir("/proc") : NULL;
+    DIR *d = opendir("/proc");
 
     snprintf(want, sizeof want, "socket:[%llu]", (unsigned long long)ino);
     while (d && !found && (e = readdir(d)) && look_cpu() - began < FIND_COST) {
@@ -136,4 +136,16 @@ int32_t peer_find(uint64_t ino)
     if (d)
         closedir(d);
     return found;
+}
+
+void peer_seek(struct looker *l, uint32_t peer, uint64_t ino)
+{
+    uint64_t bit = UINT64_C(1) << (peer % 64);
+
+    if (peer == 0 || peer > LOOK_PEERS_MAX || ino == 0 || l->sought[peer / 64] & bit ||
+        l->n_sought == PEER_SEEKS)
+        return;
+    l->sought[peer / 64] |= bit;
+    l->n_sought++;
+    peer_watch(l, peer, listener_find(ino));
 }

@@ -31,7 +31,11 @@
 
 #include "diag/tree.h"
 
-enum { SAMPLE_OPEN_MAX = 256, SAMPLE_CORES = 1024 };
+enum {
+    SAMPLE_OPEN_MAX = 256,
+    SAMPLE_CORES = 1024,
+    SAMPLE_SHARE = 55 /* one part in so many of a core */
+};
 
 static const int64_t tick_least = HOB_MS, tick_most = 500 * HOB_MS, flush_after = 20 * HOB_MS,
                      backoff_most = 50 * HOB_MS, loop_after = 20 * HOB_MS, loop_every = 10 * HOB_MS,
@@ -44,7 +48,8 @@ struct sampler {
     struct looker *looker;
     struct tree tree;
     bool opened;
-    int64_t tick, budget_at;
+    int64_t tick, budget_at, spent;
+    uint64_t n_ticks, n_ticks_was;
     int64_t cpu_was, children_was;
     int64_t missed_at;
     int32_t missed_pid;
@@ -182,8 +187,10 @@ static void same_wait(struct sampler *s, struct tree_task *k, int64_t now)
     if ((t->look.flags & REC_IVAL_SET) && now - t->looked_at > relook_after + age / 4 &&
         look_at(s->looker, s->tree.procs[k->proc].pid, k->tid, &look) == LOOK_WAITS)
         track_relook(t, s->rec, now, &look);
-    t->at = now;
-    k->due = now + (step < backoff_most ? step : backoff_most);
+    track_still(t, now);
+    /* Runtimes hand a poll set from thread to thread: its waits must not seem to overlap. */
+    if (!(t->look.flags & REC_IVAL_SET))
+        k->due = now + (step < backoff_most ? step : backoff_most);
 }
 
 /* false: it has ended. */
@@ -301,19 +308,20 @@ static void missed_last(struct sampler *s, int64_t now)
 
 /* --- ticks ------------------------------------------------------------------------------------ */
 
+/* A tick is as long as its cost allows; shorter while there is something left to spend. */
 static void tick_adapt(struct sampler *s, int64_t now)
 {
+    s->n_ticks++;
     if (now - s->budget_at < 20 * HOB_MS)
         return;
-    s->budget_at = now;
     int64_t spent = cpu_of(RUSAGE_SELF) - s->cpu_was;
-    if (spent > budget_first + now / 55)
-        s->tick += s->tick / 4;
-    else
-        s->tick -= s->tick / 8;
-    s->tick = s->tick < tick_least ? tick_least : s->tick > tick_most ? tick_most : s->tick;
-    if (s->tick > s->rec->tick)
-        s->rec->tick = s->tick;
+    int64_t each = (spent - s->spent) / (int64_t)(s->n_ticks - s->n_ticks_was) * SAMPLE_SHARE;
+
+    each = spent < budget_first + now / SAMPLE_SHARE ? each / 2 : each + each / 2;
+    s->tick = each < tick_least ? tick_least : each > tick_most ? tick_most : each;
+    s->spent = spent;
+    s->n_ticks_was = s->n_ticks;
+    s->budget_at = now;
 }
 
 static int64_t sampler_tick(void *state, int64_t now)
@@ -357,6 +365,8 @@ static void sampler_stop(void *state, int64_t now)
             track_end(&k->track, s->rec, now, false);
     }
     missed_last(s, now);
+    if (s->n_ticks)
+        s->rec->tick = now / (int64_t)s->n_ticks;
     looker_finish(s->looker);
     tree_free(&s->tree);
     looker_free(s->looker);

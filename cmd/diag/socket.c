@@ -13,7 +13,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -80,51 +79,6 @@ static void address_print(const union address *a, const char *protocol, char *bu
     }
 }
 
-/* The ports anybody on this machine listens on: a connection whose own port is one of them was
- * accepted, not opened.  The kernel gives these rows first, a page of text at a time. */
-static void ports_read(struct looker *l, const char *path)
-{
-    char text[4097];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = 0, kept = 0;
-    bool more = fd >= 0;
-
-    while (more && (n = read(fd, text + kept, sizeof text - 1 - (size_t)kept)) > 0) {
-        text[kept + n] = '\0';
-        l->n_ports +=
-            procfs_parse_listen(text, l->ports + l->n_ports, LOOK_PORTS - l->n_ports, &more);
-        char *rest = strrchr(text, '\n');
-        kept = rest ? (ssize_t)strlen(rest + 1) : 0;
-        if (rest)
-            memmove(text, rest + 1, (size_t)kept);
-    }
-    if (fd >= 0)
-        close(fd);
-}
-
-enum { PORTS_REREAD = 20 }; /* times what reading them cost must have passed */
-
-static const struct procfs_listener *port_listener(struct looker *l, int32_t pid, uint16_t port)
-{
-    int64_t now = hob_now();
-
-    if (l->ports_at == 0 || now - l->ports_at > PORTS_REREAD * l->ports_cost) {
-        int64_t began = look_cpu();
-        char path[64];
-        l->n_ports = 0;
-        snprintf(path, sizeof path, "/proc/%d/net/tcp", pid);
-        ports_read(l, path);
-        snprintf(path, sizeof path, "/proc/%d/net/tcp6", pid);
-        ports_read(l, path);
-        l->ports_at = now;
-        l->ports_cost = look_cpu() - began;
-    }
-    for (size_t i = 0; i < l->n_ports; i++)
-        if (l->ports[i].port == port)
-            return &l->ports[i];
-    return NULL;
-}
-
 static bool address_is_local(const union address *a)
 {
     if (a->any.sa_family == AF_INET)
@@ -181,7 +135,7 @@ static void inet_describe(struct looker *l, struct look_proc *p, int fd, int typ
     service_of(port_of(&peer), f);
     if (type == SOCK_DGRAM) {
         f->role = FILE_DATAGRAM;
-    } else if (port_listener(l, p->pid, port_of(&own))) {
+    } else if (listener_of(l, p->pid, port_of(&own))) {
         f->role = FILE_SERVER;
         f->kind = REC_ACCEPT;
         f->peer = look_peer(l, REC_ACCEPT, "clients");
@@ -193,9 +147,9 @@ static void inet_describe(struct looker *l, struct look_proc *p, int fd, int typ
     f->peer = look_peer(l, (enum rec_kind)f->kind, name);
     const struct procfs_listener *here = NULL;
     if (type != SOCK_DGRAM && address_is_local(&peer))
-        here = port_listener(l, p->pid, port_of(&peer));
-    if (here && l->rec->peers[f->peer].pid == 0)
-        peer_watch(l, f->peer, peer_find(here->ino));
+        here = listener_of(l, p->pid, port_of(&peer));
+    if (here)
+        peer_seek(l, f->peer, here->ino);
 }
 
 void socket_address(struct looker *l, const void *address, size_t n, struct look *ret)

@@ -65,7 +65,7 @@ static int64_t add_head(struct recording *rec, const struct track *t, int64_t he
 
 static void restart(struct track *t, int64_t from, const struct procfs_sched *c)
 {
-    t->from = from;
+    t->from = t->sure = from;
     t->was = t->is = *c;
     t->ran_from = t->ran_to = -1;
 }
@@ -97,20 +97,26 @@ bool track_same(const struct track *t, const struct procfs_sched *c)
     return t->waits && t->ran_from < 0 && c->turns == t->was.turns;
 }
 
+void track_still(struct track *t, int64_t now)
+{
+    t->sure = t->at = now;
+}
+
 /* How much of the waits lay before it first ran, and how much after it last did. */
 static void waits_split(const struct track *t, int64_t now, int64_t waited, int64_t *ret_head,
                         int64_t *ret_tail)
 {
-    if (t->ran_from < 0) {
-        *ret_head = t->waits ? waited / 2 : 0;
-        *ret_tail = waited - *ret_head;
-        return;
-    }
-    int64_t before = t->waits ? t->ran_from - t->from : 0, after = now - t->ran_to;
-    int64_t head = before + after > 0 ? (int64_t)((double)waited * before / (before + after)) : 0;
+    int64_t sure = t->waits ? clamp(t->sure - t->from, 0, waited) : 0, rest = waited - sure;
+    int64_t before = t->waits ? now - t->sure : 0, after = now - t->from - sure;
 
-    *ret_head = clamp(head, 0, before);
-    *ret_tail = clamp(waited - *ret_head, 0, after);
+    if (t->ran_from >= 0) {
+        before = t->waits ? t->ran_from - t->sure : 0;
+        after = now - t->ran_to;
+    }
+    int64_t head = before + after > 0 ? (int64_t)((double)rest * before / (before + after)) : 0;
+    head = clamp(head, 0, before);
+    *ret_head = sure + head;
+    *ret_tail = clamp(rest - head, 0, after);
 }
 
 void track_waits(struct track *t, struct recording *rec, int64_t now, const struct procfs_sched *c,
@@ -135,14 +141,14 @@ void track_waits(struct track *t, struct recording *rec, int64_t now, const stru
     rec->n_looked++;
     restart(t, now - tail, c);
     t->look = *look;
-    t->looked_at = t->at = now;
+    t->sure = t->looked_at = t->at = now;
     t->waits = true;
 }
 
 void track_relook(struct track *t, struct recording *rec, int64_t now, const struct look *look)
 {
     add_wait(rec, t, t->from, now, &t->look, t->look.kind);
-    t->from = t->looked_at = t->at = now;
+    t->from = t->sure = t->looked_at = t->at = now;
     t->look = *look;
 }
 
@@ -185,7 +191,8 @@ void track_flush(struct track *t, struct recording *rec, int64_t now, const stru
         return;
     if (t->waits && t->ran_from > t->from)
         before = t->ran_from - t->from;
-    int64_t head = clamp(all - ready_due(t, c) - run_due(t, c), 0, before);
+    int64_t sure = t->waits ? clamp(t->sure - t->from, 0, before) : 0;
+    int64_t head = clamp(all - ready_due(t, c) - run_due(t, c), sure, before);
     int64_t at = add_head(rec, t, head);
     int64_t run =
         clamp(run_due(t, c) + COUNTER_LAG, 0, all - head - clamp(ready_due(t, c), 0, all - head));
@@ -207,7 +214,8 @@ void track_end(struct track *t, struct recording *rec, int64_t now, bool gone)
         add_head(rec, t, end - t->from);
         return;
     }
-    int64_t head = t->waits ? (t->ran_from - t->from) / 2 : 0, at = add_head(rec, t, head);
+    int64_t head = t->waits ? (t->sure + t->ran_from) / 2 - t->from : 0,
+            at = add_head(rec, t, head);
     int64_t ready = clamp(ready_due(t, &t->is), 0, end - at);
     int64_t run = clamp(run_due(t, &t->is) + COUNTER_LAG / 2, 0, end - at - ready);
     add_state(rec, t, at, end - run, REC_READY, REC_NO_CORE);

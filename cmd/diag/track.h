@@ -18,6 +18,7 @@
 struct track {
     uint32_t row;            /* in the recording's threads */
     int64_t from;            /* what follows has not been added yet */
+    int64_t sure;            /* of the last sample in the wait that `from` begins */
     int64_t at;              /* of the last sample */
     int64_t ran_from;        /* first and last sample in which it ran, of what follows; */
     int64_t ran_to;          /* -1: none */
@@ -37,6 +38,9 @@ void track_begin(struct track *t, uint32_t row, int64_t now, const struct procfs
 
 /** track_same - is it still in the wait it was in? */
 bool track_same(const struct track *t, const struct procfs_sched *c);
+
+/** track_still - a sample in the same wait. */
+void track_still(struct track *t, int64_t now);
 
 /** track_waits - a sample in which it waits, for something else than before. */
 void track_waits(struct track *t, struct recording *rec, int64_t now, const struct procfs_sched *c,

@@ -81,6 +81,18 @@ TEST(counters_say_what_lay_between_two_waits)
     rec_free(&rec);
 }
 
+TEST(a_wait_lasted_at_least_until_the_last_sample_in_it)
+{
+    begin_waiting();
+    track_still(&track, 98 * HOB_MS);
+    wait_at(100, 1, 0, 1, REC_DISK);
+    track_end(&track, &rec, 100 * HOB_MS, false);
+    CHECK_INT(total(REC_RUN, 0), 1000);
+    CHECK_INT(total(REC_WAIT, REC_NET), 98500);
+    CHECK_INT(total(REC_WAIT, REC_DISK), 500);
+    rec_free(&rec);
+}
+
 TEST(samples_in_which_it_ran_bound_the_waits)
 {
     begin_waiting();
