@@ -216,6 +216,20 @@ static size_t turns_of(const struct recording *rec, struct picture_turn *turns)
     return n;
 }
 
+/* Folded intervals of several threads may share a core and a time, and samples may disagree about
+ * a moment: what both had is the first one's, and adds to its share. */
+static void turn_overlap(struct picture_turn *first, struct picture_turn *t)
+{
+    int64_t to = t->to < first->to ? t->to : first->to;
+    float more = t->share * (float)(to - t->from) / (float)(first->to - first->from);
+
+    if (first->share < 1) {
+        first->share = first->share + more < 1 ? first->share + more : 1;
+        first->many = true;
+    }
+    t->from = first->to;
+}
+
 int picture_turns(const struct recording *rec, struct picture_turn **ret, size_t *ret_n)
 {
     size_t n = turns_of(rec, NULL), kept = 0;
@@ -229,9 +243,8 @@ int picture_turns(const struct recording *rec, struct picture_turn **ret, size_t
     for (size_t i = 0; i < n; i++) {
         struct picture_turn t = turns[i];
 
-        /* Samples may disagree about a moment. */
         if (kept && turns[kept - 1].core == t.core && t.from < turns[kept - 1].to)
-            t.from = turns[kept - 1].to;
+            turn_overlap(&turns[kept - 1], &t);
         if (t.to > t.from)
             turns[kept++] = t;
     }

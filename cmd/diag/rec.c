@@ -353,7 +353,9 @@ static void ival_fold(struct rec_ival *a, const struct rec_ival *b)
                                      (ival_waits(b) ? b->in_flight : 0) * wait_b) /
                                         (wait_a + wait_b) +
                                     0.5);
-    both.core = a->core == b->core ? a->core : REC_NO_CORE;
+    both.core = ival_run(b) > ival_run(a) ? b->core : a->core; /* who waits has none */
+    if (ival_run(a) + ival_run(b) <= 0)
+        both.core = REC_NO_CORE;
     both.state = ival_waits(told) ? REC_WAIT : run >= ready ? REC_RUN : REC_READY;
     both.flags |= REC_IVAL_FOLDED;
     *a = both;

@@ -74,7 +74,7 @@ struct rec_ival {
     uint32_t in_flight; /* of a wait: operations sent and not answered; a direct wait is 1 */
     uint32_t run_ppm;   /* of a folded one: parts per million on CPU, */
     uint32_t ready_ppm; /* and without a core */
-    uint16_t core;      /* of REC_RUN; REC_NO_CORE: not known */
+    uint16_t core;      /* of REC_RUN, and where most of a folded one ran; or REC_NO_CORE */
     uint8_t state;      /* enum rec_state */
     uint8_t kind;       /* enum rec_kind, of REC_WAIT and folded ones */
     uint8_t flags;      /* REC_IVAL_... */

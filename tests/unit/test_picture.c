@@ -254,6 +254,26 @@ TEST(a_folded_interval_counts_by_its_parts)
     end();
 }
 
+TEST(folded_intervals_that_share_a_core_add_up)
+{
+    begin(1000000);
+    for (int i = 0; i < 3; i++) {
+        uint32_t t = thread("t");
+        for (int64_t at = i * 30000; at + 100000 <= 1000000; at += 100000) {
+            struct rec_ival v = ival(at, at + 100000, REC_WAIT, REC_NET);
+            v.flags = REC_IVAL_FOLDED;
+            v.run_ppm = 250000;
+            v.core = 1;
+            rec_add(&r, t, &v);
+        }
+    }
+    CHECK_INT(picture_make(&r, NULL, &p), 0);
+    int64_t busy = lane("core 1")->sum[LOOK_CPU];
+    CHECK(busy > 699900 && busy < 700100); /* 25,000 of each of 28 */
+    CHECK(lane("core 1")->n_parts > 9);
+    end();
+}
+
 TEST(a_window_shows_its_part_alone)
 {
     begin(1000);
