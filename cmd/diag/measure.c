@@ -43,12 +43,14 @@ static void sums(struct measures *m)
 {
     const struct recording *r = m->rec;
     const struct measure_span *s = &m->main;
-    double busy = s->run * s->wall;
+    double busy = s->run * s->wall, wanted = busy + s->no_core * s->wall;
 
-    m->user = r->user > 0 && r->system >= 0 ? (double)r->user / (double)(r->user + r->system) : 1;
+    m->user = r->user >= 0 && r->system >= 0 && r->user + r->system > 0
+                  ? (double)r->user / (double)(r->user + r->system)
+                  : 1;
     m->startup_cpu = m->all.cpu - s->cpu;
     m->cores = busy > 0 ? s->cpu / busy : 0;
-    m->demand = busy > 0 ? (s->cpu + s->ready) / busy : 0;
+    m->demand = wanted > 0 ? (s->cpu + s->ready) / wanted : 0;
     m->press = s->wall > 0 ? (s->cpu + s->ready) / s->wall : 0;
     m->foreign = r->foreign;
 }

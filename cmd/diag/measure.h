@@ -48,7 +48,7 @@ struct measure_rivals {
     uint32_t n;       /* threads with a real part of that process's CPU time */
     double even;      /* 1: one does all of it; n: all do the same */
     double overlap;   /* of the time that any of them runs: two or more do */
-    double contended; /* threads of them that wait for a lock while another runs, mean */
+    double contended; /* threads of them that wait for a lock while another runs or could */
     double turn;      /* s from one's turn to the next one's */
 };
 
@@ -60,7 +60,7 @@ struct measures {
     double startup_cpu;       /* s */
     double user;              /* share of the CPU time that is not the kernel's */
     double cores;             /* busy, mean while something runs */
-    double demand;            /* cores, and threads in line for one, likewise */
+    double demand;            /* threads that run or could, mean while there is any */
     double press;             /* cores and threads in line, mean over the wall time */
 
     /* operations sent and not answered */

@@ -6,15 +6,15 @@
  *   wait: is its epoll set ready, and how many reads and writes has it made?  Looks in a row that
  *   find the set ready and the count unchanged are one stretch: it computed, and did not serve.
  *
- *   Without looks (samples of /proc have none) there is only a guess: how long threads that wait
- *   for several operations at once ran between two such waits.
+ *   Without looks (it was never on CPU for long without being interrupted) there is only a guess:
+ *   how long threads that wait for several operations at once ran between two waits.
  */
 #include "diag/measure_impl.h"
 
 static const double lead = .02;      /* s on CPU before the first look */
 static const double apart = .2;      /* s; looks further apart are not of one stretch */
 static const double two_looks = .01; /* s; a stretch has at least two looks */
-static const double pause = 300e-6;  /* s; a shorter wait ends no turn of a loop */
+static const double pause = 300e-6;  /* s; samples that show a shorter wait show it by chance */
 static const double guess_min = .05; /* s; shorter turns of a loop are not counted */
 
 static void stretch_end(struct measures *m, double length, double least, double before)
@@ -51,7 +51,7 @@ static void looks_of(const struct recording *r, size_t first, struct measures *m
 
 static void guess_of(const struct measure_frame *f, const struct rec_thread *t, struct measures *m)
 {
-    double turn = 0;
+    double turn = 0, least = f->rec->tier == REC_T2 ? pause : 0;
     bool loop = false;
 
     for (size_t i = 0; i < t->n_ivals; i++)
@@ -62,7 +62,7 @@ static void guess_of(const struct measure_frame *f, const struct rec_thread *t, 
         struct measure_parts p = measure_parts_of(&t->ivals[i]);
 
         turn += p.run * d;
-        if (p.wait * d > pause) {
+        if (p.wait * d > least) {
             stretch_end(m, turn, guess_min, 0);
             turn = 0;
         }
@@ -74,7 +74,8 @@ int measure_looks(const struct measure_frame *f, struct measures *m)
 {
     const struct recording *r = f->rec;
 
-    m->loop_looked = r->tier != REC_T2 || r->n_looks > 0;
+    m->loop_looked = r->n_looks > 0;
+    m->has_loop |= m->loop_looked;
     if (!m->loop_looked) {
         for (size_t i = 0; i < r->n_threads; i++)
             guess_of(f, &r->threads[i], m);

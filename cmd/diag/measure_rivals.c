@@ -18,8 +18,9 @@ static const double rival_part = .08; /* of the process's CPU time; less is a he
 struct turns {
     const struct recording *rec;
     const bool *is_rival; /* by thread */
-    uint32_t n_run, n_lock;
-    double one, more, contended; /* s */
+    uint32_t n_run, n_ready, n_lock;
+    double one, more;         /* s */
+    double active, contended; /* s: one of them runs or could; threads in wait meanwhile, summed */
     uint64_t n_turns;
     uint32_t last; /* whose turn it was */
     int64_t now;
@@ -36,13 +37,17 @@ static void turns_edge(struct turns *t, const struct edge *e)
         t->more += d;
     else if (t->n_run == 1)
         t->one += d;
-    if (t->n_run > 0)
+    if (t->n_run + t->n_ready > 0) {
+        t->active += d;
         t->contended += t->n_lock * d;
+    }
     t->now = e->at;
     if (e->ival->flags & REC_IVAL_FOLDED)
         return;
     if (e->ival->state == REC_WAIT && e->ival->kind == REC_LOCK) {
         t->n_lock += one;
+    } else if (e->ival->state == REC_READY) {
+        t->n_ready += one;
     } else if (e->ival->state == REC_RUN) {
         t->n_run += one;
         if (e->opens && t->last != e->thread) {
@@ -91,7 +96,7 @@ int measure_rivals(const struct measure_frame *f, uint32_t proc, const double *c
             turns_edge(&t, &e);
         edges_close(&edges);
         ret->overlap = t.one + t.more > 0 ? t.more / (t.one + t.more) : 0;
-        ret->contended = t.one + t.more > 0 ? t.contended / (t.one + t.more) : 0;
+        ret->contended = t.active > 0 ? t.contended / t.active : 0;
         ret->turn = t.n_turns > 0 ? (t.one + t.more) / (double)t.n_turns : 0;
     }
     free(is_rival);

@@ -48,7 +48,9 @@ static struct model model_of(const struct measures *m)
 {
     double work = m->main.cpu;
 
-    return (struct model){m->startup, work > 1e-6 ? work : 1e-6, m->wait, m->one};
+    /* Samples join waits that follow each other: how long one was is not known. */
+    return (struct model){m->startup, work > 1e-6 ? work : 1e-6, m->wait,
+                          m->rec->tier == REC_T2 ? 0 : m->one};
 }
 
 static double best_time(const struct model *q, double n, double p)
@@ -153,7 +155,7 @@ static double advised(const struct measures *m, double knee)
 
     if (m->io_kind == REC_DISK || m->io_kind == REC_FAULT)
         n = 16;
-    if (m->n_ops > 1 && n > m->n_ops / 2)
+    if (m->rec->tier != REC_T2 && m->n_ops > 1 && n > m->n_ops / 2)
         n = m->n_ops / 2;
     if (knee > 1 && n > knee)
         n = knee;

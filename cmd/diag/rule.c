@@ -34,6 +34,7 @@ static const struct {
 #undef RULE_TEST_ROW
 
 static const double close_call = .1;
+static const double foreign_min = .1; /* of the cores; less than that is taken as none */
 
 struct facts {
     const struct measures *m;
@@ -56,9 +57,16 @@ static bool ask(struct facts *f, enum rule_test t)
 /* The cores that other programs took count as in use: without them these threads had run there. */
 static double cores_wanted(const struct measures *m)
 {
-    double line = m->demand - m->cores;
+    return fmax(m->cores, fmin(m->demand, m->cores + m->foreign));
+}
 
-    return m->cores + (line < m->foreign ? line : m->foreign);
+/* The part of the time that would be left without other programs.  What could run and had no core
+ * while nothing of its own ran was kept from it by them, if they used any to speak of. */
+static double without_others(const struct measures *m)
+{
+    double n_cores = m->rec->n_cores ? m->rec->n_cores : 1;
+
+    return m->foreign > foreign_min * n_cores && m->main.no_core < 1 ? 1 - m->main.no_core : 1;
 }
 
 static void facts_gather(const struct measures *m, double *value)
@@ -66,14 +74,16 @@ static void facts_gather(const struct measures *m, double *value)
     const struct measure_span *s = &m->main;
     double n_cores = m->rec->n_cores ? m->rec->n_cores : 1;
     double cpu = s->cpu > 0 ? s->cpu : 1e-9;
+    double part = without_others(m);
 
-    value[RULE_SLEEP] = s->blame[REC_SLEEP];
-    value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = value[RULE_IO] = s->io;
+    value[RULE_SLEEP] = s->blame[REC_SLEEP] / part;
+    value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = value[RULE_IO] =
+        s->io / part;
     value[RULE_FSYNC] = m->fsync;
     value[RULE_FSYNC_FLIGHT] = value[RULE_FLIGHT] = m->in_flight;
-    value[RULE_MIX_CPU] = s->run * m->user;
-    value[RULE_DEMAND] = s->wall > 0 ? s->cpu / s->wall / n_cores : 0;
-    value[RULE_CPU] = s->run + s->no_core;
+    value[RULE_MIX_CPU] = s->run * m->user / part;
+    value[RULE_DEMAND] = s->wall > 0 ? s->cpu / (s->wall * part) / n_cores : 0;
+    value[RULE_CPU] = 1 - (1 - s->run - s->no_core) / part;
     value[RULE_POOL_EACH] = m->in_flight / (m->io_procs ? m->io_procs : 1);
     value[RULE_LOOP_SHARE] = m->loop_blocked / cpu;
     value[RULE_LOOP_STRETCH] = m->loop_stretch;

@@ -61,7 +61,7 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(LOOP_STRETCH, .05, "longest such stretch, s")                                                \
     X(EVEN, 1.5, "threads that share the work evenly")                                             \
     X(OVERLAP, .25, "part of the work with two of them at once")                                   \
-    X(CONTENDED, .70, "threads waiting for a lock meanwhile")                                      \
+    X(CONTENDED, .50, "threads waiting for a lock meanwhile")                                      \
     X(TURN, .20, "length of a turn, s")                                                            \
     X(PRESS, 3.0, "threads that want each core")                                                   \
     X(CORES, .80, "part of the cores in use while it runs")                                        \

@@ -8,7 +8,7 @@
 /* 100 requests of 9 ms with 1 ms of computing for each, one after the other. */
 static struct measures one_by_one(struct recording *rec)
 {
-    *rec = (struct recording){.n_cores = 4};
+    *rec = (struct recording){.tier = REC_T1, .n_cores = 4};
     struct measures m = {.rec = rec,
                          .user = 1,
                          .in_flight = 1,
