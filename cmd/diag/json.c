@@ -70,20 +70,43 @@ static void put_gain(struct buf *b, const struct predict_gain *g)
     out_int(b, "cores", g->cores);
 }
 
-static void put_gains(struct buf *b, const char *key, const struct predict_gain *gains, size_t n)
+static void put_item(struct buf *b, const struct predict_gain *g)
 {
-    out_array(b, key);
-    for (size_t i = 0; i < n; i++) {
-        out_item(b);
-        out_row(b);
-        put_gain(b, &gains[i]);
-        out_object_end(b);
+    out_item(b);
+    out_row(b);
+    put_gain(b, g);
+    out_object_end(b);
+}
+
+/* "at": what so many operations at once would give, on so many cores (0: those it can use). */
+static void put_at_once(struct buf *b, const struct diagnosis *d, uint32_t n_cores)
+{
+    static const uint16_t at_once[] = {1,  2,  3,  4,  5,  6,  8,   10,  12,  16,  20,
+                                       24, 32, 40, 50, 64, 80, 100, 128, 200, 256, 512};
+
+    out_array(b, "at");
+    for (size_t i = 0; i < sizeof(at_once) / sizeof(at_once[0]); i++) {
+        struct predict_gain g = predict_at(&d->measures, &d->ruling, at_once[i], n_cores);
+        put_item(b, &g);
     }
     out_array_end(b);
 }
 
-static void put_prediction(struct buf *b, const struct prediction *p)
+static void put_by_cores(struct buf *b, const struct diagnosis *d, uint32_t n_cores)
 {
+    out_array(b, "at");
+    for (uint32_t p = 1; p <= n_cores && p <= MEASURE_CORES; p++) {
+        struct predict_gain g = predict_at(&d->measures, &d->ruling, 0, p);
+        put_item(b, &g);
+    }
+    out_array_end(b);
+}
+
+static void put_prediction(struct buf *b, const struct diagnosis *d)
+{
+    const struct prediction *p = &d->prediction;
+    uint32_t n_cores = d->rec->n_cores ? d->rec->n_cores : 1;
+
     out_object(b, "prediction");
     out_text(b, "refused", p->refused);
     if (!p->refused) {
@@ -91,11 +114,14 @@ static void put_prediction(struct buf *b, const struct prediction *p)
         out_number(b, "knee", p->knee > 0 ? p->knee : INFINITY, 1);
         out_object(b, "concurrency");
         put_gain(b, &p->concurrency);
-        put_gains(b, "at", p->more, p->n_more);
+        put_at_once(b, d, 0);
         out_object_end(b);
         out_object(b, "parallelism");
         put_gain(b, &p->parallelism);
-        put_gains(b, "at", p->cores, p->n_cores);
+        put_by_cores(b, d, n_cores);
+        out_object_end(b);
+        out_object(b, "both");
+        put_at_once(b, d, n_cores);
         out_object_end(b);
     }
     out_object_end(b);
@@ -187,7 +213,7 @@ int json_write(const struct diagnosis *d, FILE *to)
     out_text(&b, "command", d->rec->command);
     out_int(&b, "exit_status", d->rec->exit_status);
     put_verdict(&b, d);
-    put_prediction(&b, &d->prediction);
+    put_prediction(&b, d);
     put_measures(&b, &d->measures);
     put_recording(&b, d->rec);
     out_row_end(&b);

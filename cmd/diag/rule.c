@@ -69,6 +69,15 @@ static double without_others(const struct measures *m)
     return m->foreign > foreign_min * n_cores && m->main.no_core < 1 ? 1 - m->main.no_core : 1;
 }
 
+/* Waiting for I/O, and what the kernel computes to do it: who does more at once does more of both
+ * at once.  A program that hardly waits uses the kernel for something else. */
+static double io_with_kernel(const struct measures *m)
+{
+    const double waits = .2;
+
+    return m->main.io + (m->main.io >= waits ? m->main.run * (1 - m->user) : 0);
+}
+
 static void facts_gather(const struct measures *m, double *value)
 {
     const struct measure_span *s = &m->main;
@@ -77,8 +86,8 @@ static void facts_gather(const struct measures *m, double *value)
     double part = without_others(m);
 
     value[RULE_SLEEP] = s->blame[REC_SLEEP] / part;
-    value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = value[RULE_IO] =
-        s->io / part;
+    value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = s->io / part;
+    value[RULE_IO] = io_with_kernel(m) / part;
     value[RULE_FSYNC] = m->fsync;
     value[RULE_FSYNC_FLIGHT] = value[RULE_FLIGHT] = m->in_flight;
     value[RULE_MIX_CPU] = s->run * m->user / part;

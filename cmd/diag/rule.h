@@ -53,7 +53,7 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(MIX_CPU, .25, "CPU share without the kernel's part")                                         \
     X(MIX_IO, .25, "I/O share")                                                                    \
     X(DEMAND, .70, "part of the cores in use")                                                     \
-    X(IO, .50, "I/O share")                                                                        \
+    X(IO, .50, "I/O share with the kernel's part of the CPU share")                                \
     X(CPU, .70, "CPU share")                                                                       \
     X(FLIGHT, 4.0, "in flight")                                                                    \
     X(POOL_EACH, 1.5, "in flight in each process")                                                 \

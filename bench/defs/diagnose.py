@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""How often hob diagnose is right about the tuning programs, and how well it predicts.
+
+Its rows put hob's figure beside the one that is allowed; lower is better.
+"""
+from harness.model import Program
+
+FIGURES = ("wrong", "error", "error_p90", "outside")
+
+BENCHES = [
+    Program("diagnose", "verdicts on 25 programs that are wrong; errors of predicted gains, percent",
+            target="bench/late",
+            argv=("/usr/bin/python3", "{src}/diagnose/run.py", "--hob", "{hob}",
+                  "--late", "{release}/bench/late"),
+            targets={f"diagnose_{figure}_{tier}": {"allowed": 1}
+                     for tier in ("exact", "samples") for figure in FIGURES}),
+]

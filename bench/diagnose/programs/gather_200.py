@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+import asyncio
+
+from work import gather
+
+asyncio.run(gather(800, 100, at_once=200))

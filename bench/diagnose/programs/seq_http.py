@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+from work import get
+
+for _ in range(40):
+    get(25)
