@@ -28,6 +28,15 @@ def until(what, happened):
     raise AssertionError('never happened: ' + what)
 
 
+def at_rest(pid):
+    """Wait until a process sleeps.  ThreadSanitizer (of clang 14) loses a signal that comes while a
+    fiber makes its first blocking call: a loop that sleeps is past that."""
+    def sleeps():
+        with open('/proc/%d/stat' % pid, encoding='ascii') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] in 'SZ'
+    until('a process at rest', sleeps)
+
+
 class Site:
     """with Site(pages=10, latency='50ms') as site: site.url('/p/...'), site.requests()"""
 
@@ -45,6 +54,7 @@ class Site:
         return self
 
     def __exit__(self, *unused):
+        at_rest(self.proc.pid)
         self.proc.terminate()
         status = self.proc.wait(WAIT_MOST)
         self.proc.stdout.close()

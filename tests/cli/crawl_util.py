@@ -14,7 +14,7 @@ import threading
 import time
 import unittest
 
-from cli import WAIT_MOST, rows_of, until  # until: for the tests
+from cli import WAIT_MOST, at_rest, rows_of, until  # until: for the tests
 
 HOB, SITE = '', ''  # the programs: set by the test's main
 PATIENCE = WAIT_MOST
@@ -84,6 +84,7 @@ class Site(Requests):
         return {self.url + path: (title, price) for path, title, price in rows}
 
     def close(self):
+        at_rest(self.process.pid)
         self.process.terminate()
         self.process.wait()
         self.process.stdout.close()

@@ -89,6 +89,7 @@ class DemoSite(cli.Case):
         for sig in (cli.subprocess.signal.SIGINT, cli.subprocess.signal.SIGTERM):
             p = cli.subprocess.Popen([cli.SITE], stdout=cli.subprocess.PIPE, text=True)
             self.assertTrue(p.stdout.readline())
+            cli.at_rest(p.pid)
             os.kill(p.pid, sig)
             self.assertEqual(p.wait(cli.WAIT_MOST), 0)
             p.stdout.close()

@@ -12,7 +12,7 @@ import tempfile
 # invariant, file, what is there, what is put in its place
 PLANTS = [
     ("D1", "deque.h", "if (!atomic_compare_exchange_strong(&d->top, &top, top + 1)) /* (D1) */",
-     "if ((*&d->top = top + 1) == 0)"),
+     "if ((*&d->top = top + 1, false))"),
     ("D3", "deque.h", "if (bottom - atomic_load(&d->top) >= DEQUE_SLOTS)",
      "if (bottom - atomic_load(&d->top) > DEQUE_SLOTS)"),
     ("I2", "idle.h", "idle_sleep(i); /* (I2): its token is given or about to be */", ";"),
