@@ -261,7 +261,8 @@ static void run_loop(struct run *run)
 
 static bool elsewhere(int r)
 {
-    return r == -EACCES || r == -EPERM || r == -ENOSYS || r == -ENOENT || r == -EOPNOTSUPP;
+    return r == -EACCES || r == -EPERM || r == -ENOSYS || r == -ENOENT || r == -EOPNOTSUPP ||
+           r == -EINVAL || r == -E2BIG || r == -EMFILE;
 }
 
 /* The best first. */
