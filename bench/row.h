@@ -45,16 +45,21 @@ static inline double row_median(struct row *r)
     return r->n ? r->value[r->n / 2] : 0;
 }
 
-static inline void row_print(struct row *r, unsigned n_cores)
+/* `figure` stands where else the median does. */
+static inline void row_print_as(struct row *r, double figure, unsigned n_cores)
 {
-    double median = row_median(r);
-
+    (void)row_median(r);
     if (r->n)
         printf("{\"bench\": \"%s\", \"subject\": \"%s\", \"unit\": \"%s\", \"median\": %.4g, "
                "\"min\": %.4g, \"max\": %.4g, \"n\": %d, \"n_cores\": %u}\n",
-               r->bench, r->subject, r->unit, median, r->value[0], r->value[r->n - 1], r->n,
+               r->bench, r->subject, r->unit, figure, r->value[0], r->value[r->n - 1], r->n,
                n_cores);
     fflush(stdout);
+}
+
+static inline void row_print(struct row *r, unsigned n_cores)
+{
+    row_print_as(r, row_median(r), n_cores);
 }
 
 #endif

@@ -37,6 +37,7 @@ struct loop_seen {
     int tid;
     uint64_t turns;
     int64_t on_cpu; /* ns; -1: not readable */
+    int64_t slice;  /* ns, granted by the kernel; 0: none, or the program is older */
 };
 
 struct wait_seen {
@@ -103,7 +104,8 @@ static bool line_read(struct seen *s, const char *line)
     struct task_seen t = {0};
     struct wait_seen w = {0};
 
-    if (sscanf(line, "loop %d %" SCNu64, &l.tid, &l.turns) == 2 && s->n_loops < LOOPS_MOST) {
+    if (sscanf(line, "loop %d %" SCNu64 " %" SCNd64, &l.tid, &l.turns, &l.slice) >= 2 &&
+        s->n_loops < LOOPS_MOST) {
         l.on_cpu = thread_cpu(s->pid, l.tid);
         s->loop[s->n_loops++] = l;
         return true;
@@ -208,8 +210,10 @@ static void draw_loops(struct buf *b, const struct seen *s, const struct seen *b
             continue;
         }
         double busy = (double)(l->on_cpu - o->on_cpu) / (double)wall;
-        buf_printf(b, " %3.0f %% on CPU, %.0f turns/s", busy * 100,
-                   (double)(l->turns - o->turns) * HOB_SEC / (double)wall);
+        buf_printf(b, " %3.0f %% on CPU", busy * 100);
+        if (l->slice > 0)
+            buf_printf(b, " in slices of %.0f us", (double)l->slice / HOB_US);
+        buf_printf(b, ", %.0f turns/s", (double)(l->turns - o->turns) * HOB_SEC / (double)wall);
         if (l->turns == o->turns && busy > 0.5)
             buf_puts(b, "   HELD by one fiber: it computes; use hob_offload");
         buf_putc(b, '\n');

@@ -168,6 +168,7 @@ struct loop {
     bool stop;        /* the loop's thread shall end; set on the loop */
     uint64_t n_turns; /* relaxed atomic: read from outside */
     _Atomic(int) tid; /* of its thread, while it runs */
+    hob_dur slice;    /* that the kernel granted its thread; 0: the kernel's own, or it won't say */
     struct msg stop_msg;
     struct task_slab *slabs;
     /* Tasks of spread groups that any idle loop may take. */

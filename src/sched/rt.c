@@ -119,8 +119,11 @@ static int loop_open(struct rt *rt, unsigned index)
 {
     int r = hob__loop_init(&rt->loops[index], rt, index, rt->stack_size);
 
-    if (r == 0 && !rt->no_slice && !hob__env->sim)
-        (void)hob__thread_slice(LOOP_SLICE); /* older kernels have none: the pool's nice helps */
+    if (r == 0 && !rt->no_slice && !hob__env->sim) {
+        hob_dur granted = hob__thread_slice(LOOP_SLICE);
+
+        rt->loops[index].slice = granted > 0 ? granted : 0; /* none: the pool's nice helps */
+    }
     return r;
 }
 

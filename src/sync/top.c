@@ -6,7 +6,8 @@
  *             answered with the state of the program in lines of text.
  *
  *                 hob 1 PID CORES               version of this format, process, usable cores
- *                 loop TID TURNS                each loop's thread; turns so far
+ *                 loop TID TURNS SLICE          each loop's thread; turns so far; its slice, ns:
+ *                                               what the kernel granted, 0 if its own choice
  *                 pool WORKERS ASLEEP JOBS PIECES
  *                 task KIND ENDED READY RUNNING NAME
  *                 wait REASON TEXT COUNT        of the task before
@@ -118,8 +119,9 @@ static void put_all(struct text *t)
     for (unsigned i = 0; i < top.rt->n_loops; i++) {
         const struct loop *l = &top.rt->loops[i];
 
-        put(t, "loop %d %" PRIu64 "\n", atomic_load_explicit(&l->tid, memory_order_relaxed),
-            __atomic_load_n(&l->n_turns, __ATOMIC_RELAXED));
+        put(t, "loop %d %" PRIu64 " %" PRId64 "\n",
+            atomic_load_explicit(&l->tid, memory_order_relaxed),
+            __atomic_load_n(&l->n_turns, __ATOMIC_RELAXED), l->slice);
     }
     hob__pool_stats(&pool);
     put(t, "pool %u %u %" PRIu64 " %" PRIu64 "\n", hob__pool_workers(), pool.n_asleep, pool.jobs,

@@ -54,7 +54,8 @@ class Top(cli.Case):
         with Server() as s:
             r = s.look('-n', '2', '-d', '50ms', str(s.proc.pid))
             self.assertEqual(r.returncode, 0)
-            self.assertRegex(r.stdout, r'(?m)^loop 0 .* turns/s$')
+            self.assertRegex(r.stdout,
+                             r'(?m)^loop 0 .* on CPU( in slices of \d+ us)?, \d+ turns/s$')
 
     def test_only_its_owner_may_look(self):
         with Server() as s:
