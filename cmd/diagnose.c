@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "cmd.h"
+#include "diag/compare.h"
 #include "diag/draw_term.h"
 #include "diag/json.h"
 #include "diag/rec.h"
@@ -18,11 +19,14 @@
 #include "diag/run.h"
 #include "lib/option.h"
 
+/* Besides cmd.h's: what --fail-on was to find was found. */
+enum { STATUS_FOUND = 3 };
+
 struct diagnose_command {
     struct run_opts run;
-    int64_t pid, tier;
-    const char *output, *record, *json;
-    bool explain;
+    int64_t pid, tier, repeat;
+    const char *output, *record, *json, *fail_on;
+    bool explain, compare;
     struct draw_term_how terminal;
     FILE *to;
     struct recording rec;
@@ -61,21 +65,29 @@ static int json_put(const char *path, const struct diagnosis *d)
     return failed ? file_failed(path, error) : STATUS_DONE;
 }
 
+static struct report_how how_to_report(struct diagnose_command *cmd)
+{
+    draw_term_detect(fileno(cmd->to), &cmd->terminal);
+    return (struct report_how){.explain = cmd->explain,
+                               .lanes = draw_lanes,
+                               .arg = cmd,
+                               .width = cmd->terminal.width,
+                               .colours = cmd->terminal.colours != DRAW_NO_COLOURS,
+                               .ascii = cmd->terminal.ascii};
+}
+
 /* The report and everything that is written beside it. */
 static int conclude(struct diagnose_command *cmd)
 {
-    struct report_how how = {.explain = cmd->explain, .lanes = draw_lanes, .arg = cmd};
+    struct report_how how = how_to_report(cmd);
     struct diagnosis d;
+    const char *bad;
     int status = STATUS_DONE, r;
 
     if (cmd->rec.failed)
         rec_note(&cmd->rec, "out of memory: the recording is not whole");
     if ((r = diagnose(&cmd->rec, &d)) < 0)
         return file_failed("the recording", r);
-    draw_term_detect(fileno(cmd->to), &cmd->terminal);
-    how.width = cmd->terminal.width;
-    how.colours = cmd->terminal.colours != DRAW_NO_COLOURS;
-    how.ascii = cmd->terminal.ascii;
     report(&d, &how, cmd->to);
     if (cmd->output && (fflush(cmd->to) != 0 || ferror(cmd->to)))
         status = file_failed(cmd->output, errno);
@@ -83,6 +95,10 @@ static int conclude(struct diagnose_command *cmd)
         status = file_failed(cmd->record, r);
     if (cmd->json && json_put(cmd->json, &d) != STATUS_DONE)
         status = STATUS_FAILED;
+    if (status == STATUS_DONE && cmd->fail_on && fail_on_matches(cmd->fail_on, &d, &bad) == 1) {
+        fprintf(stderr, "hob diagnose: the verdict is one of --fail-on %s\n", cmd->fail_on);
+        status = STATUS_FOUND;
+    }
     return status;
 }
 
@@ -105,13 +121,32 @@ static int end_as_it_did(int status)
     return 128 + sig;
 }
 
+/* Runs it as often as asked, into one recording; ends early when a run could not be made. */
+static int record_all(struct diagnose_command *cmd, struct buf *err)
+{
+    rec_init(&cmd->rec);
+    int r = run_record(&cmd->run, &cmd->rec, &cmd->end, err);
+
+    for (int64_t i = 1;
+         i < cmd->repeat && r == 0 && cmd->end.ended && err->len == 0 && WIFEXITED(cmd->end.status);
+         i++) {
+        struct recording more;
+
+        rec_init(&more);
+        r = run_record(&cmd->run, &more, &cmd->end, err);
+        if (r == 0)
+            rec_append(&cmd->rec, &more);
+        rec_free(&more);
+    }
+    return r;
+}
+
 static int command_go(struct diagnose_command *cmd)
 {
     struct buf err = {0};
     int status, r;
 
-    rec_init(&cmd->rec);
-    r = run_record(&cmd->run, &cmd->rec, &cmd->end, &err);
+    r = record_all(cmd, &err);
     if (err.len > 0)
         fprintf(stderr, "hob diagnose: %s\n", err.p);
     buf_free(&err);
@@ -137,6 +172,15 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
 {
     int status;
 
+    const char *bad;
+
+    if (cmd->fail_on && fail_on_matches(cmd->fail_on, NULL, &bad) < 0) {
+        fprintf(stderr, "hob diagnose: --fail-on: '%.*s' is no bound, advice or mismatch\n",
+                (int)strcspn(bad, ","), bad);
+        return STATUS_USAGE;
+    }
+    if (cmd->pid && cmd->repeat > 1)
+        return usage("-p PID cannot be repeated");
     if (cmd->pid && args->n)
         return usage("either a command or -p PID");
     if (!cmd->pid && !args->n)
@@ -156,6 +200,39 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
     return status;
 }
 
+/* Both files read and diagnosed, or none. */
+static int compare_files(struct diagnose_command *cmd, const char *path_a, const char *path_b)
+{
+    struct recording rec[2];
+    struct diagnosis d[2];
+    const char *path[2] = {path_a, path_b};
+    struct report_how how = how_to_report(cmd);
+    int n, r = 0;
+
+    for (n = 0; n < 2 && (r = rec_load(path[n], &rec[n])) == 0; n++)
+        if ((r = diagnose(&rec[n], &d[n])) < 0) {
+            rec_free(&rec[n]);
+            break;
+        }
+    if (r == 0)
+        compare(&d[0], &d[1], &how, cmd->to);
+    else if (r == -EBADMSG)
+        fprintf(stderr, "hob diagnose: %s: not a recording of hob diagnose\n", path[n]);
+    else
+        (void)file_failed(path[n], r);
+    while (n > 0)
+        rec_free(&rec[--n]);
+    return r < 0 ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int compare_go(struct diagnose_command *cmd, const struct option_args *args)
+{
+    if (args->n != 2)
+        return usage("--compare wants two recordings");
+    cmd->to = stdout;
+    return compare_files(cmd, args->operand[0], args->operand[1]);
+}
+
 int cmd_diagnose(int argc, char *const argv[])
 {
     struct diagnose_command cmd = {0};
@@ -173,12 +250,18 @@ int cmd_diagnose(int argc, char *const argv[])
         OPTION_STRING(0, "json", &cmd.json, "FILE",
                       "the verdict as JSON to FILE; -: standard output"),
         OPTION_STRING(0, "record", &cmd.record, "FILE", "keep the recording in FILE"),
+        OPTION_INT(0, "repeat", &cmd.repeat, 1, 1000, "N",
+                   "run a command too short to see N times, as one recording"),
+        OPTION_STRING(0, "fail-on", &cmd.fail_on, "WORDS",
+                      "exit with 3 on a mismatch, or another word of the JSON verdict"),
+        OPTION_FLAG(0, "compare", &cmd.compare, "A and B are recordings: what changed"),
         OPTION_END,
     };
     const struct option_command command = {
         .name = "hob diagnose",
         .usage = "hob diagnose [OPTION]... [--] CMD [ARGUMENT]...\n"
-                 "   or: hob diagnose [OPTION]... -p PID",
+                 "   or: hob diagnose [OPTION]... -p PID\n"
+                 "   or: hob diagnose --compare A B",
         .about = "Runs a command, untouched, and says whether it computes or waits, what for, and "
                  "what would make it faster.  Needs no privilege, and nothing of the command.",
         .options = options,
@@ -188,7 +271,7 @@ int cmd_diagnose(int argc, char *const argv[])
 
     if (status >= 0)
         return status;
-    status = checked_go(&cmd, &args);
+    status = cmd.compare ? compare_go(&cmd, &args) : checked_go(&cmd, &args);
     option_free(&command, &args);
     return status;
 }

@@ -459,3 +459,68 @@ void rec_add_wake(struct recording *r, const struct rec_wake *wake)
         r->wakes[r->n_wakes++] = *wake;
     }
 }
+
+/* --- one run behind another ------------------------------------------------------------------- */
+
+static void append_threads(struct recording *r, const struct recording *more, int64_t after)
+{
+    for (size_t i = 0; i < more->n_threads; i++) {
+        const struct rec_thread *from = &more->threads[i];
+        const struct rec_proc *proc = &more->procs[from->proc];
+        uint32_t at = rec_thread_new(r, proc->pid, from->tid);
+
+        memcpy(r->threads[at].name, from->name, sizeof from->name);
+        r->threads[at].born = from->born + after;
+        r->threads[at].died = from->died == INT64_MAX ? INT64_MAX : from->died + after;
+        r->threads[at].is_task = from->is_task;
+        for (size_t k = 0; k < from->n_ivals; k++) {
+            struct rec_ival v = from->ivals[k];
+            const struct rec_peer *peer = &more->peers[v.peer];
+
+            v.from += after;
+            v.to += after;
+            v.peer = v.peer ? rec_peer_of(r, (enum rec_kind)peer->kind, peer->name) : 0;
+            rec_add(r, at, &v);
+        }
+        for (size_t k = 0; k < more->n_looks; k++) {
+            struct rec_look look = more->looks[k];
+
+            if (look.thread != i)
+                continue;
+            look.at += after;
+            look.thread = at;
+            rec_add_look(r, &look);
+        }
+    }
+}
+
+void rec_append(struct recording *r, const struct recording *more)
+{
+    int64_t after = r->wall;
+
+    for (size_t i = 0; i < more->n_procs; i++) {
+        const struct rec_proc *from = &more->procs[i];
+        uint32_t at = rec_proc_of(r, from->pid);
+
+        r->procs[at].parent = from->parent;
+        r->procs[at].listens |= from->listens;
+        r->procs[at].opaque |= from->opaque;
+        rec_set_text(r, &r->procs[at].exe, from->exe);
+        rec_set_text(r, &r->procs[at].command, from->command);
+    }
+    append_threads(r, more, after);
+    r->wall += more->wall;
+    r->user = r->user < 0 || more->user < 0 ? -1 : r->user + more->user;
+    r->system = r->system < 0 || more->system < 0 ? -1 : r->system + more->system;
+    r->recorder_cpu += more->recorder_cpu;
+    r->n_switches += more->n_switches;
+    r->n_lost += more->n_lost;
+    r->n_looked += more->n_looked;
+    r->n_waits += more->n_waits;
+    if (r->wall > 0)
+        r->foreign += (more->foreign - r->foreign) * (double)more->wall / (double)r->wall;
+    r->exit_status = more->exit_status;
+    if (more->notes)
+        rec_note(r, "%s", more->notes);
+    r->failed |= more->failed;
+}

@@ -197,6 +197,15 @@ void rec_add(struct recording *r, uint32_t thread, const struct rec_ival *iv);
 void rec_add_look(struct recording *r, const struct rec_look *look);
 void rec_add_wake(struct recording *r, const struct rec_wake *wake);
 
+/**
+ * rec_append - what a second run of the same command did, behind what the first did
+ * @more: is left as it is
+ *
+ * Its processes are others although a number may come again.  Counts and CPU times add up, the
+ * exit status is the later one's.
+ */
+void rec_append(struct recording *r, const struct recording *more);
+
 /** rec_kind_word - "network"; rec_kind_class: -1 for what is nobody's delay. */
 const char *rec_kind_word(enum rec_kind kind);
 int rec_kind_class(enum rec_kind kind);

@@ -310,6 +310,54 @@ class Written(Diagnose):
         self.assertEqual((drawn.status, drawn.err), (0, ''))
 
 
+class Asked(Diagnose):
+    def test_a_build_can_fail_on_a_verdict(self):
+        for words, status in (('sleep', 3), ('io,sleep', 3), ('neither', 3), ('lock,gil', 0),
+                              ('mismatch', 0)):
+            r, _ = self.diagnose('sleep', '0.3', options=['--fail-on', words])
+            self.assertEqual(r.status, status, words)
+            self.assertEqual(r.err.count('\n'), 1 if status else 0)
+
+    def test_a_command_that_fails_does_so_before_its_verdict(self):
+        r, _ = self.diagnose('sh', '-c', 'sleep 0.3; exit 7', options=['--fail-on', 'io'])
+        self.assertEqual(r.status, 7)
+
+    def test_words_that_are_no_verdict(self):
+        for words in ('slow', 'io,slow', '', 'io,'):
+            r = cli.hob('diagnose', '--fail-on', words, '--', 'true')
+            self.assertEqual(r.status, 2, words)
+            self.one_line(r.err, '--fail-on', 'is no bound')
+
+    def test_a_short_command_is_repeated(self):
+        r, report = self.diagnose('sh', '-c', 'echo x; sleep 0.1', options=['--repeat', '8'])
+        self.assertEqual((r.status, r.out), (0, 'x\n' * 8))
+        self.assertIn('sleeps', report)
+        self.assertNotIn('too short', report)
+
+    def test_repeating_ends_with_the_run_that_a_signal_ended(self):
+        r, _ = self.diagnose('sh', '-c', 'echo x; kill -9 $$', options=['--repeat', '5'])
+        self.assertEqual((r.status, r.out), (-signal.SIGKILL, 'x\n'))
+
+    def test_two_recordings_are_compared(self):
+        for name, seconds in (('a', '0.9'), ('b', '0.3')):
+            self.diagnose('sleep', seconds, options=['--record', self.path(name)])
+        r = cli.hob('diagnose', '--compare', self.path('a'), self.path('b'))
+        self.assertEqual((r.status, r.err), (0, ''))
+        self.assertRegex(r.out, r'(?m)^  A  sleeps')
+        self.assertRegex(r.out, r'(?m)^  wall time .* less$')
+        self.assertRegex(r.out, r'(?m)^  B is [0-9.]+x faster than A$')
+
+    def test_what_cannot_be_compared(self):
+        a = self.write('a', 'no recording')
+        r = cli.hob('diagnose', '--compare', a, a)
+        self.assertEqual(r.status, 1)
+        self.one_line(r.err, a, 'not a recording')
+        r = cli.hob('diagnose', '--compare', a, self.path('none'))
+        self.assertEqual(r.status, 1)
+        r = cli.hob('diagnose', '--compare', a)
+        self.assertEqual(r.status, 2)
+
+
 class Trees(Diagnose):
     DAEMON = '''
         r, w = os.pipe()

@@ -245,3 +245,28 @@ TEST(what_is_no_recording_is_refused)
     CHECK_INT(rec_load("/nonexistent/file", &r), -ENOENT);
     CHECK_INT(rec_load("/", &r), -EISDIR);
 }
+
+TEST(a_second_run_stands_behind_the_first)
+{
+    struct recording more;
+
+    fill();
+    more = r;
+    fill();
+    r.user = r.system = more.user = more.system = 5;
+    size_t n = r.n_ivals;
+    rec_append(&r, &more);
+    CHECK_INT(r.wall, 128000);
+    CHECK_INT(r.n_threads, 6);
+    CHECK_INT(r.n_procs, 3); /* the kernel gave the same numbers again */
+    CHECK_INT(r.n_ivals, 2 * n);
+    CHECK_INT(r.threads[3].ivals[0].from, 64000);
+    CHECK_STR(r.threads[5].name, "cat");
+    CHECK_INT(r.n_looks, 2);
+    CHECK_INT(r.looks[1].at, 64005);
+    CHECK_INT(r.looks[1].thread, 4);
+    CHECK_INT(r.user, 10);
+    CHECK_STR(r.notes, "a note");
+    rec_free(&r);
+    rec_free(&more);
+}
