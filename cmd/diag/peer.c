@@ -17,9 +17,9 @@
 
 #include "diag/look_impl.h"
 
-#define FIND_COST (5 * HOB_MS)
+#define FIND_COST (2 * HOB_MS)
 
-enum { PEER_TASKS = 512, PEER_DEPTH = 8, PEER_SEEKS = 4 };
+enum { PEER_TASKS = 512, PEER_DEPTH = 8, PEER_SEEKS = 3 };
 
 static int64_t task_cpu(int32_t pid, int32_t tid)
 {

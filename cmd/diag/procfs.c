@@ -33,12 +33,20 @@ static bool number_next(const char **at, int base, uint64_t *ret)
     return true;
 }
 
+/* NULL behind the last one. */
+static const char *line_next(const char *line)
+{
+    const char *end = strchr(line, '\n');
+
+    return end ? end + 1 : NULL;
+}
+
 /* The number behind a key at the start of a line. */
 static bool number_of(const char *text, const char *key, int base, uint64_t *ret)
 {
     size_t n = strlen(key);
 
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line ? 1 : 0) {
+    for (const char *line = text; line; line = line_next(line)) {
         if (strncmp(line, key, n) == 0) {
             const char *p = line + n;
             return number_next(&p, base, ret);
@@ -154,7 +162,7 @@ size_t procfs_parse_epoll(const char *text, struct procfs_member *ret, size_t ma
 {
     size_t n = 0;
 
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line ? 1 : 0) {
+    for (const char *line = text; line; line = line_next(line)) {
         struct procfs_member m = {.fd = -1};
         uint64_t v;
 
@@ -206,7 +214,7 @@ int procfs_parse_ring(const char *text, struct procfs_ring *ret)
 
 int procfs_parse_pidfd(const char *text, int32_t *ret)
 {
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line ? 1 : 0) {
+    for (const char *line = text; line; line = line_next(line)) {
         if (strncmp(line, "Pid:", 4) == 0) {
             char *end;
             long v = strtol(line + 4, &end, 10);

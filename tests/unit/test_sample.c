@@ -74,6 +74,11 @@ static void scene_close(struct scene *s)
     close(s->go[1]);
 }
 
+static void scene_free(struct scene *s)
+{
+    rec_free(&s->rec);
+}
+
 /* Samples until the child has ended. */
 static void scene_run(struct scene *s)
 {
@@ -145,6 +150,7 @@ TEST(computing_is_seen)
     scene_run(&s);
     check_cpu(&s);
     CHECK(seconds(&s, REC_RUN, 0) + seconds(&s, REC_READY, 0) > 0.25);
+    scene_free(&s);
 }
 
 static void work_pause(void)
@@ -160,6 +166,7 @@ TEST(a_wait_is_seen_with_its_kind)
     scene_run(&s);
     CHECK(seconds(&s, REC_WAIT, REC_SLEEP) > 0.25);
     check_cpu(&s);
+    scene_free(&s);
 }
 
 static void work_mixed(void)
@@ -178,6 +185,7 @@ TEST(short_turns_add_up)
     scene_run(&s);
     check_cpu(&s);
     CHECK(seconds(&s, REC_WAIT, REC_SLEEP) > 0.1);
+    scene_free(&s);
 }
 
 static void *thread_compute(void *arg)
@@ -209,6 +217,7 @@ TEST(threads_are_found_and_share_the_cores)
     check_cpu(&s);
     CHECK(s.rec.n_threads >= 9);
     CHECK(seconds(&s, REC_WAIT, REC_LOCK) > 0.05);
+    scene_free(&s);
 }
 
 static void work_children(void)
@@ -232,6 +241,7 @@ TEST(children_that_come_and_go_are_counted)
     check_cpu(&s);
     CHECK(s.rec.n_procs > 1);
     CHECK(seconds(&s, REC_WAIT, REC_CHILD) > 0.1);
+    scene_free(&s);
 }
 
 /* Too short for a single sample: nothing but the kernel's sum says that it was there. */
@@ -243,4 +253,5 @@ TEST(what_was_never_sampled_is_counted_by_its_sum)
     CHECK(waitpid(s.pid, NULL, 0) == s.pid);
     scene_close(&s);
     check_cpu(&s);
+    scene_free(&s);
 }
