@@ -175,6 +175,7 @@ static void first_sample(struct sampler *s, struct tree_task *k, int64_t now,
         track_runs(&k->track, now, c);
     k->woke = now;
     k->seen = true;
+    tree_task_name(&s->tree, k, now);
 }
 
 /* The thread is in the wait it was in. */
@@ -201,6 +202,8 @@ static bool task_sample(struct sampler *s, struct tree_task *k, int64_t now)
 
     if (counters_read(s, k, &c) < 0)
         return false;
+    if (k->seen)
+        tree_task_name(&s->tree, k, now);
     if (k->seen && track_same(&k->track, &c)) {
         same_wait(s, k, now);
         return true;

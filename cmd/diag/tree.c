@@ -235,26 +235,29 @@ static void name_read(struct tree *t, struct tree_proc *p)
     rec_set_text(t->rec, &r->command, text);
 }
 
-static void task_name_read(struct tree *t, const struct tree_task *k)
+void tree_task_name(struct tree *t, struct tree_task *k, int64_t now)
 {
     char text[32];
     struct rec_thread *r = &t->rec->threads[k->track.row];
-    int n = procfs_read(text, sizeof text, "/proc/%d/task/%d/comm", t->procs[k->proc].pid, k->tid);
+    int32_t pid = t->procs[k->proc].pid;
 
-    if (n <= 0)
+    if (k->names >= 2 || (k->names == 1 && now - r->born < 20 * HOB_MS))
+        return;
+    k->names++;
+    if (procfs_read(text, sizeof text, "/proc/%d/task/%d/comm", pid, k->tid) <= 0)
         return;
     text[strcspn(text, "\n")] = '\0';
     snprintf(r->name, sizeof r->name, "%s", text);
 }
 
-/* A process execs soon after it was forked, and threads are named soon after they begin: each is
- * read at once, then at twice the time each time. */
+/* A process execs soon after it was forked, and perhaps again: its name is read at once, then at
+ * four times the time each time.  Its first thread has a new one then, too. */
 void tree_names(struct tree *t, int64_t now)
 {
     for (size_t i = 0; i < t->n_tasks; i++) {
-        const struct tree_task *k = &t->tasks[i];
-        if (now >= t->procs[k->proc].name_at)
-            task_name_read(t, k);
+        struct tree_task *k = &t->tasks[i];
+        if (k->tid == t->procs[k->proc].pid && now >= t->procs[k->proc].name_at)
+            k->names = 0;
     }
     for (size_t i = 0; i < t->n_procs; i++) {
         struct tree_proc *p = &t->procs[i];

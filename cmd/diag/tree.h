@@ -33,6 +33,7 @@ struct tree_task {
     int32_t tid;
     uint32_t proc;   /* index */
     bool seen;       /* has a first sample */
+    uint8_t names;   /* times its name was read */
     int sched_fd;    /* -1: opened each time */
     int64_t due;     /* next sample */
     int64_t loop_at; /* next question about its loop */
@@ -64,7 +65,10 @@ void tree_scan(struct tree *t, int64_t now);
 /** tree_remove - a task has ended; the last task takes its place. */
 void tree_remove(struct tree *t, size_t task, int64_t now);
 
-/** tree_names - read the names that may have changed. */
+/** tree_names - read the names of processes that may have changed. */
 void tree_names(struct tree *t, int64_t now);
+
+/** tree_task_name - that of a thread, at its first sample and once more when it has settled. */
+void tree_task_name(struct tree *t, struct tree_task *k, int64_t now);
 
 #endif
