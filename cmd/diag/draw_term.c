@@ -184,6 +184,25 @@ void draw_term_name(struct buf *b, const char *name, uint32_t columns, bool asci
         buf_putc(b, ' ');
 }
 
+void draw_term_lines(struct buf *b, const char *text, bool ascii)
+{
+    char escaped[ESCAPED];
+    bool fresh = true;
+    uint32_t c;
+
+    for (const char *from = text; (c = draw_char(&text)) != 0; from = text) {
+        if (fresh)
+            buf_putc(b, ' ');
+        fresh = c == '\n';
+        if (fresh || (draw_char_ok(c) && (c < 0x7f || !ascii)))
+            buf_add(b, from, (size_t)(text - from));
+        else
+            buf_add(b, escaped, escape(escaped, c));
+    }
+    if (!fresh)
+        buf_putc(b, '\n');
+}
+
 /* --- lines ------------------------------------------------------------------------------------ */
 
 struct sheet {
@@ -351,7 +370,7 @@ static uint32_t name_columns(const struct recording *rec, uint32_t width)
     size_t longest = 9, most = width < 110 ? NAME : NAME_WIDE; /* 9: "in flight" */
 
     for (size_t i = 0; i < rec->n_threads && longest < most; i++) {
-        size_t n = strlen(rec->threads[i].name) + 2; /* " 2" */
+        size_t n = strlen(picture_name(rec, (uint32_t)i)) + 2; /* " 2" */
         longest = n > longest ? n : longest;
     }
     return (uint32_t)(longest < most ? longest : most);

@@ -117,19 +117,24 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path ? path : "";
 }
 
-/* A main thread has its program's name; lanes of one name are told apart by a number. */
-static void lane_name(struct picture *p, struct picture_lane *lane)
+const char *picture_name(const struct recording *rec, uint32_t thread)
 {
-    const struct rec_thread *th = &p->rec->threads[lane->index];
-    const struct rec_proc *proc = &p->rec->procs[th->proc];
+    const struct rec_thread *th = &rec->threads[thread];
+    const struct rec_proc *proc = &rec->procs[th->proc];
     const char *name = th->name;
-    uint32_t before = 0;
-    size_t n;
 
     if (!name[0] || (!th->is_task && th->tid == proc->pid && base_name(proc->exe)[0]))
         name = base_name(proc->exe);
-    if (!name[0])
-        name = lane->type == LANE_TASK ? "task" : "thread";
+    return name[0] ? name : th->is_task ? "task" : "thread";
+}
+
+/* Lanes of one name are told apart by a number. */
+static void lane_name(struct picture *p, struct picture_lane *lane)
+{
+    const char *name = picture_name(p->rec, lane->index);
+    uint32_t before = 0;
+    size_t n;
+
     n = strnlen(name, sizeof lane->name - 8);
     while (n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80)
         n--; /* not within a character */

@@ -87,6 +87,9 @@ struct picture_how {
 int picture_make(const struct recording *rec, const struct picture_how *how, struct picture *ret);
 void picture_free(struct picture *p);
 
+/** picture_name - what a thread is called: a main thread by its program, others as they say */
+const char *picture_name(const struct recording *rec, uint32_t thread);
+
 /** picture_cores - how high the curve of busy cores can be: those there are, if that is known */
 double picture_cores(const struct picture *p);
 

@@ -98,6 +98,16 @@ TEST(names_fill_their_columns)
     buf_free(&b);
 }
 
+TEST(lines_are_indented_and_escaped)
+{
+    draw_term_lines(&b, "one \x1b[31m\ntwo é", false);
+    CHECK_STR(b.p, " one \\x1b[31m\n two é\n");
+    buf_reset(&b);
+    draw_term_lines(&b, "é\n", true);
+    CHECK_STR(b.p, " \\xe9\n");
+    buf_free(&b);
+}
+
 /* One thread that does each thing in turn. */
 static void scene(struct recording *r)
 {
