@@ -47,15 +47,18 @@ enum { RING_MOST = 512 << 10, RING_LEAST = 16 << 10 };
 #define TICK_LEAST (2 * HOB_MS)
 #define TICK_MOST  (10 * HOB_MS)
 #define TICK_QUIET (20 * HOB_MS)
-#define CPU_SHARE  0.015 /* of a core for the recorder, after its youth */
+#define CPU_FIRST  (3 * HOB_MS) /* for the recorder: to begin with, */
+#define CPU_SHARE  0.015        /* and of a core */
+#define CPU_EVERY  (20 * HOB_MS)
 
 #define BUSY_RATE  50000.0 /* switches a second */
 #define CALM_RATE  40000.0
 #define TURN       (100 * HOB_MS)
 #define TURN_ON    (10 * HOB_MS) /* of it, while there are no more than this a second: */
-#define TURN_RATE  200000.0
+#define TURN_RATE  100000.0
 #define TURN_LEAST (2 * HOB_MS)
 #define RATE_EVERY (50 * HOB_MS)
+enum { RATE_ENOUGH = 5000 }; /* switches of which it is clear before */
 
 struct perf_cpu {
     struct perf_event_mmap_page *page; /* NULL: no event there */
@@ -331,10 +334,11 @@ static int64_t turn_on(const struct perf *p)
 static void rate_look(struct perf *p, int64_t now, int64_t every)
 {
     int64_t d = now - p->rate_at;
+    uint64_t n = p->b->rec->n_switches - p->rate_n;
 
-    if (d < every)
+    if (d <= 0 || (d < every && n < RATE_ENOUGH))
         return;
-    p->rate = (double)(p->b->rec->n_switches - p->rate_n) * HOB_SEC / (double)d;
+    p->rate = (double)n * HOB_SEC / (double)d;
     p->rate_n = p->b->rec->n_switches;
     p->rate_at = now;
     if (!p->duty && p->rate > BUSY_RATE)
@@ -368,22 +372,18 @@ static int64_t cpu_used(void)
            (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * HOB_US;
 }
 
-/* Longer ticks when the recorder computes too much, shorter ones when it may. */
+/* Longer ticks when the recorder has computed too much, shorter ones when it may. */
 static void tick_look(struct perf *p, int64_t now)
 {
-    int64_t d = now - p->cpu_at, least = now < YOUNG ? TICK_FIRST : TICK_LEAST;
+    int64_t least = now < YOUNG ? TICK_FIRST : TICK_LEAST;
 
-    if (d >= 200 * HOB_MS) {
-        int64_t cpu = cpu_used();
-        double share = (double)(cpu - p->cpu) / (double)d;
-
-        if (share > CPU_SHARE)
-            p->tick += p->tick / 2;
-        else if (share < CPU_SHARE / 2)
-            p->tick -= p->tick / 3;
-        p->cpu = cpu;
-        p->cpu_at = now;
-    }
+    if (now - p->cpu_at < CPU_EVERY)
+        return;
+    p->cpu_at = now;
+    if ((double)(cpu_used() - p->cpu - CPU_FIRST) > CPU_SHARE * (double)now)
+        p->tick += p->tick / 4;
+    else
+        p->tick -= p->tick / 8;
     p->tick = p->tick < least ? least : p->tick > TICK_MOST ? TICK_MOST : p->tick;
 }
 
