@@ -361,15 +361,16 @@ static int run_begin(struct run *run, struct buf *err)
 }
 
 /* What the recording says of the whole. */
-static void run_sums(struct run *run, int64_t recorder_cpu)
+static void run_sums(struct run *run, int64_t cpu_before, int64_t cpu_meanwhile)
 {
     struct recording *rec = run->rec;
     int64_t user, system;
 
-    rec->recorder_cpu = cpu_of(RUSAGE_SELF, &user, &system) - recorder_cpu;
+    rec->recorder_cpu = cpu_of(RUSAGE_SELF, &user, &system) - cpu_before;
     if (!rec->attached && run->end->ended)
         cpu_of(RUSAGE_CHILDREN, &rec->user, &rec->system);
     load_end(&run->load, rec);
+    rec->recorder_cpu = cpu_meanwhile - cpu_before; /* what came after disturbed nobody */
     rec->exit_status = run->end->ended ? run->end->status : -1;
 }
 
@@ -415,9 +416,11 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
     }
     if (r == 0) {
         run_loop(&run);
+        int64_t meanwhile = cpu_of(RUSAGE_SELF, &user, &system);
+
         rec->wall = now_of(&run);
         run.source->stop(run.state, rec->wall);
-        run_sums(&run, cpu);
+        run_sums(&run, cpu, meanwhile);
         say_what_goes_on(&run);
     } else if (run.root_lives && opts->argv) {
         kill(run.root, SIGKILL); /* it has not begun */
