@@ -74,7 +74,8 @@ static const struct {
     [RANK_CHILD] = {REC_CHILD, false},
 };
 
-static const int64_t handover_max = 4 * HOB_MS; /* and at least three looks */
+static const int64_t handover_max = 4 * HOB_MS;   /* and more than one look, */
+static const int64_t handover_seen = 20 * HOB_MS; /* but no longer, however rare they are */
 
 struct sweep {
     const struct measure_frame *frame;
@@ -104,9 +105,10 @@ static enum rank rank_of(const struct measure_frame *f, const struct rec_ival *i
 
 static void lock_stretch_end(struct sweep *s)
 {
-    int64_t limit = 3 * s->rec->tick > handover_max ? 3 * s->rec->tick : handover_max;
+    double looks = fmin(1.5 * (double)s->rec->tick, (double)handover_seen);
+    double limit = fmax(looks, (double)handover_max);
 
-    if (s->lock_time >= (double)limit) {
+    if (s->lock_time >= limit) {
         s->span->blame[REC_LOCK] -= s->lock_time;
         s->span->blame[REC_SLEEP] += s->lock_time;
     }

@@ -107,7 +107,9 @@ static void facts_gather(const struct measures *m, double *value)
 
 static bool loop_is_blocked(struct facts *f)
 {
-    return f->m->has_loop && ask(f, RULE_LOOP_SHARE) && ask(f, RULE_LOOP_STRETCH);
+    /* Where every core is in use its work has nowhere else to go. */
+    return f->m->has_loop && ask(f, RULE_LOOP_SHARE) && ask(f, RULE_LOOP_STRETCH) &&
+           !ask(f, RULE_CORES);
 }
 
 static bool threads_take_turns(struct facts *f)

@@ -160,6 +160,9 @@ TEST(a_loop_that_computes_while_events_wait_is_blocked)
     CHECK_RULING(&m, "cpu", "parallelism", "loop-blocked");
     m.loop_stretch = .03;
     CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.loop_stretch = .12;
+    m.cores = m.demand = 2; /* a loop in each of two workers: nowhere else to go */
+    CHECK_RULING(&m, "cpu", "ok-parallel", no_mismatch);
 }
 
 TEST(the_clock_and_an_idle_server_want_nothing)
