@@ -163,12 +163,31 @@ TEST(a_long_wait_of_nobody_but_for_threads_is_the_clock)
     made_run(&r, t, 0, 10);
     made_wait(&r, t, 10, 100, REC_LOCK, NULL); /* a lock with a time limit */
     made_wait(&r, u, 0, 100, REC_LOCK, NULL);
+    uint32_t v = made_thread(&r, 10, 12, 0, "/usr/bin/java");
+    for (int i = 10; i < 100; i++) /* wakes to look at the time, too briefly to be seen */
+        made_wait(&r, v, i, i + .5, REC_LOCK, NULL);
     made_run(&r, t, 100, 110);
     made_wait(&r, t, 110, 111, REC_LOCK, NULL); /* a lock handed over */
     made_run(&r, u, 111, 120);
     struct measures m = take(&r);
     CHECK_NEAR(m.all.blame[REC_SLEEP], .75, 1e-9);
     CHECK_NEAR(m.all.blame[REC_LOCK], 1.0 / 120, 1e-9);
+    rec_free(&r);
+}
+
+TEST(short_waits_for_a_lock_do_not_add_up_to_a_sleep)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        made_run(&r, t, i * 2, i * 2 + 1);
+        made_wait(&r, t, i * 2 + 1, i * 2 + 2, REC_LOCK, NULL);
+    }
+    struct measures m = take(&r);
+    CHECK_NEAR(m.all.blame[REC_LOCK], .5, 1e-9);
+    CHECK_NEAR(m.all.blame[REC_SLEEP], 0, 1e-9);
     rec_free(&r);
 }
 
@@ -269,6 +288,23 @@ TEST(a_blocked_loop_is_as_long_as_its_looks_say)
     struct measures m = take(&r);
     CHECK_NEAR(m.loop_stretch, .110, 1e-9); /* 20 ms before the first look */
     CHECK_NEAR(m.loop_blocked, .110, 1e-9);
+    rec_free(&r);
+}
+
+TEST(a_loop_that_reads_between_two_looks_is_busy_and_not_blocked)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_set(&r, t, 0, 10, 12);
+    made_run(&r, t, 10, 200);
+    for (int i = 0; i < 10; i++)
+        rec_add_look(&r, &(struct rec_look){.at = (30 + i * 10) * HOB_MS,
+                                            .thread = t,
+                                            .ready = true,
+                                            .io_calls = 7 + (uint64_t)i});
+    CHECK_NEAR(take(&r).loop_blocked, 0, 0);
     rec_free(&r);
 }
 
