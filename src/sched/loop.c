@@ -36,8 +36,11 @@
 /* *l is zeroed memory. */
 int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_size)
 {
+    static _Atomic(uint64_t) n_loops;
+
     l->rt = rt;
     l->index = index;
+    l->n_groups = atomic_fetch_add(&n_loops, 1) << 36; /* of 61 bits */
     l->turn_switches = TURN_SWITCHES;
     runq_init(&l->ready);
     runq_init(&l->spread.queue);

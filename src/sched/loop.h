@@ -81,11 +81,12 @@ struct group_part {
 };
 
 struct group {
-    struct scope scope; /* first: the part at home */
-    struct loop *home;
+    struct scope scope;   /* first: the part at home */
+    struct loop *home;    /* stored atomically: a cancel of another thread reads it */
     struct fiber *opener; /* NULL: the root */
     struct scope *outer;  /* the opener's scope around this one; scope.parent unless shielded */
     uint32_t max_live;
+    struct door door; /* of cancels from other threads */
     /* From here to `name` all is zero in a new group. */
     uint32_t n_live;    /* children that have not ended; home only */
     uint32_t n_acks;    /* messages on their way to other loops and back */
@@ -93,7 +94,6 @@ struct group {
     bool seen;          /* somebody inside was told -ECANCELED */
     bool joining;       /* the opener is parked in its join */
     bool closing;       /* and waits for the request under way */
-    struct door door;   /* of cancels from other threads */
     bool spread;
     _Atomic(bool) stop;       /* spread: children not started shall not; read by any loop */
     struct group_part *parts; /* spread: one a loop */
@@ -165,10 +165,11 @@ struct loop {
     _Atomic(uint32_t) n_posters; /* threads that may still touch this loop to wake it */
     struct rt *rt;
     unsigned index;
-    bool stop;        /* the loop's thread shall end; set on the loop */
-    uint64_t n_turns; /* relaxed atomic: read from outside */
-    _Atomic(int) tid; /* of its thread, while it runs */
-    hob_dur slice;    /* that the kernel granted its thread; 0: the kernel's own, or it won't say */
+    bool stop;         /* the loop's thread shall end; set on the loop */
+    uint64_t n_groups; /* number of the last one opened: sched/door.h (I4) */
+    uint64_t n_turns;  /* relaxed atomic: read from outside */
+    _Atomic(int) tid;  /* of its thread, while it runs */
+    hob_dur slice; /* that the kernel granted its thread; 0: the kernel's own, or it won't say */
     struct msg stop_msg;
     struct task_slab *slabs;
     /* Tasks of spread groups that any idle loop may take. */

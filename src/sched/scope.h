@@ -57,14 +57,14 @@ static inline void group_init(struct group *g, struct loop *home, struct fiber *
     scope_init(&g->scope, g, shielded ? NULL : outer);
     if (opener)
         opener->scope = &g->scope;
-    g->home = home;
+    __atomic_store_n(&g->home, home, __ATOMIC_RELAXED);
     g->opener = opener;
     g->outer = outer;
     g->max_live = UINT32_MAX;
     memset(&g->n_live, 0,
-           offsetof(struct group, name) + sizeof g->name -
-               offsetof(struct group, n_live)); /* the door is open */
+           offsetof(struct group, name) + sizeof g->name - offsetof(struct group, n_live));
     g->deadline.set = false;
+    door_open(&g->door, ++home->n_groups);
     if (unlikely(g->scope.cancelled)) {
         g->cause_kind = CAUSE_OUTSIDE;
         atomic_init(&g->stop, true);

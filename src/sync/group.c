@@ -72,7 +72,7 @@ static HOB_RARE int group_open(struct group *g, struct fiber *f, const struct ho
         g->max_live = o.max_live;
     if (o.spread && hob_loops() > 1 && (r = group_spread(g)) < 0) {
         group_fini(g);
-        g->home = NULL;
+        __atomic_store_n(&g->home, NULL, __ATOMIC_RELAXED);
         return r;
     }
     if (o.until && o.until != HOB_FOREVER && !g->scope.cancelled) {
@@ -91,7 +91,7 @@ int hob_group_open(hob_group *storage, const struct hob_group_opts *opts)
         group_init(g, f->loop, f, false);
         return 0;
     }
-    g->home = NULL; /* not open */
+    __atomic_store_n(&g->home, NULL, __ATOMIC_RELAXED); /* not open */
     return group_open(g, f, opts);
 }
 
@@ -100,7 +100,7 @@ int hob__group_open_shielded(hob_group *storage, const char *name)
     struct group *g = group_of(storage);
     struct fiber *f = hob__self();
 
-    g->home = NULL;
+    __atomic_store_n(&g->home, NULL, __ATOMIC_RELAXED);
     if (!f)
         return -EPERM;
     group_init(g, f->loop, f, true);
@@ -321,7 +321,8 @@ void hob_group_cancel(hob_group *storage, int reason)
     } else if (door_enter(&g->door)) {
         g->request_reason = reason;
         g->request_msg.run = request_run;
-        hob__loop_post(home, &g->request_msg);
+        /* Another group may have been opened in this storage since: now it cannot end. */
+        hob__loop_post(__atomic_load_n(&g->home, __ATOMIC_RELAXED), &g->request_msg);
     }
 }
 

@@ -4,6 +4,7 @@
  *
  * WHAT    join     one fiber's thread closes the door, another one's cancel comes
  *         two      two cancels come: one at most goes through
+ *         again    the same, while the storage becomes a second group's, elsewhere
  *
  *   What must hold: a message is posted only if the join waits for it (I2), and by one sender (I3).
  *
@@ -12,7 +13,8 @@
  *         a buffer here, which a virtual thread of its own empties whenever it likes, and the
  *         heavy barrier at once.
  *
- *   `explore_door planted` leaves the heavy barrier out, and must fail: the check checks.
+ *   `explore_door planted` leaves the heavy barrier out, `explore_door early` posts to the home
+ *   that was read before the door, and both must fail: the check checks.
  */
 #include "explore.h"
 
@@ -22,7 +24,7 @@
 
 #define HOB_PLAT_BARRIER_H /* not the real one */
 
-static bool buffered, planted;
+static bool buffered, planted, planted_early;
 static _Atomic(bool) *buffered_at;
 
 static void buffer_empty(void)
@@ -51,11 +53,13 @@ static void barrier_light_store(_Atomic(bool) *p)
 static struct door door;
 static unsigned n_posted, n_knocks;
 static bool closed, waits, message;
+static int home;
+static unsigned n_posted_before;
 
 static void reset(void)
 {
     memset(&door, 0, sizeof door);
-    n_posted = n_knocks = 0;
+    n_posted = n_knocks = n_posted_before = 0;
     buffered = closed = waits = message = false;
 }
 
@@ -109,13 +113,66 @@ static void check(void)
         explore_fail("the join did not end");
 }
 
+/* door_open, a step before each store. */
+static void door_open_stepwise(uint64_t number)
+{
+    explore_step();
+    door.state = number * DOOR_STATES + DOOR_SHUT;
+    explore_step();
+    buffered = false; /* the same thread's later store to the same place */
+    door.closed = false;
+    explore_step();
+    door.state = number * DOOR_STATES + DOOR_OPEN;
+}
+
+/* The storage again for a group with another home, while a cancel of the first is under way. */
+static void join_twice(void)
+{
+    home = 1;
+    join();
+    closed = false;
+    n_posted_before = n_posted;
+    home = 2;
+    explore_step();
+    door_open_stepwise(1);
+    join();
+}
+
+static void cancel_where(void)
+{
+    int at = home;
+
+    explore_step();
+    if (!door_enter(&door))
+        return;
+    explore_step();
+    if (!planted_early)
+        at = home;
+    if (closed || at != home)
+        explore_fail("a message is posted to where the group was");
+    n_posted++;
+    message = true;
+}
+
+static void check_twice(void)
+{
+    if (n_posted - n_posted_before > 1)
+        explore_fail("%u messages in one storage", n_posted);
+    if (!closed)
+        explore_fail("the join did not end");
+}
+
 int main(int argc, char **argv)
 {
+    struct explore_case again = {
+        "again", reset, {join_twice, cancel_where, cancel_where, store_buffer}, check_twice, 4};
     struct explore_case one = {"join", reset, {join, cancel, store_buffer}, check, 6};
     struct explore_case two = {"two", reset, {join, cancel, cancel, store_buffer}, check, 4};
 
     planted = argc > 1 && strcmp(argv[1], "planted") == 0;
+    planted_early = argc > 1 && strcmp(argv[1], "early") == 0;
     printf("join: %lu schedules\n", explore(&one));
     printf("two: %lu schedules\n", explore(&two));
+    printf("again: %lu schedules\n", explore(&again));
     return 0;
 }
