@@ -34,6 +34,12 @@ bool retry_worth(const struct hob_http_response *res)
     }
 }
 
+/* The server chose it: what does not fit is as long as there is. */
+static hob_dur seconds_dur(unsigned long long seconds)
+{
+    return seconds > INT64_MAX / HOB_SEC ? INT64_MAX : (hob_dur)seconds * HOB_SEC;
+}
+
 hob_dur retry_after(const char *value, time_t now)
 {
     struct tm tm = {0};
@@ -44,13 +50,13 @@ hob_dur retry_after(const char *value, time_t now)
         unsigned long long seconds = strtoull(value, &end, 10);
         if (end[strspn(end, " \t")])
             return -1;
-        return seconds > INT64_MAX / HOB_SEC ? INT64_MAX : (hob_dur)seconds * HOB_SEC;
+        return seconds_dur(seconds);
     }
     end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     if (!end || end[strspn(end, " \t")])
         return -1;
     time_t at = timegm(&tm);
-    return at <= now ? 0 : (hob_dur)(at - now) * HOB_SEC;
+    return at <= now ? 0 : seconds_dur((unsigned long long)(at - now));
 }
 
 hob_dur retry_asked(const struct hob_http_response *res, time_t now)

@@ -71,6 +71,9 @@ TEST(the_wait_is_never_shorter_than_what_the_server_asks_for)
     h.value = "Mon, 07 Nov 1994 08:50:37 GMT";
     CHECK_INT(wait(&res, 1, 0), -1);
     CHECK_INT(retry_asked(&res, then), (86400 + 60) * HOB_SEC);
+    h.value = "Fri, 31 Dec 9999 23:59:59 GMT"; /* longer than a duration can be: put off */
+    CHECK_INT(wait(&res, 1, 0), -1);
+    CHECK_INT(retry_asked(&res, then), INT64_MAX);
     res.error = -ECONNRESET; /* headers of a response that did not come count for nothing */
     h.value = "7";
     CHECK_INT(wait(&res, 1, 0), 0);
@@ -86,6 +89,7 @@ TEST(retry_after_is_seconds_or_a_date)
     CHECK_INT(retry_after("99999999999999999999", now), INT64_MAX);
     CHECK_INT(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), 60 * HOB_SEC);
     CHECK_INT(retry_after("Sun, 06 Nov 1994 08:49:00 GMT", now), 0);
+    CHECK_INT(retry_after("Fri, 31 Dec 9999 23:59:59 GMT", now), INT64_MAX);
     CHECK_INT(retry_after("1.5", now), -1);
     CHECK_INT(retry_after("-5", now), -1);
     CHECK_INT(retry_after("", now), -1);
