@@ -31,7 +31,7 @@
 #include "lib/option.h"
 #include "lib/out.h"
 
-enum { LOOPS_MOST = 64, TASKS_MOST = 256, WAITS_MOST = 64 };
+enum { LOOPS_MOST = 64, TASKS_MOST = 256, WAITS_MOST = 64, PATIENCE_S = 3 };
 
 struct loop_seen {
     int tid;
@@ -61,6 +61,7 @@ struct seen {
     struct loop_seen loop[LOOPS_MOST];
     struct task_seen task[TASKS_MOST];
     unsigned n_loops, n_tasks;
+    struct task_seen *last; /* whose waits come next; NULL: there was no room for it */
 };
 
 static volatile sig_atomic_t ended;
@@ -97,6 +98,38 @@ static int64_t thread_cpu(int pid, int tid)
     return ns;
 }
 
+/* Two threads that name a task first at once have a row each: rows of one name are added. */
+static void task_add(struct seen *s, const struct task_seen *t)
+{
+    struct task_seen *to = s->task, *end = s->task + s->n_tasks;
+
+    while (to < end && (strcmp(to->name, t->name) != 0 || strcmp(to->kind, t->kind) != 0))
+        to++;
+    s->last = to < s->task + TASKS_MOST ? to : NULL;
+    if (!s->last)
+        return;
+    if (to == end) {
+        s->task[s->n_tasks++] = *t;
+        return;
+    }
+    to->ended += t->ended;
+    to->ready += t->ready;
+    to->running += t->running;
+}
+
+static void wait_add(struct task_seen *t, const struct wait_seen *w)
+{
+    unsigned i = 0;
+
+    t->parked += w->n;
+    while (i < t->n_waits && strcmp(t->wait[i].text, w->text) != 0)
+        i++;
+    if (i < t->n_waits)
+        t->wait[i].n += w->n;
+    else if (i < WAITS_MOST)
+        t->wait[t->n_waits++] = *w;
+}
+
 /* False: not a line of the form this program knows. */
 static bool line_read(struct seen *s, const char *line)
 {
@@ -114,30 +147,35 @@ static bool line_read(struct seen *s, const char *line)
                &s->pieces) == 4)
         return true;
     if (sscanf(line, "task %7s %" SCNu64 " %ld %ld %63[^\n]", t.kind, &t.ended, &t.ready,
-               &t.running, t.name) == 5 &&
-        s->n_tasks < TASKS_MOST) {
-        s->task[s->n_tasks++] = t;
+               &t.running, t.name) == 5) {
+        task_add(s, &t);
         return true;
     }
-    if (sscanf(line, "wait %*31s %ld %63[^\n]", &w.n, w.text) == 2 && s->n_tasks > 0) {
-        struct task_seen *last = &s->task[s->n_tasks - 1];
-
-        if (last->n_waits < WAITS_MOST)
-            last->wait[last->n_waits++] = w;
-        last->parked += w.n;
+    if (sscanf(line, "wait %*31s %ld %63[^\n]", &w.n, w.text) == 2 && s->last) {
+        wait_add(s->last, &w);
         return true;
     }
     return false;
 }
 
-/* One question and its answer.  -EPIPE: the program has ended; -EBADMSG. */
+/* Why there is no next line: the program has ended, or says nothing within our patience. */
+static int silence(FILE *from)
+{
+    if (!ferror(from))
+        return -EPIPE;
+    return errno == EAGAIN ? -ETIMEDOUT : errno == EINTR ? -EINTR : -EPIPE;
+}
+
+/* One question and its answer.  -EPIPE: the program has ended; -ETIMEDOUT, -EINTR, -EBADMSG. */
 static int ask(FILE *to, struct seen *ret)
 {
     char line[512];
 
     *ret = (struct seen){.at = hob_now()};
-    if (send(fileno(to), "?", 1, MSG_NOSIGNAL) != 1 || !fgets(line, sizeof line, to))
+    if (send(fileno(to), "?", 1, MSG_NOSIGNAL) != 1)
         return -EPIPE;
+    if (!fgets(line, sizeof line, to))
+        return silence(to);
     if (sscanf(line, "hob 1 %d %u", &ret->pid, &ret->cores) != 2)
         return -EBADMSG;
     while (fgets(line, sizeof line, to)) {
@@ -145,11 +183,13 @@ static int ask(FILE *to, struct seen *ret)
             return 0;
         (void)line_read(ret, line); /* a newer program may say more */
     }
-    return -EPIPE;
+    return silence(to);
 }
 
+/* A program answers one at a time, and others wait unseen: nothing here waits for long. */
 static int socket_open(const char *path)
 {
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -160,6 +200,8 @@ static int socket_open(const char *path)
         return -ENAMETOOLONG;
     }
     strcpy(at.sun_path, path);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* connects as well */
     if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0) {
         int r = -errno;
 
@@ -169,7 +211,8 @@ static int socket_open(const char *path)
     return fd;
 }
 
-/* The program's own owner names the directory: root may look at anybody's. */
+/* The program's own owner names the directory: root may look at anybody's.  -EAGAIN: others wait.
+ */
 static int program_open(int64_t pid)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -182,13 +225,15 @@ static int program_open(int64_t pid)
         fd = socket_open(path);
     }
     snprintf(proc, sizeof proc, "/proc/%" PRId64, pid);
+    if (fd == -EAGAIN)
+        return fd;
     if (fd < 0 && stat(proc, &st) < 0)
         return -ESRCH;
     if (fd < 0) {
         snprintf(path, sizeof path, "/tmp/hob-%u/%" PRId64 ".sock", (unsigned)st.st_uid, pid);
         fd = socket_open(path);
     }
-    if (fd < 0) {
+    if (fd < 0 && fd != -EAGAIN) {
         snprintf(path, sizeof path, "/run/user/%u/hob/%" PRId64 ".sock", (unsigned)st.st_uid, pid);
         fd = socket_open(path);
     }
@@ -196,6 +241,11 @@ static int program_open(int64_t pid)
 }
 
 /* --- what is drawn ---------------------------------------------------------------------------- */
+
+static double rate(uint64_t now, uint64_t before, hob_dur wall)
+{
+    return now > before ? (double)(now - before) * HOB_SEC / (double)wall : 0;
+}
 
 static void draw_loops(struct buf *b, const struct seen *s, const struct seen *before)
 {
@@ -205,7 +255,8 @@ static void draw_loops(struct buf *b, const struct seen *s, const struct seen *b
         const struct loop_seen *l = &s->loop[i], *o = &before->loop[i];
 
         buf_printf(b, "loop %-3u", i);
-        if (before->pid == 0 || i >= before->n_loops || wall <= 0 || l->on_cpu < 0) {
+        if (before->pid == 0 || i >= before->n_loops || wall <= 0 || l->on_cpu < 0 ||
+            o->on_cpu < 0) {
             buf_puts(b, "   -\n");
             continue;
         }
@@ -213,7 +264,7 @@ static void draw_loops(struct buf *b, const struct seen *s, const struct seen *b
         buf_printf(b, " %3.0f %% on CPU", busy * 100);
         if (l->slice > 0)
             buf_printf(b, " in slices of %.0f us", (double)l->slice / HOB_US);
-        buf_printf(b, ", %.0f turns/s", (double)(l->turns - o->turns) * HOB_SEC / (double)wall);
+        buf_printf(b, ", %.0f turns/s", rate(l->turns, o->turns, wall));
         if (l->turns == o->turns && busy > 0.5)
             buf_puts(b, "   HELD by one fiber: it computes; use hob_offload");
         buf_putc(b, '\n');
@@ -243,8 +294,7 @@ static void draw_task(struct buf *b, const struct seen *before, const struct tas
     buf_printf(b, "%-6s %-20.20s %8ld %8ld %8ld", t->kind, t->name, t->running, t->ready,
                t->parked);
     if (before->pid && wall > 0)
-        buf_printf(b, " %10.0f/s\n",
-                   (double)(t->ended - ended_before(before, t)) * HOB_SEC / (double)wall);
+        buf_printf(b, " %10.0f/s\n", rate(t->ended, ended_before(before, t), wall));
     else
         buf_printf(b, " %12s\n", "-");
     for (unsigned i = 0; i < t->n_waits; i++)
@@ -260,8 +310,7 @@ static void draw(struct buf *b, struct seen *s, const struct seen *before)
     buf_printf(b, "pool     %u threads, %u asleep", s->workers, s->asleep);
     if (before->pid && wall > 0)
         buf_printf(b, ", %.0f jobs/s",
-                   (double)(s->jobs + s->pieces - before->jobs - before->pieces) * HOB_SEC /
-                       (double)wall);
+                   rate(s->jobs + s->pieces, before->jobs + before->pieces, wall));
     buf_printf(b, "\n\n%-6s %-20s %8s %8s %8s %12s\n", "", "name", "running", "ready", "waiting",
                "ended");
     qsort(s->task, s->n_tasks, sizeof *s->task, task_order);
@@ -315,6 +364,12 @@ static bool pause_for(hob_dur d, bool keys)
     return !ended && !(n == 1 && read(STDIN_FILENO, &c, 1) == 1 && c == 'q');
 }
 
+static void say_silent(int64_t pid)
+{
+    fprintf(stderr, "hob top: process %" PRId64 " does not answer: somebody else watches it?\n",
+            pid);
+}
+
 static int watch(FILE *to, int64_t pid, hob_dur delay, int64_t count)
 {
     struct seen *s = calloc(2, sizeof *s);
@@ -349,7 +404,11 @@ static int watch(FILE *to, int64_t pid, hob_dur delay, int64_t count)
         fprintf(stderr, "hob top: process %" PRId64 " has ended\n", pid);
         return STATUS_DONE;
     }
-    if (r < 0)
+    if (r == -EINTR)
+        return STATUS_DONE;
+    if (r == -ETIMEDOUT)
+        say_silent(pid);
+    else if (r < 0)
         fprintf(stderr, "hob top: process %" PRId64 ": %s\n", pid, hob_strerror(r));
     return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
@@ -384,6 +443,10 @@ int cmd_top(int argc, char *const argv[])
     }
     int fd = program_open(pid);
     FILE *to = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd == -EAGAIN) {
+        say_silent(pid);
+        return STATUS_FAILED;
+    }
     if (!to) {
         fprintf(stderr, "hob top: process %" PRId64 " %s\n", pid,
                 fd == -ESRCH ? "does not exist"

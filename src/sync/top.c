@@ -9,8 +9,8 @@
  *                 loop TID TURNS SLICE          each loop's thread; turns so far; its slice, ns:
  *                                               what the kernel granted, 0 if its own choice
  *                 pool WORKERS ASLEEP JOBS PIECES
- *                 task KIND ENDED READY RUNNING NAME
- *                 wait REASON TEXT COUNT        of the task before
+ *                 task KIND ENDED READY RUNNING NAME   rows of one kind and name add up
+ *                 wait REASON COUNT TEXT        of the task before
  *                 end
  *
  * HOW         Nothing is asked of a loop: a loop that is held for long is what people look for.
@@ -20,8 +20,8 @@
  *   else /tmp/hob-UID.  The kernel also says who connects: the same user, or root.
  *
  * THREADS     The thread starts when all loops are there and is joined before the first goes.  It
- *   blocks all signals and reads what is atomic.  One client at a time; a slow one waits for
- *   nobody but itself: what it does not take within a second ends it.
+ *   blocks all signals and reads what is atomic.  One client at a time: a second one waits
+ *   until it gives up (cmd/top.c).  What a slow one does not take within a second ends it.
  *
  * A program whose socket cannot be made runs on without: it says so in one line.
  */

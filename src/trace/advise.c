@@ -15,7 +15,7 @@
  *   parent's sums are not its own.  Programs with more privileges than their user are not asked.
  *
  * THREADS     Rows are found by an atomic walk and never move.  Two threads that add the same name
- *   at once may each get a row; the print adds rows of one name together.
+ *   at once may each get a row; the print and `hob top` add rows of one name together.
  *
  * REJECTED    A recording read back at exit: memory grows with the run, and the sums are all that
  *             is told.

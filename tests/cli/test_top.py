@@ -3,12 +3,21 @@
 """test_top.py - hob top on a running program: the demo's server, asked from outside"""
 import os
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 import cli
+
+
+def look(env, *args):
+    return subprocess.run([cli.HOB, 'top', *args], env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=cli.WAIT_MOST)
 
 
 class Server:
@@ -34,9 +43,61 @@ class Server:
         return '%s/hob/%d.sock' % (self.folder.name, self.proc.pid)
 
     def look(self, *args):
-        return subprocess.run([cli.HOB, 'top', *args], env=self.env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=cli.WAIT_MOST)
+        return look(self.env, *args)
+
+
+def cpu_ns():
+    """Time on CPU of this thread as hob top reads it."""
+    with open('/proc/self/task/%d/schedstat' % threading.get_native_id()) as f:
+        return int(f.read().split()[0])
+
+
+def looks_at(*answers):
+    """hob top at a thread of this process in the place of a program.
+
+    The answers are lists of lines, or functions that make one and are given when the looks began
+    (time.monotonic_ns) and what sends at once.
+    """
+    with tempfile.TemporaryDirectory(prefix='hob-top-') as folder, \
+            socket.socket(socket.AF_UNIX) as listener:
+        os.mkdir(folder + '/hob')
+        listener.bind('%s/hob/%d.sock' % (folder, os.getpid()))
+        listener.listen()
+        listener.settimeout(cli.WAIT_MOST)
+        began = time.monotonic_ns()
+
+        def serve():
+            with listener.accept()[0] as client:
+                client.settimeout(cli.WAIT_MOST)
+
+                def tell(line):
+                    client.sendall(line.encode() + b'\n')
+
+                for answer in answers:
+                    client.recv(1)
+                    tell('hob 1 %d 4' % os.getpid())
+                    for line in answer(began, tell) if callable(answer) else answer:
+                        tell(line)
+                    tell('end')
+                client.recv(1)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        r = look(dict(os.environ, XDG_RUNTIME_DIR=folder), '-d', '50ms',
+                 '-n', str(len(answers)), str(os.getpid()))
+        server.join()
+        return r
+
+
+def loop_that_ran(turns):
+    """An answer whose loop was on CPU for longer than the looks took, however slow the machine."""
+    def answer(began, tell):
+        now = time.monotonic_ns()
+        enough = cpu_ns() + now - began
+        while cpu_ns() < enough:
+            tell('busy')  # hob top skips what it does not know, and does not lose its patience
+        return ['loop %d %d 0' % (threading.get_native_id(), turns)]
+    return answer
 
 
 class Top(cli.Case):
@@ -56,6 +117,37 @@ class Top(cli.Case):
             self.assertEqual(r.returncode, 0)
             self.assertRegex(r.stdout,
                              r'(?m)^loop 0 .* on CPU( in slices of \d+ us)?, \d+ turns/s$')
+
+    def test_a_loop_that_runs_and_makes_no_turn_is_held(self):
+        for turns, held in ((7, True), (8, False)):
+            r = looks_at(loop_that_ran(7), loop_that_ran(turns))
+            self.assertEqual((r.returncode, r.stderr), (0, ''))
+            self.assertRegex(r.stdout, r'(?m)^loop 0 +\d+ % on CPU, \d+ turns/s')
+            self.assertEqual('HELD by one fiber' in r.stdout, held, r.stdout)
+
+    def test_rows_of_one_name_are_added(self):
+        r = looks_at(['task fiber 100 1 2 twin', 'wait chan 3 waiting for a message',
+                      'task job 1 0 0 twin',
+                      'task fiber 50 10 20 twin', 'wait chan 4 waiting for a message'])
+        self.assertEqual((r.returncode, r.stderr), (0, ''))
+        self.assertRegex(r.stdout, r'(?m)^fiber +twin +22 +11 +7 ')
+        self.assertRegex(r.stdout, r'(?m)^ +7  waiting for a message$')
+        self.assertEqual(r.stdout.count('twin'), 2, r.stdout)
+
+    def test_a_count_that_goes_back_is_no_rate(self):
+        r = looks_at(['loop 1 9 0', 'pool 1 1 9 9', 'task fiber 9 0 0 one'],
+                     ['loop 1 8 0', 'pool 1 1 8 8', 'task fiber 8 0 0 one'])
+        self.assertEqual((r.returncode, r.stderr), (0, ''))
+        self.assertRegex(r.stdout, r'(?m)^pool .*, 0 jobs/s$')
+        self.assertRegex(r.stdout, r'(?m)^fiber +one .* 0/s$')
+
+    def test_who_watches_second_is_told(self):
+        with Server() as s, socket.socket(socket.AF_UNIX) as first:
+            first.connect(s.socket())
+            r = s.look('-n', '1', str(s.proc.pid))
+            self.assertEqual((r.returncode, r.stdout), (1, ''))
+            self.one_line(r.stderr, 'process %d does not answer: somebody else watches it?' %
+                          s.proc.pid)
 
     def test_only_its_owner_may_look(self):
         with Server() as s:
