@@ -7,8 +7,8 @@
  *             host is asked for again when half of its share has been used up.
  *
  * INVARIANTS  (I1) the store is asked for a host that had nothing only after a commit, or when a
- *                  page that waits for another try is due: asking costs nothing per page of the
- * past (I2) what is committed while the store is asked counts as news
+ *                  page that waits for another try is due: no page of the past costs an asking
+ *             (I2) what is committed while the store is asked counts as news
  */
 #include <errno.h>
 #include <stdlib.h>
