@@ -67,8 +67,7 @@ static void mixed(void)
                                        "worker",
                                        "</script><script>alert(1)</script>",
                                        "bad \xff \x1b[31m red",
-                                       "\xe2\x80\xae"
-                                       "evil \"'&",
+                                       "\342\200\256evil \"'&", /* octal: 'e' is a hex digit */
                                        "日本語"};
     static const char *const peer[] = {"tcp 127.0.0.1:18080",
                                        "tcp 127.0.0.1:18080",
