@@ -273,7 +273,7 @@ static bool report(int turn_us, struct series series[N_SUBJECTS], int n_subjects
     snprintf(late_name, sizeof late_name, "wake_latency_p999_%dus", turn_us);
     snprintf(speed_name, sizeof speed_name, "wake_latency_pool_%dus", turn_us);
     fprintf(stderr, "wake_latency: turns of %d us%s\n", turn_us,
-            calm ? "" : ", disturbed: other programs computed in nearly all rounds");
+            calm ? "" : ", too few undisturbed rounds: all are counted");
     for (int s = 0; s < n_subjects; s++) {
         late[s] = (struct row){late_name, subjects[s].name, "us", {0}, 0};
         speed[s] = (struct row){speed_name, subjects[s].name, "ksteps/s", {0}, 0};
