@@ -413,6 +413,35 @@ static int watch(FILE *to, int64_t pid, hob_dur delay, int64_t count)
     return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
+/* What is asked for, once the command line is read. */
+static int top_go(const struct option_args *args, hob_dur delay, int64_t count)
+{
+    char *rest;
+    int64_t pid = args->n == 1 ? strtoll(args->operand[0], &rest, 10) : 0;
+
+    if (args->n != 1 || pid <= 0 || *rest) {
+        fprintf(stderr, "hob top: wants the number of one process%s%s\n", args->n ? ", not " : "",
+                args->n ? args->operand[0] : "");
+        return STATUS_USAGE;
+    }
+    int fd = program_open(pid);
+    FILE *to = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd == -EAGAIN) {
+        say_silent(pid);
+        return STATUS_FAILED;
+    }
+    if (!to) {
+        fprintf(stderr, "hob top: process %" PRId64 " %s\n", pid,
+                fd == -ESRCH ? "does not exist"
+                             : "does not answer: it must have been started with HOB_TOP=1");
+        return STATUS_FAILED;
+    }
+    wait_for_signals();
+    int status = watch(to, pid, delay, count);
+    fclose(to);
+    return status;
+}
+
 int cmd_top(int argc, char *const argv[])
 {
     hob_dur delay = HOB_SEC;
@@ -430,31 +459,11 @@ int cmd_top(int argc, char *const argv[])
                  "they wait for. The program must have been started with HOB_TOP=1. q ends.",
         .options = options};
     struct option_args args;
-    char *rest;
     int status = option_start(&command, argc, argv, &args);
 
     if (status >= 0)
         return status;
-    int64_t pid = args.n == 1 ? strtoll(args.operand[0], &rest, 10) : 0;
-    if (args.n != 1 || pid <= 0 || *rest) {
-        fprintf(stderr, "hob top: wants the number of one process%s%s\n", args.n ? ", not " : "",
-                args.n ? args.operand[0] : "");
-        return STATUS_USAGE;
-    }
-    int fd = program_open(pid);
-    FILE *to = fd < 0 ? NULL : fdopen(fd, "r");
-    if (fd == -EAGAIN) {
-        say_silent(pid);
-        return STATUS_FAILED;
-    }
-    if (!to) {
-        fprintf(stderr, "hob top: process %" PRId64 " %s\n", pid,
-                fd == -ESRCH ? "does not exist"
-                             : "does not answer: it must have been started with HOB_TOP=1");
-        return STATUS_FAILED;
-    }
-    wait_for_signals();
-    status = watch(to, pid, delay, count);
-    fclose(to);
+    status = top_go(&args, delay, count);
+    option_free(&command, &args);
     return status;
 }
