@@ -315,7 +315,8 @@ static void draw(struct buf *b, struct seen *s, const struct seen *before)
                "ended");
     qsort(s->task, s->n_tasks, sizeof *s->task, task_order);
     for (unsigned i = 0; i < s->n_tasks; i++)
-        draw_task(b, before, &s->task[i], wall);
+        if (s->task[i].ended || s->task[i].ready || s->task[i].running || s->task[i].parked)
+            draw_task(b, before, &s->task[i], wall);
 }
 
 /* On a terminal each picture takes the place of the one before and ends where the window does. */

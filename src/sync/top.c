@@ -93,7 +93,7 @@ static void put_name(struct text *t, const char *name)
 static void put_task(void *arg, enum advise_kind kind, const struct trace_stage *sums,
                      const struct trace_live *live)
 {
-    static const char *const kinds[] = {"fiber", "job", "stage"};
+    static const char *const kinds[] = {"fiber", "job", "stage", "task"};
     struct text *t = arg;
 
     put(t, "task %s %" PRIu64 " %d %d ", kinds[kind],

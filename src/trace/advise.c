@@ -47,12 +47,22 @@ struct row {
 static struct row rows[ROWS]; /* untouched unless asked for; the last one takes what is too much */
 static _Atomic(unsigned) n_rows;
 static pthread_once_t env_once = PTHREAD_ONCE_INIT;
-static hob_time began;
 static bool records;
 
 static bool row_is(const struct row *r, const char *name, enum advise_kind kind)
 {
     return r->kind == kind && strncmp(r->name, name, NAME_MAX_LEN - 1) == 0;
+}
+
+static void row_init(struct row *r, const char *name, enum advise_kind kind)
+{
+    snprintf(r->name, sizeof r->name, "%s", name);
+    r->kind = kind;
+    hob__stage_init(&r->sums, NULL);
+    r->sums.name = r->name;
+    if (__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) & TRACE_TOP)
+        r->sums.live = &r->live;
+    atomic_store_explicit(&r->there, true, memory_order_release);
 }
 
 static struct row *row_of(const char *name, enum advise_kind kind)
@@ -66,20 +76,10 @@ static struct row *row_of(const char *name, enum advise_kind kind)
     i = atomic_fetch_add(&n_rows, 1);
     if (i >= ROWS - 1) {
         atomic_store(&n_rows, ROWS);
-        i = ROWS - 1;
-        if (atomic_load_explicit(&rows[i].there, memory_order_acquire))
-            return &rows[i];
-        name = "(others)";
+        return &rows[ROWS - 1]; /* there from the start */
     }
-    struct row *r = &rows[i];
-    snprintf(r->name, sizeof r->name, "%s", name);
-    r->kind = kind;
-    hob__stage_init(&r->sums, NULL);
-    r->sums.name = r->name;
-    if (__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) & TRACE_TOP)
-        r->sums.live = &r->live;
-    atomic_store_explicit(&r->there, true, memory_order_release);
-    return r;
+    row_init(&rows[i], name, kind);
+    return &rows[i];
 }
 
 struct trace_stage *hob__advise_stage(const char *name, enum advise_kind kind)
@@ -166,7 +166,8 @@ static struct row *rows_gather(size_t *ret_n)
     for (unsigned i = 0; all && i < ROWS; i++) {
         size_t k = 0;
 
-        if (!atomic_load_explicit(&rows[i].there, memory_order_acquire))
+        if (!atomic_load_explicit(&rows[i].there, memory_order_acquire) ||
+            sums_life(&rows[i].sums) == 0)
             continue;
         while (k < n && !row_is(&all[k], rows[i].name, rows[i].kind))
             k++;
@@ -209,16 +210,13 @@ static void waits_beside_work(struct hob_usage *u)
         u->waiting[i] = (hob_dur)((double)u->waiting[i] / (double)waits * left * (double)u->wall);
 }
 
-static void print_program(FILE *out, const struct row *all, size_t n, hob_dur wall)
+static void print_program(FILE *out, const struct trace_stage *sum, hob_dur wall)
 {
-    struct trace_stage sum = {0};
     struct hob_verdict v = {.size = sizeof v};
+    struct hob_usage u = usage_of(sum, wall);
 
-    for (size_t i = 0; i < n; i++)
-        sums_add(&sum, &all[i].sums);
-    sum.wait_ns[HOB_CLASS_SYNC] -= sum.join_ns;
-    sum.wait_ns[HOB_CLASS_CPU] -= sum.offload_ns;
-    struct hob_usage u = usage_of(&sum, wall);
+    u.waiting[HOB_CLASS_SYNC] -= sum->join_ns;
+    u.waiting[HOB_CLASS_CPU] -= sum->offload_ns;
     if (wall > 0)
         waits_beside_work(&u);
     if (hob_verdict_of(&u, &v) == 0)
@@ -227,7 +225,7 @@ static void print_program(FILE *out, const struct row *all, size_t n, hob_dur wa
 
 static void print_row(FILE *out, const struct row *r)
 {
-    static const char *const kind[] = {"fiber", "job", "stage"};
+    static const char *const kind[] = {"fiber", "job", "stage", "task"};
     const struct trace_stage *s = &r->sums;
     struct hob_usage u = usage_of(s, s->last > s->first ? s->last - s->first : 0);
     struct hob_verdict v = {.size = sizeof v};
@@ -255,16 +253,19 @@ static void print_held(FILE *out, const struct row *r)
 
 void hob__advise_print(FILE *out)
 {
-    hob_dur wall = hob__env_real.now() - began;
+    struct trace_stage sum = {0};
     size_t n;
     struct row *all = rows_gather(&n);
 
+    for (size_t i = 0; i < n; i++)
+        sums_add(&sum, &all[i].sums);
+    hob_dur wall = sum.last - sum.first; /* on the tasks' clock: simulated, it is virtual */
     fprintf(out, "hob: where the time went, %.2f s on %u core%s\n", (double)wall / HOB_SEC,
             hob__cpu_usable(), hob__cpu_usable() == 1 ? "" : "s");
     if (n == 0)
         fputs("  nothing ran on a loop or on the pool\n", out);
     else
-        print_program(out, all, n, wall);
+        print_program(out, &sum, wall);
     for (size_t i = 0; i < n && i < ROWS_PRINTED; i++)
         print_row(out, &all[i]);
     if (n > ROWS_PRINTED)
@@ -339,10 +340,10 @@ static void env_read(void)
     bool advises = env_says("HOB_ADVISE");
     unsigned on = (advises ? TRACE_ADVISE : 0) | (env_says("HOB_TOP") ? TRACE_TOP : 0);
 
-    began = hob__env_real.now();
     if (on) {
         pthread_atfork(NULL, NULL, env_child);
         __atomic_or_fetch(&hob__trace_on, on, __ATOMIC_RELEASE);
+        row_init(&rows[ROWS - 1], "(others)", ADVISE_OTHERS);
     }
     if (file && *file)
         env_record(file);

@@ -9,7 +9,7 @@
 
 #include "trace/account.h"
 
-enum advise_kind { ADVISE_FIBER, ADVISE_JOB, ADVISE_STAGE };
+enum advise_kind { ADVISE_FIBER, ADVISE_JOB, ADVISE_STAGE, ADVISE_OTHERS };
 
 /* Reads the environment, once a process; before the first loop or the first thread of the pool. */
 void hob__trace_env(void);

@@ -125,6 +125,53 @@ TEST(the_jobs_of_a_fiber_are_told_apart_from_it)
     CHECK(strstr(told, "  the program "));
 }
 
+static char names[300][8];
+
+static int named(void *arg)
+{
+    hob_fiber_name(arg);
+    return hob_sleep(HOB_MS);
+}
+
+static int many_names(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.name = "many"));
+
+    (void)arg;
+    for (int i = 0; i < 300 && r == 0; i++) {
+        snprintf(names[i], sizeof names[i], "n%d", i);
+        r = hob_go(&g, named, names[i]);
+    }
+    return hob_group_join(&g, r);
+}
+
+TEST(more_names_than_rows_are_told_as_others)
+{
+    CHECK(setenv("HOB_SIM", "1", 1) == 0);
+    ask("HOB_ADVISE", "1", many_names);
+    CHECK(strstr(told, "  task `(others)` ("));
+    CHECK(!strstr(told, "(others)` (0)"));
+    ask("HOB_ADVISE", "1", naps);
+    CHECK(!strstr(told, "(others)"));
+}
+
+static int long_nap(void *arg)
+{
+    (void)arg;
+    return hob_sleep(10000 * HOB_SEC);
+}
+
+TEST(simulated_time_is_told_in_its_own_clock)
+{
+    double s;
+
+    CHECK(setenv("HOB_SIM", "1", 1) == 0);
+    ask("HOB_ADVISE", "1", long_nap);
+    CHECK_INT(sscanf(told, "hob: where the time went, %lf s", &s), 1);
+    CHECK(s >= 10000);
+}
+
 TEST(nobody_who_does_not_ask_is_told)
 {
     ask("HOB_ADVISE", "0", naps);
