@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "diag/compare.h"
@@ -88,6 +89,8 @@ static int conclude(struct diagnose_command *cmd)
         rec_note(&cmd->rec, "out of memory: the recording is not whole");
     if ((r = diagnose(&cmd->rec, &d)) < 0)
         return file_failed("the recording", r);
+    if (isatty(fileno(cmd->to)))
+        fputc('\n', cmd->to); /* behind "^C", or a line that the command left open */
     report(&d, &how, cmd->to);
     if (cmd->output && (fflush(cmd->to) != 0 || ferror(cmd->to)))
         status = file_failed(cmd->output, errno);
