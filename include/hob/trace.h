@@ -45,9 +45,10 @@ enum hob_wait_class {
  * ----------
  *
  * HOB_TRACE=FILE in the environment of any program that uses hob records its whole run; "%p" in
- * FILE is the process's number.  HOB_ADVISE=1 prints at exit, to standard error, the verdict of the
- * program and of each kind of task, and names fibers that held their loop for 10 ms and more.
- * HOB_TOP=1 lets `hob top` watch it while it runs.
+ * FILE is the process's number; with "-" before FILE nothing is said where that cannot be done, and
+ * it ends at 128 MiB, for a tool that asks behind the program's back.  HOB_ADVISE=1 prints at exit,
+ * to standard error, the verdict of the program and of each kind of task, and names fibers that
+ * held their loop for 10 ms and more. HOB_TOP=1 lets `hob top` watch it while it runs.
  */
 
 /** A finished recording; does not change any more, so any thread may read it. */
@@ -99,6 +100,12 @@ HOB_API HOB_ANY_THREAD void hob_trace_free(hob_trace *t);
 /** hob_trace_wall - from start to stop. */
 HOB_API HOB_ANY_THREAD hob_dur hob_trace_wall(const hob_trace *t);
 
+/** hob_trace_began - when it was started, on hob_now()'s clock */
+HOB_API HOB_ANY_THREAD hob_time hob_trace_began(const hob_trace *t);
+
+/** hob_trace_pid - the number of the process that recorded; 0: not known */
+HOB_API HOB_ANY_THREAD int32_t hob_trace_pid(const hob_trace *t);
+
 /** hob_trace_events - how many changes of state it holds. */
 HOB_API HOB_ANY_THREAD uint64_t hob_trace_events(const hob_trace *t);
 
@@ -139,6 +146,7 @@ struct hob_trace_event {
     const char *wait_text;          /* PARK: "waiting for bytes from the network" */
     enum hob_wait_class wait_class; /* PARK */
     uint64_t n_lost;                /* GAP */
+    int32_t thread_id;              /* the kernel's number of the thread; 0: not known */
 };
 
 /** Not 0: no more events. */

@@ -3,8 +3,9 @@
  * advise.c - any hob program, asked through its environment where its time goes
  *
  * WHAT        HOB_TRACE=FILE records the whole run into FILE, "%p" in it being the process's
- *             number.  HOB_ADVISE=1 prints at exit, to standard error, a verdict for the program
- *             and one for each kind of task, and names fibers that held their loop.
+ *             number; HOB_TRACE=-FILE does so unheard, and not beyond QUIET_MAX: hob diagnose asks
+ *             for it where the user did not.  HOB_ADVISE=1 prints at exit, to standard error, a
+ * verdict for the program and one for each kind of task, and names fibers that held their loop.
  *
  * HOW         A table of sums by name; a task gets its row when it begins, so what it did is added
  *             once a task.  The program's own line leaves out waits for tasks that are in the
@@ -34,7 +35,7 @@
 #include "plat/cpu.h"
 #include "plat/env.h"
 
-enum { ROWS = 256, NAME_MAX_LEN = 48, ROWS_PRINTED = 12 };
+enum { ROWS = 256, NAME_MAX_LEN = 48, ROWS_PRINTED = 12, QUIET_MAX = 128 << 20 };
 
 struct row {
     struct trace_stage sums;
@@ -47,7 +48,7 @@ struct row {
 static struct row rows[ROWS]; /* untouched unless asked for; the last one takes what is too much */
 static _Atomic(unsigned) n_rows;
 static pthread_once_t env_once = PTHREAD_ONCE_INIT;
-static bool records;
+static bool records, records_quietly;
 
 static bool row_is(const struct row *r, const char *name, enum advise_kind kind)
 {
@@ -303,7 +304,7 @@ static void env_exit(void)
 
     if (records && on & TRACE_RECORD)
         r = hob_trace_stop(NULL);
-    if (r < 0)
+    if (r < 0 && !records_quietly)
         fprintf(stderr, "hob: HOB_TRACE: %s\n", hob_strerror(r));
     if (on & TRACE_ADVISE)
         hob__advise_print(stderr);
@@ -317,10 +318,13 @@ static void env_child(void)
 
 static void env_record(const char *text)
 {
-    char *path = path_of(text);
-    int r = path ? hob_trace_start(HOB_TRACE_OPTS(.path = path)) : -ENOMEM;
+    bool quiet = text[0] == '-';
+    uint64_t most = quiet ? QUIET_MAX : 0;
+    char *path = path_of(text + quiet);
+    int r = path ? hob_trace_start(HOB_TRACE_OPTS(.path = path, .max_bytes = most)) : -ENOMEM;
 
-    if (r < 0)
+    records_quietly = quiet;
+    if (r < 0 && !quiet)
         fprintf(stderr, "hob: HOB_TRACE=%s: %s: nothing is recorded\n", text, hob_strerror(r));
     records = r == 0;
     free(path);

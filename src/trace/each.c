@@ -28,7 +28,8 @@ static struct hob_trace_event event_on(const struct hob_trace *t, uint16_t lane,
                                     .at = at - t->start,
                                     .thread = lane,
                                     .place = place_of[t->lanes[lane].kind],
-                                    .thread_name = t->lanes[lane].name};
+                                    .thread_name = t->lanes[lane].name,
+                                    .thread_id = t->lanes[lane].tid};
 }
 
 static int event_give(const struct hob_trace *t, const struct record_event *e, hob_trace_each_fn fn,

@@ -198,6 +198,7 @@ int hob__record_read(const void *bytes, size_t n_bytes, struct hob_trace **ret)
     if (!rd.t)
         return -ENOMEM;
     rd.t->start = rd.last = head->start;
+    rd.t->pid = head->pid;
     for (p += sizeof(*head); r == 0 && (size_t)(end - p) >= sizeof(struct record_block);) {
         const struct record_block *b = (const void *)p;
         size_t room = (size_t)(end - p) - sizeof(*b);
@@ -282,6 +283,16 @@ void hob_trace_free(hob_trace *t)
 hob_dur hob_trace_wall(const hob_trace *t)
 {
     return t->stop - t->start;
+}
+
+hob_time hob_trace_began(const hob_trace *t)
+{
+    return t->start;
+}
+
+int32_t hob_trace_pid(const hob_trace *t)
+{
+    return t->pid;
 }
 
 uint64_t hob_trace_events(const hob_trace *t)

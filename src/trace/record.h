@@ -21,7 +21,7 @@
 struct record_head {
     char magic[8];
     uint32_t event_size; /* also tells a file of the other byte order */
-    uint32_t unused;
+    int32_t pid;
     int64_t start;
 };
 
@@ -57,6 +57,7 @@ enum { RECORD_MAX_LANES = 4096 };
 
 struct hob_trace {
     int64_t start, stop;
+    int32_t pid;
     uint64_t n_lost;
     struct record_event *events; /* by time; of equal times, in the order of their thread */
     size_t n_events;

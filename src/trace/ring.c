@@ -40,6 +40,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/list.h"
 #include "trace/account.h"
@@ -135,6 +136,7 @@ static struct lane *lane_get(void)
         return NULL;
     memset(l, 0, sizeof(*l));
     l->info.kind = TRACE_LANE_THREAD;
+    l->info.tid = gettid();
     if (pthread_setspecific(lane_key, l) != 0) {
         free(l);
         return NULL;

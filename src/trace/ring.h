@@ -46,7 +46,7 @@ struct trace_event {
 
 enum {
     TRACE_TEXT_MAX = 3 * sizeof(struct trace_event), /* bytes of a text; the rest is cut off */
-    TRACE_LANE_NAME_MAX = 32,
+    TRACE_LANE_NAME_MAX = 28,
 };
 
 /* Slots of an event with its text. */
@@ -75,6 +75,7 @@ struct trace_lane_info {
     uint32_t id; /* not 0; never used again */
     uint32_t kind;
     char name[TRACE_LANE_NAME_MAX]; /* "" when nobody named it */
+    int32_t tid;                    /* the kernel's number of the thread; 0: not known */
 };
 
 typedef void (*trace_take)(void *arg, const struct trace_lane_info *lane,

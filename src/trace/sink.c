@@ -164,7 +164,8 @@ static void sink_reset(void)
 
 static int sink_open(const char *path)
 {
-    struct record_head head = {.magic = RECORD_MAGIC, .event_size = sizeof(struct trace_event)};
+    struct record_head head = {
+        .magic = RECORD_MAGIC, .event_size = sizeof(struct trace_event), .pid = getpid()};
     int r;
 
     if (path) {

@@ -14,8 +14,8 @@
 static char told[8192];
 
 /* Runs `fn` in a process of its own with `name` set to `value`, to its exit; `told` is what it
- * wrote to standard error. */
-static void ask(const char *name, const char *value, hob_fn fn)
+ * wrote to standard error.  Returns which process it was. */
+static pid_t ask(const char *name, const char *value, hob_fn fn)
 {
     int p[2], status;
     size_t n = 0;
@@ -36,6 +36,7 @@ static void ask(const char *name, const char *value, hob_fn fn)
     close(p[0]);
     CHECK(waitpid(pid, &status, 0) == pid);
     CHECK_INT(status, 0);
+    return pid;
 }
 
 static void burn(hob_dur d)
@@ -199,6 +200,25 @@ TEST(a_recording_that_cannot_be_written_stops_nobody)
     ask("HOB_TRACE", "/nonexistent/trace", naps);
     CHECK(strstr(told, "hob: HOB_TRACE=/nonexistent/trace: "));
     CHECK(strstr(told, "nothing is recorded"));
+}
+
+TEST(one_asked_for_quietly_says_nothing_where_it_cannot_be_written)
+{
+    char dir[] = "/tmp/hob-advise-XXXXXX", path[64];
+    hob_trace *t;
+
+    ask("HOB_TRACE", "-/nonexistent/trace", naps);
+    CHECK_STR(told, "");
+    CHECK(mkdtemp(dir));
+    snprintf(path, sizeof path, "-%s/%%p", dir);
+    pid_t pid = ask("HOB_TRACE", path, naps);
+    CHECK_STR(told, "");
+    snprintf(path, sizeof path, "%s/%d", dir, (int)pid);
+    CHECK_INT(hob_trace_load(path, &t), 0);
+    CHECK_INT(hob_trace_pid(t), pid);
+    hob_trace_free(t);
+    unlink(path);
+    rmdir(dir);
 }
 
 TEST(two_programs_do_not_record_into_one_file)

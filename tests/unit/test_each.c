@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <hob/trace.h>
 
@@ -61,8 +62,11 @@ TEST(events_come_in_order_with_their_texts)
         CHECK_INT(s.e[i].task, want[i] == HOB_TRACE_MARK ? 0 : 17);
         CHECK_INT(s.e[i].place, HOB_TRACE_ON_LOOP);
         CHECK_STR(s.e[i].thread_name, "loop 0");
+        CHECK_INT(s.e[i].thread_id, gettid());
         CHECK(s.e[i].at >= 0 && (i == 0 || s.e[i].at >= s.e[i - 1].at));
     }
+    CHECK_INT(hob_trace_pid(t), getpid());
+    CHECK(hob_trace_began(t) > 0 && hob_trace_began(t) + s.e[7].at <= hob__now() + 50);
     CHECK_STR(s.e[0].name, "page 17");
     CHECK_STR(s.e[0].stage, "fetch");
     CHECK_STR(s.e[3].wait, "RECV");
