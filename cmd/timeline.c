@@ -48,7 +48,8 @@ static int draw_here(const struct timeline *t)
 {
     const struct demo *d = &t->drawn;
     size_t n = d->n_runs ? d->n_runs : 1;
-    struct draw_term_how how = {.title = t->title};
+    bool looks[N_LOOKS] = {0};
+    struct draw_term_how how = {.title = t->title, .looks = looks};
     struct buf b = {0};
     int r = 0, status = STATUS_DONE;
 

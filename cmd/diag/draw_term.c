@@ -203,6 +203,13 @@ void draw_term_lines(struct buf *b, const char *text, bool ascii)
         buf_putc(b, '\n');
 }
 
+/* What the pictures above showed stands in the legend too. */
+static void looks_join(bool *looks, bool *used)
+{
+    for (int i = 0; looks && i < N_LOOKS; i++)
+        looks[i] = used[i] |= looks[i];
+}
+
 /* --- lines ------------------------------------------------------------------------------------ */
 
 struct sheet {
@@ -428,6 +435,7 @@ int draw_term(const struct recording *rec, const struct draw_term_how *how, stru
                      &p);
     if (r < 0)
         return r;
+    looks_join(how->looks, p.used);
     if (how->title)
         buf_printf(out, " %s\n", how->title);
     sheet_draw(&s, range);

@@ -20,6 +20,7 @@ struct draw_term_how {
     int64_t range;                 /* time that the width stands for; 0: to - from */
     const char *title;             /* above it; NULL: none */
     bool no_legend;                /* another picture below it has one */
+    bool *looks;                   /* [N_LOOKS]: shown by pictures of one legend; NULL: its own */
 };
 
 /**

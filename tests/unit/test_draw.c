@@ -189,6 +189,29 @@ static enum draw_colours colours_with(const char *term, const char *more, const 
     return how.colours;
 }
 
+TEST(one_legend_has_what_all_its_pictures_show)
+{
+    bool looks[N_LOOKS] = {0};
+    struct draw_term_how above = {.from = 100, .to = 200, .no_legend = true, .looks = looks};
+    struct draw_term_how below = {.from = 0, .to = 100, .looks = looks};
+    struct recording r;
+
+    scene(&r);
+    below.looks = NULL;
+    CHECK_INT(draw_term(&r, &below, &b), 0);
+    CHECK(strstr(b.p, "█ on CPU\n"));
+    CHECK(!strstr(b.p, "disk"));
+    buf_reset(&b);
+    CHECK_INT(draw_term(&r, &above, &b), 0);
+    CHECK(!strstr(b.p, "on CPU"));
+    buf_reset(&b);
+    below.looks = looks;
+    CHECK_INT(draw_term(&r, &below, &b), 0);
+    CHECK(strstr(b.p, "█ on CPU  "));
+    buf_free(&b);
+    rec_free(&r);
+}
+
 TEST(the_environment_says_what_a_terminal_shows)
 {
     CHECK_INT(colours_with("xterm", "", ""), DRAW_16);
