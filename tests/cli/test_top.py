@@ -32,6 +32,7 @@ class Server:
         self.proc = subprocess.Popen([cli.SITE, '--port=0'], stdout=subprocess.PIPE,
                                      stderr=subprocess.PIPE, text=True, env=self.env)
         self.proc.stdout.readline()
+        cli.at_rest(self.proc.pid)  # its main fiber waits for a connection now
         return self
 
     def __exit__(self, *unused):
@@ -55,8 +56,9 @@ def cpu_ns():
 def looks_at(*answers):
     """hob top at a thread of this process in the place of a program.
 
-    The answers are lists of lines, or functions that make one and are given when the looks began
-    (time.monotonic_ns) and what sends at once.
+    The answers are lists of lines, or functions that make one.  Such a function is given when the
+    answer two before it was made (time.monotonic_ns) and what sends at once: what hob top compares
+    an answer with, it asked for after that.
     """
     with tempfile.TemporaryDirectory(prefix='hob-top-') as folder, \
             socket.socket(socket.AF_UNIX) as listener:
@@ -64,7 +66,7 @@ def looks_at(*answers):
         listener.bind('%s/hob/%d.sock' % (folder, os.getpid()))
         listener.listen()
         listener.settimeout(cli.WAIT_MOST)
-        began = time.monotonic_ns()
+        made = [time.monotonic_ns()] * 2
 
         def serve():
             with listener.accept()[0] as client:
@@ -76,7 +78,9 @@ def looks_at(*answers):
                 for answer in answers:
                     client.recv(1)
                     tell('hob 1 %d 4' % os.getpid())
-                    for line in answer(began, tell) if callable(answer) else answer:
+                    lines = answer(made[-2], tell) if callable(answer) else answer
+                    made.append(time.monotonic_ns())
+                    for line in lines:
                         tell(line)
                     tell('end')
                 client.recv(1)
@@ -89,14 +93,21 @@ def looks_at(*answers):
         return r
 
 
+def loop_line(turns):
+    return 'loop %d %d 0' % (threading.get_native_id(), turns)
+
+
 def loop_that_ran(turns):
-    """An answer whose loop was on CPU for longer than the looks took, however slow the machine."""
-    def answer(began, tell):
-        now = time.monotonic_ns()
-        enough = cpu_ns() + now - began
+    """An answer whose loop was on CPU for longer than two looks are apart, however slow the
+    machine."""
+    def answer(since, tell):
+        said = time.monotonic()
+        enough = cpu_ns() + time.monotonic_ns() - since
         while cpu_ns() < enough:
-            tell('busy')  # hob top skips what it does not know, and does not lose its patience
-        return ['loop %d %d 0' % (threading.get_native_id(), turns)]
+            if time.monotonic() - said > .5:
+                tell('busy')  # hob top skips what it does not know, and does not lose its patience
+                said = time.monotonic()
+        return [loop_line(turns)]
     return answer
 
 
@@ -120,10 +131,11 @@ class Top(cli.Case):
 
     def test_a_loop_that_runs_and_makes_no_turn_is_held(self):
         for turns, held in ((7, True), (8, False)):
-            r = looks_at(loop_that_ran(7), loop_that_ran(turns))
+            r = looks_at(lambda *_: [loop_line(7)], lambda *_: [loop_line(7)], loop_that_ran(turns))
             self.assertEqual((r.returncode, r.stderr), (0, ''))
-            self.assertRegex(r.stdout, r'(?m)^loop 0 +\d+ % on CPU, \d+ turns/s')
-            self.assertEqual('HELD by one fiber' in r.stdout, held, r.stdout)
+            last = r.stdout.rsplit('process ', 1)[1]
+            self.assertRegex(last, r'(?m)^loop 0 +\d+ % on CPU, \d+ turns/s')
+            self.assertEqual('HELD by one fiber' in last, held, r.stdout)
 
     def test_rows_of_one_name_are_added(self):
         r = looks_at(['task fiber 100 1 2 twin', 'wait chan 3 waiting for a message',
@@ -177,6 +189,7 @@ class Top(cli.Case):
             proc = subprocess.Popen([cli.SITE, '--port=0'], stdout=subprocess.PIPE,
                                     stderr=subprocess.PIPE, text=True, env=env)
             proc.stdout.readline()
+            cli.at_rest(proc.pid)
             proc.send_signal(signal.SIGTERM)
             _, err = proc.communicate(timeout=cli.WAIT_MOST)
             self.one_line(err, 'hob: HOB_TOP: ')
