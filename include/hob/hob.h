@@ -30,6 +30,8 @@
  *     base.h    linkage, time, error codes
  *     rt.h      hob_run and its options        fiber.h   the running fiber: yield, sleep
  *     group.h   start, join, cancel, deadline  chan.h    channels
+ *     lock.h    mutex, condition, rwlock       sem.h     semaphores
+ *     event.h   events, once
  *     net.h     addresses, names, TCP          file.h    files
  *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
@@ -38,14 +40,17 @@
 #include <hob/base.h>
 #include <hob/bridge.h>
 #include <hob/chan.h>
+#include <hob/event.h>
 #include <hob/fiber.h>
 #include <hob/file.h>
 #include <hob/flow.h>
 #include <hob/group.h>
 #include <hob/http.h>
+#include <hob/lock.h>
 #include <hob/net.h>
 #include <hob/pool.h>
 #include <hob/rt.h>
+#include <hob/sem.h>
 #include <hob/trace.h>
 
 #endif

@@ -24,8 +24,11 @@
     X(HOB_WAIT_GROUP_FULL, SYNC, "waiting for room in a group")                                    \
     X(HOB_WAIT_REMOTE, SYNC, "waiting for another loop")                                           \
     X(HOB_WAIT_MUTEX, SYNC, "waiting for a mutex")                                                 \
+    X(HOB_WAIT_RWLOCK, SYNC, "waiting for a read-write lock")                                      \
+    X(HOB_WAIT_COND, SYNC, "waiting for a condition")                                              \
     X(HOB_WAIT_SEM, SYNC, "waiting for a semaphore")                                               \
     X(HOB_WAIT_EVENT, SYNC, "waiting for an event")                                                \
+    X(HOB_WAIT_ONCE, SYNC, "waiting for what is done once")                                        \
     X(HOB_WAIT_FLOW, SYNC, "waiting for room in the next stage")                                   \
     X(HOB_WAIT_FLOW_SOURCE, SYNC, "waiting for an item from the stage before")                     \
     X(HOB_WAIT_BLOCK, IO, "waiting for a call on a blocking thread")                               \

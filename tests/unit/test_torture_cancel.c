@@ -140,6 +140,7 @@ static void fake_lookup(const char *name, struct dns_answer *ret)
 
 TORTURE(groups, true)
 TORTURE(channels, true)
+TORTURE(locks, true)
 TORTURE(bridges, true)
 TORTURE(flow, true)
 

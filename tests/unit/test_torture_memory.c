@@ -184,6 +184,11 @@ TEST(channels_without_memory)
     torture_all("channels", scene_channels, true);
 }
 
+TEST(locks_without_memory)
+{
+    torture_all("locks", scene_locks, true);
+}
+
 TEST(bridges_without_memory)
 {
     torture_all("bridges", scene_bridges, true);

@@ -133,6 +133,96 @@ static int scene_channels(void *arg)
     return r < 0 ? r : hall_of(2);
 }
 
+/* --- locks: of all kinds, held across parks, by fibers of several loops ------------------------
+ */
+
+struct safe {
+    hob_sem sem;
+    hob_mutex mutex;
+    hob_cond cond;
+    hob_rwlock rw;
+    hob_once once;
+    hob_event open;
+    _Atomic(int) ready, inside, torn;
+};
+
+static int safe_prepare(void *arg)
+{
+    (void)arg;
+    return hob_sleep(10 * HOB_US);
+}
+
+/* With the mutex: parks, and waits for a second one to come. */
+static int safe_meet(struct safe *s)
+{
+    int r = 0;
+
+    s->torn += s->inside++ != 0;
+    r = hob_yield();
+    s->inside--;
+    if (++s->ready == 2)
+        CHECK_INT(hob_cond_broadcast(&s->cond), 0);
+    while (r == 0 && s->ready < 2)
+        r = hob_cond_wait(&s->cond, &s->mutex, HOB_FOREVER);
+    return r;
+}
+
+static int safe_user(void *arg)
+{
+    struct safe *s = arg;
+    int r = hob_once_do(&s->once, safe_prepare, s, HOB_FOREVER);
+
+    if (r < 0 || (r = hob_sem_acquire(&s->sem, 1, HOB_FOREVER)) < 0)
+        return r;
+    r = hob_mutex_lock(&s->mutex, HOB_FOREVER);
+    if (r == 0) {
+        r = safe_meet(s);
+        CHECK_INT(hob_mutex_unlock(&s->mutex), 0);
+    }
+    CHECK_INT(hob_sem_release(&s->sem, 1), 0);
+    if (r == 0 && (r = hob_rwlock_read(&s->rw, HOB_FOREVER)) == 0) {
+        r = hob_sleep(10 * HOB_US);
+        CHECK_INT(hob_rwlock_unlock(&s->rw), 0);
+    }
+    return r < 0 ? r : hob_event_set(&s->open);
+}
+
+static int safe_owner(void *arg)
+{
+    struct safe *s = arg;
+    int r = hob_event_wait(&s->open, HOB_FOREVER);
+
+    if (r == 0 && (r = hob_rwlock_write(&s->rw, HOB_FOREVER)) == 0)
+        CHECK_INT(hob_rwlock_unlock(&s->rw), 0);
+    return r;
+}
+
+static int scene_locks(void *arg)
+{
+    struct safe s = {.ready = 0};
+    hob_group g;
+    int r;
+
+    (void)arg;
+    if ((r = hob_sem_init(&s.sem, 2, NULL)) < 0 || (r = hob_mutex_init(&s.mutex, NULL)) < 0 ||
+        (r = hob_cond_init(&s.cond, NULL)) < 0 || (r = hob_rwlock_init(&s.rw, NULL)) < 0 ||
+        (r = hob_once_init(&s.once, NULL)) < 0 || (r = hob_event_init(&s.open, NULL)) < 0)
+        return r;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    if (r == 0)
+        r = hob_go(&g, safe_owner, &s);
+    for (int i = 0; i < 4 && r == 0; i++)
+        r = hob_go(&g, safe_user, &s);
+    r = hob_group_join(&g, r);
+    CHECK_INT(s.torn, 0);
+    if (hob_check() < 0) /* no call that parks works any more */
+        return r;
+    CHECK_INT(hob_sem_acquire(&s.sem, 2, 0), 0); /* whatever happened, all is free */
+    CHECK_INT(hob_mutex_lock(&s.mutex, 0), 0);
+    CHECK_INT(hob_rwlock_write(&s.rw, 0), 0);
+    return r;
+}
+
 /* --- bridges ---------------------------------------------------------------------------------- */
 
 struct bridged {
