@@ -15,6 +15,7 @@
 #include "diag/compare.h"
 #include "diag/draw_term.h"
 #include "diag/json.h"
+#include "diag/live.h"
 #include "diag/rec.h"
 #include "diag/report.h"
 #include "diag/run.h"
@@ -27,7 +28,8 @@ struct diagnose_command {
     struct run_opts run;
     int64_t pid, tier, repeat;
     const char *output, *record, *json, *fail_on;
-    bool explain, compare;
+    bool explain, compare, live;
+    struct live_how view;
     struct draw_term_how terminal;
     FILE *to;
     struct recording rec;
@@ -196,6 +198,7 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
     cmd->run.argv = args->n ? (char *const *)args->operand : NULL;
     cmd->run.attach = (pid_t)cmd->pid;
     cmd->run.tier = (int)cmd->tier;
+    cmd->run.live = cmd->live ? &cmd->view : NULL;
     cmd->run.pipe_was = tool_pipe_was;
     status = command_go(cmd);
     if (cmd->output)
@@ -246,6 +249,9 @@ int cmd_diagnose(int argc, char *const argv[])
                         "record no longer than that"),
         OPTION_FLAG(0, "follow", &cmd.run.follow,
                     "record until the last process that the command started has ended"),
+        OPTION_FLAG(0, "live", &cmd.live, "show it meanwhile, on standard error"),
+        OPTION_DURATION(0, "every", &cmd.view.every, 20 * HOB_MS, 3600 * HOB_SEC, "TIME",
+                        "between two pictures of --live (300ms; lines: 1s)"),
         OPTION_INT(0, "tier", &cmd.tier, 1, 2, "N",
                    "1: switch records of the kernel, 2: samples of /proc (the first that works)"),
         OPTION_STRING('o', "output", &cmd.output, "FILE", "the report to FILE (standard error)"),

@@ -210,6 +210,55 @@ static void looks_join(bool *looks, bool *used)
         looks[i] = used[i] |= looks[i];
 }
 
+/* Octets of an escape sequence that sets colours; 0: there is none. */
+static size_t colour_bytes(const char *s, const char *end)
+{
+    const char *at = s + 2;
+
+    if (end - s < 3 || s[0] != '\x1b' || s[1] != '[')
+        return 0;
+    while (at < end && ((*at >= '0' && *at <= '9') || *at == ';'))
+        at++;
+    return at < end && *at == 'm' ? (size_t)(at - s) + 1 : 0;
+}
+
+void draw_term_cut(struct buf *b, const char *line, size_t n, uint32_t columns)
+{
+    const char *at = line, *end = line + n;
+    bool coloured = false;
+    uint32_t used = 0;
+
+    while (at < end) {
+        size_t skip = colour_bytes(at, end);
+        const char *from = at;
+
+        if (skip) {
+            buf_add(b, at, skip);
+            at += skip;
+            coloured = true;
+            continue;
+        }
+        uint32_t wide = columns_of(draw_char(&at));
+        if (used + wide > columns)
+            break;
+        used += wide;
+        buf_add(b, from, (size_t)(at - from));
+    }
+    if (coloured)
+        buf_puts(b, "\x1b[0m");
+}
+
+void draw_term_level(struct buf *b, double share, bool ascii)
+{
+    int n = (int)ceil(share * 8 - .01);
+
+    n = n < 0 ? 0 : n > 8 ? 8 : n;
+    if (ascii)
+        buf_putc(b, ascii_levels[n]);
+    else
+        buf_puts(b, eighths[n]);
+}
+
 /* --- lines ------------------------------------------------------------------------------------ */
 
 struct sheet {
@@ -242,13 +291,7 @@ static void line_close(struct sheet *s, uint32_t drawn, const char *note)
 
 static void level(struct sheet *s, double share)
 {
-    int n = (int)ceil(share * 8 - .01);
-
-    n = n < 0 ? 0 : n > 8 ? 8 : n;
-    if (s->pen.how->ascii)
-        buf_putc(s->pen.b, ascii_levels[n]);
-    else
-        buf_puts(s->pen.b, eighths[n]);
+    draw_term_level(s->pen.b, share, s->pen.how->ascii);
 }
 
 static void tint(struct sheet *s, uint32_t thread)

@@ -48,4 +48,10 @@ void draw_term_lines(struct buf *b, const char *text, bool ascii);
  * characters are escaped, in ASCII everything else too */
 void draw_term_name(struct buf *b, const char *name, uint32_t columns, bool ascii);
 
+/** draw_term_cut - a line of text with colours in at most `columns` columns; they end with it */
+void draw_term_cut(struct buf *b, const char *line, size_t n, uint32_t columns);
+
+/** draw_term_level - one character as high as the share, 0 to 1 */
+void draw_term_level(struct buf *b, double share, bool ascii);
+
 #endif

@@ -22,7 +22,6 @@ enum { MASK_CPUS = 8192, MASK_WORDS = MASK_CPUS / 64, STAT_MOST = 1 << 20 };
 
 #define ASK_LEAST HOB_MS
 #define ASK_MOST  (200 * HOB_MS)
-#define NOISE     3 /* clock ticks: less than that is how they are counted */
 
 size_t load_parse_stat(const char *text, uint64_t *busy, size_t n)
 {
@@ -132,23 +131,41 @@ static int64_t recorded_run(const struct recording *rec)
     return (int64_t)sum;
 }
 
+uint32_t load_cores(const struct load *l)
+{
+    uint32_t cores = hob_cores(), allowed = 0;
+
+    for (size_t i = 0; l->mask && i < MASK_CPUS; i++)
+        allowed += in_mask(l, i);
+    return allowed > 0 && allowed < cores ? allowed : cores;
+}
+
+int64_t load_busy(const struct load *l)
+{
+    uint64_t *busy = calloc(l->n_cpus, sizeof *busy);
+    int64_t ticks = -1;
+
+    if (busy && l->busy && busy_read(busy, l->n_cpus)) {
+        ticks = 0;
+        for (size_t i = 0; i < l->n_cpus; i++)
+            if (in_mask(l, i) && busy[i] > l->busy[i])
+                ticks += (int64_t)(busy[i] - l->busy[i]);
+    }
+    free(busy);
+    return ticks < 0 ? -1 : ticks * (HOB_SEC / sysconf(_SC_CLK_TCK));
+}
+
 static void foreign_end(struct load *l, struct recording *rec)
 {
-    uint64_t *busy = calloc(l->n_cpus, sizeof *busy), pressure, ticks = 0;
     int64_t tick = HOB_SEC / sysconf(_SC_CLK_TCK), own = recorded_run(rec);
+    uint64_t pressure;
 
     if (rec->user >= 0 && rec->user + rec->system > own)
         own = rec->user + rec->system;
     own += rec->recorder_cpu;
-    if (busy && l->busy && rec->wall > 0 && busy_read(busy, l->n_cpus)) {
-        for (size_t i = 0; i < l->n_cpus; i++)
-            if (in_mask(l, i) && busy[i] > l->busy[i])
-                ticks += busy[i] - l->busy[i];
-        int64_t others = (int64_t)ticks * tick - own;
-        if (others > NOISE * tick)
-            rec->foreign = (double)others / (double)rec->wall;
-    }
-    free(busy);
+    int64_t others = load_busy(l) - own;
+    if (rec->wall > 0 && others > LOAD_NOISE * tick)
+        rec->foreign = (double)others / (double)rec->wall;
     if (rec->foreign >= 0.1 && l->has_pressure && pressure_read(&pressure)) {
         double share = (double)(pressure - l->pressure) * HOB_US / (double)rec->wall * 100;
 
@@ -163,13 +180,8 @@ void load_end(struct load *l, struct recording *rec)
 {
     uint64_t user, system;
     int64_t tick = HOB_SEC / sysconf(_SC_CLK_TCK);
-    uint32_t allowed = 0;
 
-    for (size_t i = 0; l->mask && i < MASK_CPUS; i++)
-        allowed += in_mask(l, i);
-    rec->n_cores = hob_cores();
-    if (allowed > 0 && allowed < rec->n_cores)
-        rec->n_cores = allowed;
+    rec->n_cores = load_cores(l);
     if (rec->attached && rec->n_procs == 1 && root_cpu(rec->root, &user, &system)) {
         rec->user = (int64_t)(user - l->user) * tick;
         rec->system = (int64_t)(system - l->system) * tick;

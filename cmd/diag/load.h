@@ -9,6 +9,8 @@
 
 #include "diag/rec.h"
 
+enum { LOAD_NOISE = 3 }; /* clock ticks: less than that is how they are counted */
+
 /*
  * What else went on: the cores a program could use, and what other programs took of them
  */
@@ -26,6 +28,12 @@ void load_begin(struct load *l, pid_t root, bool attached, size_t n_cpus);
 
 /** load_tick - called often; it looks at what the command may use now and then. */
 void load_tick(struct load *l, int64_t now, pid_t root);
+
+/** load_cores - how many the command may use, by mask and quota */
+uint32_t load_cores(const struct load *l);
+
+/** load_busy - ns that these were busy since load_begin, with whatever; -1: not known */
+int64_t load_busy(const struct load *l);
 
 /** load_end - sets n_cores and foreign (and user and system of an attached one). */
 void load_end(struct load *l, struct recording *rec);

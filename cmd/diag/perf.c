@@ -380,7 +380,7 @@ static void tick_look(struct perf *p, int64_t now)
     if (now - p->cpu_at < CPU_EVERY)
         return;
     p->cpu_at = now;
-    if ((double)(cpu_used() - p->cpu - CPU_FIRST) > CPU_SHARE * (double)now)
+    if ((double)(cpu_used() - p->b->aside - p->cpu - CPU_FIRST) > CPU_SHARE * (double)now)
         p->tick += p->tick / 4;
     else
         p->tick -= p->tick / 8;
@@ -417,6 +417,7 @@ static int64_t perf_tick(void *state, int64_t now)
     duty_look(p, now);
     tick_look(p, now);
     p->n_ticks++;
+    p->b->rec->tick = now / (int64_t)p->n_ticks;
     p->last = now;
     return tick_next(p, quiet);
 }
@@ -424,6 +425,14 @@ static int64_t perf_tick(void *state, int64_t now)
 static int perf_fd(void *state)
 {
     return ((struct perf *)state)->wake;
+}
+
+/* While it is off, nobody knows what goes on. */
+static void perf_open_now(void *state, int64_t now, rec_open_fn *f, void *arg)
+{
+    struct perf *p = state;
+
+    switches_open(p->switches, p->on ? now : p->turn, f, arg);
 }
 
 /* --- begin and end ---------------------------------------------------------------------------- */
@@ -510,5 +519,9 @@ static void perf_stop(void *state, int64_t now)
     perf_free(p);
 }
 
-const struct rec_source rec_source_perf = {
-    .tier = REC_T1, .start = perf_start, .tick = perf_tick, .fd = perf_fd, .stop = perf_stop};
+const struct rec_source rec_source_perf = {.tier = REC_T1,
+                                           .start = perf_start,
+                                           .tick = perf_tick,
+                                           .fd = perf_fd,
+                                           .open = perf_open_now,
+                                           .stop = perf_stop};

@@ -115,6 +115,13 @@ static void put_advice_word(struct buf *b, enum hob_advice advice)
     buf_puts(b, words[advice]);
 }
 
+void report_reading(struct buf *b, const struct measures *m, const struct reading *r)
+{
+    put_bound(b, m, r->bound);
+    buf_puts(b, ": ");
+    put_advice_word(b, r->advice);
+}
+
 static const char *plural(uint32_t n, const char *one, const char *many)
 {
     return n == 1 ? one : many;
@@ -141,7 +148,7 @@ static void put_model(struct buf *b, const struct measures *m, const struct ruli
                    plural(m->rec->n_cores, "core", "cores"));
 }
 
-static void put_mismatch(struct buf *b, const struct measures *m, const struct ruling *r)
+void report_mismatch(struct buf *b, const struct measures *m, const struct ruling *r)
 {
     switch (r->is.mismatch) {
     case MISMATCH_POOL_IO:
@@ -237,14 +244,10 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
     const struct ruling *r = &d->ruling;
     struct buf b = {0};
 
-    put_bound(&b, m, r->is.bound);
-    buf_puts(&b, ": ");
-    put_advice_word(&b, r->is.advice);
+    report_reading(&b, m, &r->is);
     put_line(p, "VERDICT", PAGE_BOLD, &b);
     if (r->close) {
-        put_bound(&b, m, r->also.bound);
-        buf_puts(&b, ": ");
-        put_advice_word(&b, r->also.advice);
+        report_reading(&b, m, &r->also);
         if (mismatch_word(r->also.mismatch) && r->also.mismatch != r->is.mismatch)
             buf_printf(&b, "; mismatch: %s", mismatch_word(r->also.mismatch));
         buf_printf(&b, " (a close call: %.0f %% away)", r->margin * 100);
@@ -252,7 +255,7 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
     }
     put_model(&b, m, r);
     put_line(p, "MODEL", PAGE_BOLD, &b);
-    put_mismatch(&b, m, r);
+    report_mismatch(&b, m, r);
     put_line(p, "MISMATCH", PAGE_BAD, &b);
     buf_puts(&b, d->advice.what);
     put_line(p, "DO THIS", PAGE_GOOD, &b);

@@ -56,6 +56,7 @@ struct run {
     void *state;
     struct rec_begin begin;
     struct load load;
+    struct live *live; /* NULL: no view, or no more */
 };
 
 static const int passed_on[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGWINCH,
@@ -158,19 +159,29 @@ static bool ends_a_recording(uint32_t sig)
     return sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT;
 }
 
+/* As a job of a shell; until somebody continues it. */
+static void stop(struct run *run)
+{
+    if (run->live)
+        live_leave(run->live);
+    raise(SIGSTOP);
+}
+
 static void on_signal(struct run *run, const struct signalfd_siginfo *si)
 {
     bool ours = run->opts->argv && run->root_lives; /* the command is there to have it */
 
     if (si->ssi_signo == SIGCHLD)
         return; /* waited for after every wake */
+    if (si->ssi_signo == SIGWINCH && run->live)
+        live_resized(run->live);
     if (ours) {
         if (si->ssi_code != SI_KERNEL)
             kill(run->root, (int)si->ssi_signo);
     } else if (ends_a_recording(si->ssi_signo)) {
         run->end->stopped = run->over = true;
     } else if (si->ssi_signo == SIGTSTP) {
-        raise(SIGSTOP);
+        stop(run);
     }
 }
 
@@ -195,7 +206,7 @@ static void children_wait(struct run *run)
             continue;
         if (WIFSTOPPED(status)) {
             if (has_terminal())
-                raise(SIGSTOP); /* until somebody continues the job */
+                stop(run);
             continue;
         }
         run->root_lives = false;
@@ -224,6 +235,51 @@ static void signals_read(struct run *run)
     children_wait(run);
 }
 
+/* A picture, if there is a view and it is time for one.  Returns ns until the next. */
+static int64_t view_tick(struct run *run)
+{
+    if (!run->live)
+        return INT64_MAX;
+    int64_t next = live_tick(run->live, now_of(run));
+    run->begin.aside = live_cpu(run->live);
+    return next;
+}
+
+/* q: a program that was there before us is left alone, a command goes on without a view. */
+static void view_keys(struct run *run)
+{
+    if (!live_wants_end(run->live))
+        return;
+    if (run->opts->argv) {
+        live_close(run->live);
+        run->live = NULL;
+    } else {
+        run->end->stopped = run->over = true;
+    }
+}
+
+static void run_wait(struct run *run, int source, int64_t wait, int64_t *due)
+{
+    struct timespec ts = {.tv_sec = wait / HOB_SEC, .tv_nsec = wait % HOB_SEC};
+    struct pollfd p[] = {{.fd = run->signals, .events = POLLIN},
+                         {.fd = source, .events = POLLIN},
+                         {.fd = run->pidfd, .events = POLLIN},
+                         {.fd = run->live ? live_fd(run->live) : -1, .events = POLLIN}};
+
+    if (ppoll(p, sizeof p / sizeof *p, &ts, NULL) <= 0)
+        return;
+    if (p[0].revents)
+        signals_read(run);
+    if (p[1].revents)
+        *due = 0;
+    if (p[2].revents) {
+        run->root_lives = false;
+        run->over = true;
+    }
+    if (p[3].revents)
+        view_keys(run);
+}
+
 static void run_loop(struct run *run)
 {
     int fd = run->source->fd ? run->source->fd(run->state) : -1;
@@ -231,30 +287,26 @@ static void run_loop(struct run *run)
 
     while (!run->over) {
         int64_t now = now_of(run);
-        struct pollfd p[] = {{.fd = run->signals, .events = POLLIN},
-                             {.fd = fd, .events = POLLIN},
-                             {.fd = run->pidfd, .events = POLLIN}};
 
         if (now >= due)
             due = now + run->source->tick(run->state, now);
-        int64_t wait = due - now_of(run);
-        if (wait < 0)
-            wait = 0;
-        struct timespec ts = {.tv_sec = wait / HOB_SEC, .tv_nsec = wait % HOB_SEC};
-        if (ppoll(p, 3, &ts, NULL) <= 0)
-            p[0].revents = p[1].revents = p[2].revents = 0;
-        if (p[0].revents)
-            signals_read(run);
-        if (p[1].revents)
-            due = 0;
-        if (p[2].revents) {
-            run->root_lives = false;
-            run->over = true;
-        }
+        int64_t view = view_tick(run), wait = due - now_of(run);
+        if (view < wait)
+            wait = view;
+        run_wait(run, fd, wait < 0 ? 0 : wait, &due);
         if (run->opts->most && now_of(run) >= run->opts->most)
             run->over = true;
         load_tick(&run->load, now_of(run), run->root);
     }
+}
+
+static void view_open(struct run *run)
+{
+    const struct live_of of = {
+        .rec = run->rec, .source = run->source, .state = run->state, .load = &run->load};
+
+    if (run->opts->live && live_open(run->opts->live, &of, &run->live) < 0)
+        run->rec->failed = true;
 }
 
 /* --- choosing a source ------------------------------------------------------------------------ */
@@ -415,7 +467,10 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
             buf_printf(err, "%s: %s", opts->argv[0], hob_strerror(e));
     }
     if (r == 0) {
+        if (!ret->not_found && !ret->not_run)
+            view_open(&run);
         run_loop(&run);
+        live_close(run.live);
         int64_t meanwhile = cpu_of(RUSAGE_SELF, &user, &system);
 
         rec->wall = now_of(&run);

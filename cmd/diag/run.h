@@ -7,6 +7,7 @@
 
 #include <hob/base.h>
 
+#include "diag/live.h"
 #include "diag/rec.h"
 #include "lib/buf.h"
 
@@ -22,11 +23,12 @@
 struct run_opts {
     char *const *argv; /* the command; NULL: attach */
     pid_t attach;
-    int tier;              /* 1 or 2; 0: the first that works */
-    hob_dur most;          /* record no longer; 0: no limit */
-    bool follow;           /* until the last process that it started has ended */
-    void (*pipe_was)(int); /* SIGPIPE's disposition when hob was started */
-    const char *trace;     /* HOB_TRACE of the command unless it has one; NULL: none */
+    int tier;                    /* 1 or 2; 0: the first that works */
+    hob_dur most;                /* record no longer; 0: no limit */
+    bool follow;                 /* until the last process that it started has ended */
+    void (*pipe_was)(int);       /* SIGPIPE's disposition when hob was started */
+    const struct live_how *live; /* look at it meanwhile; NULL: no */
+    const char *trace;           /* HOB_TRACE of the command unless it has one; NULL: none */
 };
 
 struct run_end {

@@ -317,7 +317,7 @@ static void tick_adapt(struct sampler *s, int64_t now)
     s->n_ticks++;
     if (now - s->budget_at < 20 * HOB_MS)
         return;
-    int64_t spent = cpu_of(RUSAGE_SELF) - s->cpu_was;
+    int64_t spent = cpu_of(RUSAGE_SELF) - s->begin->aside - s->cpu_was;
     int64_t each = (spent - s->spent) / (int64_t)(s->n_ticks - s->n_ticks_was) * SAMPLE_SHARE;
 
     each = spent < budget_first + now / SAMPLE_SHARE ? each / 2 : each + each / 2;
@@ -358,6 +358,28 @@ static int64_t sampler_tick(void *state, int64_t now)
     return s->tick;
 }
 
+/* The waits: of a thread that runs it is not known for how long. */
+static void sampler_open(void *state, int64_t now, rec_open_fn *f, void *arg)
+{
+    const struct sampler *s = state;
+
+    for (size_t i = 0; i < s->tree.n_tasks; i++) {
+        const struct track *t = &s->tree.tasks[i].track;
+        struct rec_ival v = {.from = t->from,
+                             .to = t->ran_from < 0 ? now : t->sure,
+                             .peer = t->look.peer,
+                             .in_flight = t->look.in_flight,
+                             .core = REC_NO_CORE,
+                             .state = REC_WAIT,
+                             .flags = t->look.flags & REC_IVAL_SET};
+
+        if (!s->tree.tasks[i].seen || !t->waits || v.to <= v.from)
+            continue;
+        v.kind = look_kind_ended(&t->look, v.to - t->looked_at);
+        f(arg, t->row, &v);
+    }
+}
+
 static void sampler_stop(void *state, int64_t now)
 {
     struct sampler *s = state;
@@ -380,5 +402,6 @@ const struct rec_source rec_source_sample = {
     .tier = REC_T2,
     .start = sampler_start,
     .tick = sampler_tick,
+    .open = sampler_open,
     .stop = sampler_stop,
 };

@@ -390,6 +390,37 @@ void switches_resume(struct switches *s, int64_t now)
     threads_each(&s->threads, thread_resume, s, now);
 }
 
+/* --- what goes on ----------------------------------------------------------------------------- */
+
+struct open_call {
+    rec_open_fn *f;
+    void *arg;
+};
+
+static void thread_open(void *arg, struct thread *t, int64_t now)
+{
+    const struct open_call *c = arg;
+    struct rec_ival v = {.from = t->since,
+                         .to = now,
+                         .state = t->state,
+                         .core = t->state == REC_RUN ? t->core : REC_NO_CORE};
+
+    if (now <= t->since || t->state == NO_STATE || (t->state == REC_WAIT && !t->looked))
+        return;
+    if (t->state == REC_WAIT) {
+        v.kind = look_kind_ended(&t->look, now - t->looked_at);
+        v.peer = t->look.peer;
+        v.in_flight = t->look.in_flight;
+        v.flags = t->look.flags & REC_IVAL_SET;
+    }
+    c->f(c->arg, t->row, &v);
+}
+
+void switches_open(struct switches *s, int64_t now, rec_open_fn *f, void *arg)
+{
+    threads_each(&s->threads, thread_open, &(struct open_call){f, arg}, now);
+}
+
 /* --- the whole -------------------------------------------------------------------------------- */
 
 int switches_new(struct recording *rec, struct looker *looker, struct switches **ret)

@@ -5,6 +5,7 @@
 #include "diag/look.h"
 #include "diag/rec.h"
 #include "diag/records.h"
+#include "diag/source.h"
 
 /*
  * From switch records to intervals
@@ -37,6 +38,10 @@ void switches_look(struct switches *s, int64_t now, int64_t tick);
  */
 void switches_pause(struct switches *s, int64_t now);
 void switches_resume(struct switches *s, int64_t now);
+
+/** switches_open - calls f for each thread whose state is known; waits not looked at are left out
+ */
+void switches_open(struct switches *s, int64_t now, rec_open_fn *f, void *arg);
 
 /** switches_finish - the open intervals end; waits nobody looked at get a kind. */
 void switches_finish(struct switches *s, int64_t now);
