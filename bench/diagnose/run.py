@@ -165,12 +165,20 @@ class World:
 
 
 def truth(world, case, runs):
-    """Measured speed-up of the fixed program: the ratio of the least times, runs in turn."""
+    """Measured speed-up of the fixed program: the ratio of the medians of runs in turn."""
     times = {case.argv: [], case.fixed: []}
+    cpu = {case.argv: [], case.fixed: []}
     for _ in range(runs):
         for argv in times:
-            times[argv].append(world.run(fill(argv, world.names))[0])
-    return min(times[case.argv]) / min(times[case.fixed])
+            seconds, _, run = world.run(fill(argv, world.names))
+            times[argv].append(seconds)
+            cpu[argv].append(run.cpu)
+    if world.keep:
+        kept = {"before": times[case.argv], "after": times[case.fixed],
+                "cpu_before": cpu[case.argv], "cpu_after": cpu[case.fixed]}
+        with open(f"{world.keep}/{case.name}.json", "w", encoding="utf-8") as f:
+            json.dump(kept, f)
+    return statistics.median(times[case.argv]) / statistics.median(times[case.fixed])
 
 
 def diagnosed(world, hob, case, tier):
@@ -241,13 +249,15 @@ def main():
     ap.add_argument("--hob", required=True)
     ap.add_argument("--late", required=True)
     ap.add_argument("--tier", type=int, action="append", choices=sorted(TIERS))
-    ap.add_argument("--runs", type=int, default=3, help="of each program alone")
+    ap.add_argument("--runs", type=int, default=5, help="of each program alone")
     ap.add_argument("--only", action="append", metavar="NAME")
     ap.add_argument("--keep", metavar="DIR", help="keep the recordings there")
     args = ap.parse_args()
+    hob, late = os.path.abspath(args.hob), os.path.abspath(args.late)
+    keep = args.keep and os.path.abspath(args.keep)
     tiers = args.tier or sorted(TIERS)
     process.become_reaper()
-    world = World(args.late, args.keep)
+    world = World(late, keep)
     scores = {tier: Score() for tier in tiers}
     try:
         for case in CASES:
@@ -262,7 +272,7 @@ def main():
                 continue
             real = truth(world, case, args.runs) if case.fixed and args.runs else 0
             for tier, score in scores.items():
-                d = diagnosed(world, args.hob, case, tier)
+                d = diagnosed(world, hob, case, tier)
                 say(f"{case.name:<14} T{tier} {score.add(case, d, real)}")
     finally:
         world.close()

@@ -102,6 +102,21 @@ static void put_by_cores(struct buf *b, const struct diagnosis *d, uint32_t n_co
     out_array_end(b);
 }
 
+/* "limit": the local process at the other end that would soon compute all the time. */
+static void put_limit(struct buf *b, const struct diagnosis *d)
+{
+    const struct prediction *p = &d->prediction;
+
+    if (p->limit == 0) {
+        out_null(b, "limit");
+        return;
+    }
+    out_object(b, "limit");
+    out_text(b, "peer", d->rec->peers[p->limit].name);
+    out_number(b, "seconds", p->limit_seconds, 3);
+    out_object_end(b);
+}
+
 static void put_prediction(struct buf *b, const struct diagnosis *d)
 {
     const struct prediction *p = &d->prediction;
@@ -112,6 +127,7 @@ static void put_prediction(struct buf *b, const struct diagnosis *d)
     if (!p->refused) {
         put_gain(b, &p->advice);
         out_number(b, "knee", p->knee > 0 ? p->knee : INFINITY, 1);
+        put_limit(b, d);
         out_object(b, "concurrency");
         put_gain(b, &p->concurrency);
         put_at_once(b, d, 0);

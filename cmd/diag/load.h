@@ -14,10 +14,20 @@ enum { LOAD_NOISE = 3 }; /* clock ticks: less than that is how they are counted 
 /*
  * What else went on: the cores a program could use, and what other programs took of them
  */
+
+/* A thread of the kernel's own. */
+struct load_kernel {
+    int32_t pid;
+    uint64_t run; /* ns on CPU */
+};
+
 struct load {
-    uint64_t *busy; /* of each CPU, clock ticks that were not idle, at the beginning */
+    uint64_t *idle; /* of each CPU, clock ticks, at the beginning */
     size_t n_cpus;
-    uint64_t pressure;     /* us in which something had no core, of the whole machine */
+    int64_t began;     /* when they were read */
+    uint64_t pressure; /* us in which something had no core, of the whole machine */
+    struct load_kernel *kernel;
+    size_t n_kernel;
     uint64_t *mask;        /* the CPUs the command may run on, a bit each */
     uint64_t user, system; /* of an attached process at the beginning, clock ticks */
     int64_t asked, every;  /* the mask: when last, and how long until again */
@@ -40,7 +50,21 @@ void load_end(struct load *l, struct recording *rec);
 
 void load_free(struct load *l);
 
-/** load_parse_stat - busy ticks of each CPU from the text of /proc/stat; how many CPUs it names. */
-size_t load_parse_stat(const char *text, uint64_t *busy, size_t n);
+/** load_parse_stat - idle ticks of each CPU from the text of /proc/stat; how many CPUs it names. */
+size_t load_parse_stat(const char *text, uint64_t *idle, size_t n);
+
+/* What the cores that a program may run on did meanwhile, ns. */
+struct load_sums {
+    int64_t busy;     /* not idle, all of them together */
+    int64_t own;      /* the program's CPU time, as the kernel counts it */
+    int64_t system;   /* its part in the kernel */
+    int64_t recorder; /* ours */
+    int64_t kernel;   /* of the kernel's own threads */
+    int64_t peers;    /* of the local processes that worked for it */
+    int64_t noise;    /* differences below this say nothing */
+};
+
+/** load_foreign - what others took of them, ns; 0: nothing to speak of */
+int64_t load_foreign(const struct load_sums *s);
 
 #endif

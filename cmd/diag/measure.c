@@ -58,6 +58,7 @@ static void sums(struct measures *m)
 int measure_take(const struct recording *r, struct measures *ret)
 {
     struct measures m = {.rec = r};
+    struct measure_span ending = {0};
     struct measure_frame f;
     int err = frame_open(&f, r);
 
@@ -67,6 +68,9 @@ int measure_take(const struct recording *r, struct measures *ret)
         err = measure_sweep(&f, 0, f.end, &m.all, &m);
     if (err == 0)
         err = measure_sweep(&f, (int64_t)(m.startup * 1e9), f.end, &m.main, NULL);
+    if (err == 0 && m.ending > 0)
+        err = measure_sweep(&f, f.end - (int64_t)(m.ending * 1e9), f.end, &ending, NULL);
+    m.ending_cpu = ending.cpu;
     if (err == 0)
         err = measure_threads(&f, &m);
     if (err == 0)

@@ -58,6 +58,8 @@ struct measures {
     struct measure_span main; /* without the start-up */
     double startup;           /* s; interpreters and imports are neither kind of work */
     double startup_cpu;       /* s */
+    double ending;            /* s; after the last wait of the dominant kind: a serial end */
+    double ending_cpu;        /* s */
     double user;              /* share of the CPU time that is not the kernel's */
     double cores;             /* busy, mean while something runs */
     double demand;            /* threads that run or could, mean while there is any */

@@ -12,7 +12,8 @@
  *   threads hardly ever wait for the same poller at the same time.  Where the waits of a process's
  *   threads overlap, each thread has a set of its own; else the process has one.
  *
- *   Start-up ends where the first hundredth of the waiting for the dominant kind is done.
+ *   Start-up ends where the first hundredth of the waiting for the dominant kind is done; what
+ * comes after the last of it is the ending.
  */
 #include <errno.h>
 #include <math.h>
@@ -273,6 +274,22 @@ static int startup_find(const struct measure_frame *f, struct measures *m)
     return 0;
 }
 
+/* From when the last of the dominant waits is done. */
+static void ending_find(const struct measure_frame *f, struct measures *m)
+{
+    int64_t last = 0;
+
+    for (size_t i = 0; i < f->rec->n_threads; i++)
+        for (size_t k = 0; k < f->rec->threads[i].n_ivals; k++) {
+            const struct rec_ival *iv = &f->rec->threads[i].ivals[k];
+
+            if (iv->kind == m->io_kind && iv->to > last && measure_parts_of(iv).wait > 0 &&
+                measure_is_io(f, iv))
+                last = iv->to;
+        }
+    m->ending = measure_s(f->end - last);
+}
+
 int measure_flight(const struct measure_frame *frame, struct measures *m)
 {
     struct flight f = {.frame = frame, .m = m};
@@ -292,8 +309,10 @@ int measure_flight(const struct measure_frame *frame, struct measures *m)
         goto out;
     flight_advance(&f, frame->end);
     flight_sums(&f);
-    if (m->wait >= startup_io_min * measure_s(frame->end) && !frame->rec->attached)
+    if (m->wait >= startup_io_min * measure_s(frame->end) && !frame->rec->attached) {
         err = startup_find(frame, m);
+        ending_find(frame, m);
+    }
     if (m->startup > startup_max)
         m->startup = 0;
 out:

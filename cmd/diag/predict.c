@@ -2,65 +2,155 @@
  *
  * predict.c - from what was measured to what would be
  *
- * HOW         The program is a closed network with one station: its cores.  After start-up S it
- *   needs C seconds of CPU and W operation-seconds of waiting.  With n operations at once on p
- *   cores the time is
+ * HOW         The program is a closed network with one station: its cores.  Between its start-up S
+ *   and its ending E, which stay as they are, it needs C seconds of CPU and W operation-seconds of
+ *   waiting, for m operations.  With n of them at once on p cores each of n slots does m / n, one
+ *   after the other, and the last slot starts when n - 1 operations have been sent:
  *
- *     at best   S + k + max(C / p, (C + W) / n, C / p + w)     no queueing; w: one operation
- *     at worst  S + k + C/p and W by exact mean value analysis: operations arrive at random
+ *     paced    S + E + k + (C + W) / n + (n - 1) C / m p      never less than C / p + one wait
+ *     random   S + E + k + W and C by exact mean value analysis, and half a wait at the end, when
+ *              slots run dry one by one
  *
- *   and k is what new workers cost to start.  The value between them leans to the better end:
- *   semaphores and pools pace the operations.  The knee, n = (C + W) p / C, is where the two
- *   bounds meet: beyond it the cores are busy all the time.
+ *   k is what the cure costs to begin with: workers that start, libraries that are loaded.  Where
+ *   m is small against n a slot does whole operations: 30 of them 16 at once take two rounds.
+ *   The value lies near the paced time: semaphores and pools pace the operations.  The knee,
+ *   n = (C + W) p / C, is where the cores are busy all the time.
  *
  *   How much CPU an operation costs changes with the cure: fewer wake-ups and switches when many
  *   answers are handled in a turn, more for the bookkeeping of tasks.  The ends of the interval
- *   take it 45 % lower and 15 % higher.
+ *   take it lower and higher.
+ *
+ *   A local process at the other end works for the faster program as long as for the slow one.
+ *   Nobody knows on how many cores it can: on one at the low end, on all at the high end.
  *
  *   Computing on p cores is taken as divisible but for what was seen to be serial: the start-up.
  *   Two cores of a virtual machine are often one core's two threads; hence the low end.
  *
- *   It is refused where it would be a guess: another program took the cores while it was measured,
- *   or the run was too short to see anything.
+ *   Fewer commits save waiting and the kernel's work for them; what the program computes for each
+ *   row stays.
+ *
+ *   It is refused where it would be a guess: another program took cores that the cure would need,
+ *   or kept this one from running, or the run was too short to see anything.
  */
 #include <math.h>
 #include <stddef.h>
 
 #include "diag/predict.h"
 
-static const double foreign_max = .1;                /* of the cores */
+static const double foreign_max = .1;                /* of the cores that the cure needs */
+static const double kept_max = .1;                   /* of the time: it could run, nothing did */
 static const double wall_min = .2;                   /* s */
 static const double cpu_less = .55, cpu_more = 1.15; /* CPU an operation costs after the cure */
 static const double core_worth_low = .8;             /* of a core that a further one adds */
-static const double unsure = .05;                    /* two runs of one program differ by so much */
-static const double leans = .35; /* value: this part of the way from best to worst */
-static const double batch = 20;  /* rows in a transaction */
+static const double unsure = .05;    /* two runs of one program differ by so much, */
+static const double unsure_s = .01;  /* and by that */
+static const double leans = .35;     /* value: this part of the way from paced to random */
+static const double loads = .35;     /* of a worker's cost: what the first thread or loop loads */
+static const double rounds_min = 10; /* more than that: whole or not makes no difference */
+static const double rounds_off = .1; /* how far off the number of operations may be */
+static const double batch = 20;      /* rows in a transaction */
 static const double batch_low = 8, batch_high = 60;
 
+/* Seconds; of the fixed program, where it differs. */
 struct model {
-    double start; /* S */
-    double cpu;   /* C */
-    double wait;  /* W */
-    double one;   /* w */
+    double fixed;  /* S + E */
+    double cure;   /* k, with more at once than now */
+    double now;    /* in flight */
+    double cpu;    /* C */
+    double wait;   /* W */
+    double ops;    /* m; 0: not known */
+    double one;    /* a long one */
+    double worker; /* CPU that each further session computes before its first operation */
+    double peer;   /* CPU time of the busiest local process at the other end */
+    double peer_cores;
 };
+
+/* The tree's CPU time is known exactly; of samples only how it is distributed. */
+static double sampled_cpu(const struct measures *m)
+{
+    const struct recording *r = m->rec;
+    double counted = (double)(r->user + r->system) * 1e-9;
+
+    if (r->tier != REC_T2 || counted <= 0 || m->all.cpu <= 0)
+        return 1;
+    return fmin(fmax(counted / m->all.cpu, .5), 2);
+}
+
+static uint32_t busiest_peer(const struct recording *r)
+{
+    uint32_t best = 0;
+
+    for (size_t i = 1; i < r->n_peers; i++)
+        if (r->peers[i].peer_cpu > (best ? r->peers[best].peer_cpu : 0))
+            best = (uint32_t)i;
+    return best;
+}
+
+/* What the first thread or event loop of a program loads; nothing where it has one. */
+static double cure_cost(const struct measures *m)
+{
+    return m->has_loop || m->io_threads > 1 ? 0 : loads * lang_worker_cost(m->language);
+}
 
 static struct model model_of(const struct measures *m)
 {
-    double work = m->main.cpu;
+    const struct recording *r = m->rec;
+    uint32_t peer = busiest_peer(r);
+    double cpu = fmax(m->main.cpu - m->ending_cpu, 1e-6) * sampled_cpu(m);
+    struct model q = {.fixed = m->startup + m->ending,
+                      .cure = cure_cost(m),
+                      .now = fmax(1, m->in_flight),
+                      .cpu = cpu,
+                      .wait = m->wait,
+                      .ops = m->n_ops,
+                      .one = m->one};
 
-    /* Samples join waits that follow each other: how long one was is not known. */
-    return (struct model){m->startup, work > 1e-6 ? work : 1e-6, m->wait,
-                          m->rec->tier == REC_T2 ? 0 : m->one};
+    /* Samples join waits that follow each other: how long one was is not known, nor how many. */
+    if (r->tier == REC_T2) {
+        q.one = 0;
+        if (m->one < 4 * (double)r->tick * 1e-9)
+            q.ops = 0;
+    }
+    if (m->language == LANG_SQL)
+        q.worker = m->startup_cpu;
+    q.peer = peer ? (double)r->peers[peer].peer_cpu * 1e-9 : 0;
+    q.peer_cores = 1;
+    return q;
 }
 
-static double best_time(const struct model *q, double n, double p)
+/* What the rounds of n operations take longer than m / n of them would. */
+static double whole_rounds(const struct model *q, double n)
 {
-    return q->start + fmax(fmax(q->cpu / p, (q->cpu + q->wait) / n),
-                           q->wait > 0 ? q->cpu / p / fmax(n, 1) + q->one : 0);
+    double rounds = q->ops / n;
+
+    if (rounds <= 0 || rounds > rounds_min)
+        return 1;
+    return fmax(1, ceil(rounds * (1 - rounds_off)) / rounds);
+}
+
+/* What is not overlapped with anything. */
+static double fixed_time(const struct model *q, double n, double p)
+{
+    return q->fixed + (n > q->now ? q->cure : 0) + q->worker * (n - 1) / p;
+}
+
+static double paced_time(const struct model *q, double n, double p)
+{
+    double each = q->ops > 0 ? q->cpu / q->ops : 0, time;
+
+    if (q->ops > 1)
+        n = fmin(n, q->ops);
+    time = whole_rounds(q, n) * q->wait / n + q->cpu / n + (n - 1) * each / p;
+    if (q->wait > 0)
+        time = fmax(time, q->cpu / p / fmax(n, 1) + q->one);
+    if (n > 1 && q->ops > 1)
+        time = fmax(time, q->cpu / p + q->wait / q->ops);
+    time = fmax(time, fmax(q->cpu / p, q->peer / q->peer_cores));
+    return fixed_time(q, n, p) + time;
 }
 
 /* Exact mean value analysis: one queueing station, n customers; between two sizes, a line. */
-static double worst_time(const struct model *q, double n, double p)
+static double random_time(const struct model *q, double n, double p)
 {
     double demand = q->cpu / p, queue = 0, x = 0, before = 0;
     int whole = (int)ceil(n);
@@ -73,14 +163,18 @@ static double worst_time(const struct model *q, double n, double p)
         queue = x * response;
     }
     x = before + (x - before) * (n - (whole - 1));
-    return q->start + 1 / x;
+    double dry = q->ops > 1 ? .5 * q->wait / q->ops * fmin(1, n - 1) : 0;
+    return fixed_time(q, n, p) + fmax(1 / x, q->peer / q->peer_cores) + dry;
+}
+
+static uint32_t cores_usable(const struct measures *m)
+{
+    return m->rec->n_cores ? m->rec->n_cores : 1;
 }
 
 static uint32_t cores_of_loop(const struct measures *m)
 {
-    uint32_t all = m->rec->n_cores ? m->rec->n_cores : 1;
-
-    return lang_one_core(m->language) ? 1 : all;
+    return lang_one_core(m->language) ? 1 : cores_usable(m);
 }
 
 static struct predict_gain gain(const struct measures *m, double best, double value, double worst,
@@ -88,11 +182,11 @@ static struct predict_gain gain(const struct measures *m, double best, double va
 {
     double now = m->all.wall;
 
-    best *= 1 - unsure;
-    worst *= 1 + unsure;
+    best = fmin(best, value) * (1 - unsure) - unsure_s;
+    worst = fmax(worst, value) * (1 + unsure) + unsure_s;
     return (struct predict_gain){.low = now / worst,
                                  .value = now / value,
-                                 .high = now / best,
+                                 .high = now / fmax(best, .001),
                                  .seconds = value,
                                  .in_flight = n,
                                  .cores = p};
@@ -101,23 +195,26 @@ static struct predict_gain gain(const struct measures *m, double best, double va
 static struct predict_gain gain_concurrent(const struct measures *m, double n, uint32_t p)
 {
     struct model q = model_of(m), less = q, more = q;
-    double best, worst, value;
+    double paced, random;
 
     less.cpu *= cpu_less;
+    less.peer_cores = q.peer_cores = m->rec->n_cpus ? m->rec->n_cpus : 1;
+    q.peer_cores = sqrt(q.peer_cores);
     more.cpu *= cpu_more;
-    best = best_time(&q, n, p);
-    worst = worst_time(&q, n, p);
-    value = best + leans * (worst - best);
-    return gain(m, best_time(&less, n, p), value, worst_time(&more, n, p), n, p);
+    paced = paced_time(&q, n, p);
+    random = random_time(&q, n, p);
+    return gain(m, paced_time(&less, n, p), paced + leans * fmax(0, random - paced),
+                random_time(&more, n, p), n, p);
 }
 
 /* The time when what it computes is spread over p cores, each further one worth that much. */
 static double spread_time(const struct measures *m, double p, double worth)
 {
     const struct measure_span *s = &m->main;
-    double wait = s->wall * (1 - s->run - s->no_core), now = fmin(fmax(m->cores, 1), p);
+    double wait = s->wall * (1 - s->run - s->no_core), sampled = sampled_cpu(m);
+    double now = fmin(fmax(m->cores * sampled, 1), p);
 
-    return m->startup + wait + s->cpu / fmax(now, 1 + (p - 1) * worth);
+    return m->startup + wait + s->cpu * sampled / fmax(now, 1 + (p - 1) * worth);
 }
 
 static struct predict_gain gain_parallel(const struct measures *m, uint32_t p)
@@ -134,16 +231,23 @@ static struct predict_gain gain_both(const struct measures *m, double n, uint32_
     double k = lang_worker_cost(m->language), usable = 1 + (p - 1) * core_worth_low;
 
     more.cpu *= cpu_more;
-    double best = best_time(&q, n, p), worst = worst_time(&more, n, usable) + 2 * k;
-    return gain(m, best, k + best + leans * (worst - best), worst, n, p);
+    double best = paced_time(&q, n, p), worst = random_time(&more, n, usable) + 2 * k;
+    return gain(m, best, k + best + leans * fmax(0, worst - best), worst, n, p);
+}
+
+static double batched_time(const struct measures *m, double rows)
+{
+    double own = fmax(0, (double)m->rec->user * 1e-9 - m->startup_cpu - m->ending_cpu);
+    double rest = fmax(0, m->main.wall - m->ending);
+
+    own = m->rec->user < 0 ? 0 : fmin(own, rest);
+    return m->startup + m->ending + own + (rest - own) / rows;
 }
 
 static struct predict_gain gain_batch(const struct measures *m)
 {
-    double rest = m->all.wall - m->startup;
-
-    return gain(m, m->startup + rest / batch_high, m->startup + rest / batch,
-                m->startup + rest / batch_low, m->in_flight, 1);
+    return gain(m, batched_time(m, batch_high), batched_time(m, batch), batched_time(m, batch_low),
+                m->in_flight, 1);
 }
 
 static const struct predict_gain none = {.low = 1, .value = 1, .high = 1};
@@ -192,34 +296,62 @@ static struct predict_gain gain_of_advice(const struct measures *m, const struct
     }
 }
 
-static const char *refusal(const struct measures *m)
+/* Cores that what is advised would keep busy, rounded up. */
+static double cores_needed(const struct measures *m, const struct ruling *r,
+                           const struct prediction *p)
 {
+    double all = cores_usable(m);
+
+    if (r->is.advice != HOB_ADVICE_CONCURRENCY && r->is.advice != HOB_ADVICE_BATCHES)
+        return all;
+    return fmin(all, 1 + floor(m->main.cpu / p->advice.seconds));
+}
+
+static const char *refusal(const struct measures *m, const struct ruling *r,
+                           const struct prediction *p)
+{
+    double need = cores_needed(m, r, p), spare = cores_usable(m) - need;
+
     if (m->all.wall < wall_min)
         return "the run was shorter than 0.2 s: too short to see; repeat it (--repeat)";
-    if (m->rec->n_cores && m->foreign > foreign_max * m->rec->n_cores)
+    if (m->foreign - spare > foreign_max * need ||
+        (m->rec->tier != REC_T2 && m->foreign > foreign_max && m->main.no_core > kept_max))
         return "other programs used more than 10 % of the cores meanwhile: run it on a quiet "
                "machine";
     return NULL;
 }
 
+/* Whether more at once would soon keep the other end's process computing all the time. */
+static void limit_find(const struct measures *m, struct prediction *p)
+{
+    uint32_t peer = busiest_peer(m->rec);
+    double busy = peer ? (double)m->rec->peers[peer].peer_cpu * 1e-9 : 0;
+
+    if (busy > p->concurrency.seconds - m->startup - m->ending) {
+        p->limit = peer;
+        p->limit_seconds = busy;
+    }
+}
+
 void predict(const struct measures *m, const struct ruling *r, struct prediction *ret)
 {
-    uint32_t all = m->rec->n_cores ? m->rec->n_cores : 1, p = cores_of_loop(m);
+    uint32_t all = cores_usable(m), p = cores_of_loop(m);
     struct model q = model_of(m);
     bool waits = m->wait > .05 * m->all.wall;
 
     *ret = (struct prediction){.advice = none, .concurrency = none, .parallelism = none};
-    ret->refused = refusal(m);
-    if (m->all.wall <= 0)
-        return;
-    if (waits) {
+    if (m->all.wall > 0 && waits) {
         ret->knee = (q.cpu + q.wait) * p / q.cpu;
         ret->concurrency = gain_concurrent(m, advised(m, ret->knee), p);
         for (double n = 4; ret->n_more < 5; n *= 2)
             ret->more[ret->n_more++] = gain_concurrent(m, n, p);
+        limit_find(m, ret);
     }
-    ret->parallelism = gain_parallel(m, all);
-    for (uint32_t n = 1; n <= all && ret->n_cores < PREDICT_STEPS; n *= 2)
-        ret->cores[ret->n_cores++] = gain_parallel(m, n);
-    ret->advice = gain_of_advice(m, r, ret);
+    if (m->all.wall > 0) {
+        ret->parallelism = gain_parallel(m, all);
+        for (uint32_t n = 1; n <= all && ret->n_cores < PREDICT_STEPS; n *= 2)
+            ret->cores[ret->n_cores++] = gain_parallel(m, n);
+        ret->advice = gain_of_advice(m, r, ret);
+    }
+    ret->refused = refusal(m, r, ret);
 }

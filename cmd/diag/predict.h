@@ -32,6 +32,9 @@ struct prediction {
     size_t n_more;
     struct predict_gain cores[PREDICT_STEPS]; /* cores: 1, 2, 4, ... */
     size_t n_cores;
+    /* A local process at the other end computed for so long that, on one core, it is the limit. */
+    uint32_t limit;       /* index into the recording's peers; 0: none */
+    double limit_seconds; /* its CPU time */
 };
 
 /** predict - from measures and the verdict on them */

@@ -205,6 +205,18 @@ static void put_gain(struct page *p, struct buf *b, const struct diagnosis *d)
         buf_printf(b, "%s knee at %.0f in flight, no gain beyond", page_dot(p), d->prediction.knee);
 }
 
+/* The server's own capacity caps the gain. */
+static void put_limit(struct buf *b, const struct diagnosis *d)
+{
+    const struct prediction *q = &d->prediction;
+
+    if (q->refused || q->limit == 0 || d->ruling.is.advice != HOB_ADVICE_CONCURRENCY)
+        return;
+    buf_printf(b, "the other end, %s on this machine, computed ", d->rec->peers[q->limit].name);
+    put_seconds(b, q->limit_seconds);
+    buf_puts(b, " for it: faster than that only if it uses several cores");
+}
+
 static void put_head(struct page *p, const struct diagnosis *d)
 {
     const struct recording *r = d->rec;
@@ -265,6 +277,8 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
         buf_printf(&b, "no prediction: %s", d->prediction.refused);
     else
         put_gain(p, &b, d);
+    put_line(p, "", PAGE_BOLD, &b);
+    put_limit(&b, d);
     put_line(p, "", PAGE_BOLD, &b);
     buf_putc(&p->out, '\n');
     buf_free(&b);

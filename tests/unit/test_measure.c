@@ -54,9 +54,27 @@ TEST(one_request_after_the_other_is_one_in_flight)
     CHECK_NEAR(m.one, .009, 1e-9);
     CHECK_NEAR(m.n_ops, 10, 1e-6);
     CHECK_NEAR(m.startup, .001, 1e-9);
+    CHECK_NEAR(m.ending, 0, 1e-9);
     CHECK_INT(m.n_peers, 1);
     CHECK_STR(r.peers[m.peers[0].peer].name, "tcp 10.0.0.1:80");
     CHECK_NEAR(m.peers[0].blamed, .09, 1e-9);
+    rec_free(&r);
+}
+
+TEST(what_comes_after_the_last_request_is_the_ending)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_run(&r, t, 0, 10);
+    made_wait(&r, t, 10, 60, REC_NET, "tcp 10.0.0.1:80");
+    made_run(&r, t, 60, 80);
+    made_wait(&r, t, 80, 85, REC_SLEEP, "");
+    made_run(&r, t, 85, 95);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.ending, .035, 1e-9);
+    CHECK_NEAR(m.ending_cpu, .03, 1e-9);
     rec_free(&r);
 }
 

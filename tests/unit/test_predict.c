@@ -97,7 +97,7 @@ TEST(computing_gains_as_many_times_as_there_are_cores_at_most)
 
     m.all = m.main = (struct measure_span){.wall = 10, .cpu = 10, .run = 1};
     struct prediction p = predicted(&m);
-    CHECK_NEAR(p.parallelism.high, 4 / .95, .01);
+    CHECK_NEAR(p.parallelism.high, 4 / .95, .05);
     CHECK(p.parallelism.value < 4 && p.parallelism.value > 3);
     CHECK(p.parallelism.low > 2.5);
     CHECK_NEAR(p.knee, 0, 0);
@@ -117,15 +117,164 @@ TEST(new_workers_cost_what_their_language_takes)
     CHECK(predicted(&m).parallelism.value < cheap - .2);
 }
 
-TEST(nothing_is_predicted_from_a_busy_machine_or_a_short_run)
+/* 30 requests of 100 ms, hardly any computing. */
+static struct measures thirty(struct recording *rec)
+{
+    struct measures m = one_by_one(rec);
+
+    m.wait = 3;
+    m.one = .1;
+    m.n_ops = 30;
+    m.has_loop = true; /* so that the cure loads nothing */
+    m.all = (struct measure_span){.wall = 3, .cpu = 1e-5, .io = 1};
+    m.main = m.all;
+    return m;
+}
+
+static double seconds_at(const struct measures *m, double n, uint32_t p)
+{
+    struct ruling r;
+
+    rule_of(m, NULL, &r);
+    return predict_at(m, &r, n, p).seconds;
+}
+
+TEST(the_last_round_is_a_whole_one)
 {
     struct recording rec;
-    struct measures m = one_by_one(&rec);
+    struct measures m = thirty(&rec);
 
+    /* Paced: 10 -> 3 rounds, 16 -> 2; random: half a wait more than 3 / n.  A third between. */
+    CHECK_NEAR(seconds_at(&m, 10, 1), .3, .02);
+    CHECK_NEAR(seconds_at(&m, 16, 1), .2, .02);
+    CHECK_NEAR(seconds_at(&m, 15, 1), seconds_at(&m, 16, 1), .02);
+}
+
+TEST(beyond_as_many_as_there_are_nothing_is_gained)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+
+    CHECK_NEAR(seconds_at(&m, 30, 1), .1, .02);
+    CHECK_NEAR(seconds_at(&m, 512, 1), .1, .02);
+}
+
+TEST(the_slots_start_one_after_the_other)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+
+    m.main.cpu = m.all.cpu = .15; /* 5 ms each */
+    /* One round: the last of 30 is sent after 145 ms, and takes 105. */
+    CHECK_NEAR(seconds_at(&m, 30, 1), .25, .03);
+}
+
+TEST(start_and_ending_stay_as_they_are)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+    double without = seconds_at(&m, 10, 1);
+
+    m.startup = .2;
+    m.ending = .1;
+    m.ending_cpu = 0;
+    CHECK_NEAR(seconds_at(&m, 10, 1), without + .3, 1e-6);
+}
+
+TEST(the_first_threads_of_a_program_load_their_library)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+    double without = seconds_at(&m, 10, 1);
+
+    m.has_loop = false;
+    CHECK(seconds_at(&m, 10, 1) > without + .01);
+    m.io_threads = 4;
+    CHECK_NEAR(seconds_at(&m, 10, 1), without, 1e-6);
+}
+
+TEST(each_further_session_starts_too)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+    double without = seconds_at(&m, 5, 2);
+
+    m.language = LANG_SQL;
+    m.startup_cpu = .05;
+    CHECK_NEAR(seconds_at(&m, 5, 2), without + 4 * .05 / 2, 1e-6);
+}
+
+TEST(larger_batches_leave_what_each_row_computes)
+{
+    struct recording rec = {.n_cores = 2, .user = 300 * HOB_MS, .system = 100 * HOB_MS};
+    struct measures m = {.rec = &rec, .wait = .7, .startup = .1, .startup_cpu = .1, .fsync = 1};
+
+    m.all = (struct measure_span){.wall = 1.1, .cpu = .4, .run = .36, .io = .64};
+    m.main = (struct measure_span){.wall = 1, .cpu = .3, .run = .3, .io = .7};
+    m.main.blame[REC_FSYNC] = .7;
+    m.in_flight = 1;
+    m.io_kind = REC_FSYNC;
+    struct prediction p = predicted(&m);
+    /* 0.1 start-up, 0.2 s of its own for the rows, and a twentieth of the other 0.8 s. */
+    CHECK_NEAR(p.advice.seconds, .34, 1e-6);
+    check_ordered(&p.advice);
+}
+
+TEST(a_local_server_that_computes_all_the_time_is_the_limit)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+    struct rec_peer peers[] = {{.peer_cpu = -1}, {.peer_cpu = 10 * HOB_MS}};
+
+    rec.peers = peers;
+    rec.n_peers = 2;
+    rec.n_cpus = 4;
+    CHECK_INT(predicted(&m).limit, 0);
+    double light = predicted(&m).advice.low;
+    peers[1].peer_cpu = 2 * HOB_SEC;
+    struct prediction p = predicted(&m);
+    CHECK_INT(p.limit, 1);
+    CHECK_NEAR(p.limit_seconds, 2, 1e-9);
+    /* On one core 2 s at least, on four half a second. */
+    CHECK(p.advice.low < 3. / 2 && p.advice.low < light);
+    CHECK(p.advice.high <= 3 / .45);
+    check_ordered(&p.advice);
+}
+
+TEST(samples_are_scaled_to_the_counted_cpu_time)
+{
+    struct recording rec = {.tier = REC_T2, .n_cores = 2, .user = 2 * HOB_SEC};
+    struct measures m = {.rec = &rec, .user = 1, .cores = 1, .demand = 2};
+
+    m.all = m.main = (struct measure_span){.wall = 1, .cpu = 1, .run = 1};
+    /* Samples saw one core busy, the kernel counted two: nothing is left to gain. */
+    CHECK_NEAR(predicted(&m).parallelism.value, 1, .02);
+}
+
+TEST(nothing_is_predicted_from_a_busy_machine_or_a_short_run)
+{
+    struct recording rec = {.n_cores = 4};
+    struct measures m = {.rec = &rec, .user = 1, .cores = 1, .demand = 1};
+
+    m.all = m.main = (struct measure_span){.wall = 1, .cpu = 1, .run = 1};
     m.foreign = .5;
     CHECK(predicted(&m).refused != NULL);
     m.foreign = .3;
     CHECK(predicted(&m).refused == NULL);
     m.all.wall = .1;
+    CHECK(predicted(&m).refused != NULL);
+}
+
+TEST(load_on_cores_that_the_cure_does_not_need_is_no_reason)
+{
+    struct recording rec;
+    struct measures m = one_by_one(&rec);
+
+    m.foreign = 2.5; /* of 4; one loop needs one */
+    CHECK(predicted(&m).refused == NULL);
+    m.foreign = 3.5;
+    CHECK(predicted(&m).refused != NULL);
+    m.foreign = 2.5;
+    m.main.no_core = .2; /* but it was kept from running */
     CHECK(predicted(&m).refused != NULL);
 }

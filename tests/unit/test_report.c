@@ -152,3 +152,29 @@ TEST(an_empty_recording_still_makes_a_page)
     free(text_of(&d, NULL));
     rec_free(&r);
 }
+
+TEST(a_local_server_that_is_the_limit_is_named)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/usr/bin/python3.11", "python3 a.py");
+    uint32_t peer = rec_peer_of(&r, REC_NET, "tcp 10.0.0.1:80");
+    r.peers[peer].peer_cpu = 10 * HOB_MS;
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 200});
+    CHECK(!holds(text, "the other end"));
+    free(text);
+    text = text_of(&d, NULL);
+    CHECK(holds(text, "\"limit\":null"));
+    free(text);
+    r.peers[peer].peer_cpu = 400 * HOB_MS;
+    CHECK_INT(diagnose(&r, &d), 0);
+    text = text_of(&d, &(struct report_how){.width = 200});
+    CHECK(holds(text, "the other end, tcp 10.0.0.1:80 on this machine, computed 0.40 s"));
+    free(text);
+    text = text_of(&d, NULL);
+    CHECK(holds(text, "\"limit\":{\"peer\":\"tcp 10.0.0.1:80\",\"seconds\":0.400}"));
+    free(text);
+    rec_free(&r);
+}
