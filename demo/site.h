@@ -41,6 +41,7 @@
  *     /redirect?n=N            N redirects, then /   /garbage        not HTTP
  *     /loop                    to itself             /gzip           a page, gzip-encoded
  *     /echo                    the request, as text  /big?bytes=N    that many bytes
+ *     /together?n=N&ms=M       M ms after N such requests have come to wait for each other
  *
  * Any query may hold x=...: it is ignored and makes targets differ.
  */

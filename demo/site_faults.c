@@ -120,6 +120,48 @@ static int on_slow(struct conn *c, const char *rest)
     return r < 0 ? r : send_text(c, 200, NULL, "slow\n");
 }
 
+/* The last of n to come lets the others go; whoever leaves the gate last takes it away. */
+static int gate_wait(struct site *s, unsigned n)
+{
+    struct site_gate *g = s->gate;
+    char none;
+    int r = 0;
+
+    if (!g) {
+        if (!(g = calloc(1, sizeof *g)))
+            return -ENOMEM;
+        r = hob_chan_new(1, NULL, &g->open);
+        if (r < 0) {
+            free(g);
+            return r;
+        }
+        s->gate = g;
+    }
+    g->inside++;
+    if (++g->came >= n) {
+        s->gate = NULL; /* who comes next waits for others */
+        hob_chan_close(g->open);
+    } else {
+        r = hob_chan_recv(g->open, HOB_FOREVER, &none);
+    }
+    if (--g->inside == 0) {
+        if (s->gate == g)
+            s->gate = NULL;
+        hob_chan_free(g->open);
+        free(g);
+    }
+    return r == -EPIPE ? 0 : r;
+}
+
+static int on_together(struct conn *c, const char *rest)
+{
+    int r = gate_wait(c->s, (unsigned)query_number(c, "n", 2));
+
+    if (r == 0)
+        r = hob_sleep((hob_dur)query_number(c, "ms", 0) * HOB_MS);
+    return r < 0 ? r : send_text(c, 200, NULL, "together\n");
+}
+
 /* Each redirect's own text is what a client that does not follow sees. */
 static int on_redirect(struct conn *c, const char *rest)
 {
@@ -325,6 +367,7 @@ static const struct {
     {"/status/", on_status},
     {"/flaky", on_flaky},
     {"/slow", on_slow},
+    {"/together", on_together},
     {"/drip", on_drip},
     {"/redirect", on_redirect},
     {"/loop", on_loop},

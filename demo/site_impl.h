@@ -35,6 +35,12 @@ void text_put_escaped(struct buf *to, const char *text);
 
 enum { SITE_HEAD_MAX = 8192, SITE_BODY_MAX = 1 << 20, SITE_FLAKY_MAX = 4096, SITE_SPARES = 64 };
 
+/* Requests for /together that wait for each other. */
+struct site_gate {
+    hob_chan *open; /* closed when all have come */
+    unsigned came, inside;
+};
+
 struct site {
     struct site_opts o;
     struct prose *prose;
@@ -45,6 +51,7 @@ struct site {
         unsigned n;      /* requests so far */
     } flaky[SITE_FLAKY_MAX];
     size_t n_flaky;
+    struct site_gate *gate; /* that lets more in; NULL: none */
     struct buf
         spare[SITE_SPARES]; /* bodies given back: a connection needs one only while it sends */
     size_t n_spares;

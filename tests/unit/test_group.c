@@ -242,6 +242,7 @@ TEST(a_cancel_gives_its_reason_and_none_is_success)
 }
 
 static _Atomic(int) live, most;
+static _Atomic(bool) may_end; /* the first of them wait for it */
 
 static int counted(void *arg)
 {
@@ -249,7 +250,10 @@ static int counted(void *arg)
     int n = ++live;
     if (n > most)
         most = n;
-    int r = hob_sleep(HOB_MS);
+    int r;
+    do
+        r = hob_sleep(HOB_MS);
+    while (r == 0 && !may_end);
     live--;
     return r;
 }
@@ -261,10 +265,14 @@ static int limited(void *arg)
     int r = hob_group_open(&g, HOB_GROUP_OPTS(.max_live = 5, .spread = spread));
 
     live = most = 0;
+    may_end = false;
     for (int i = 0; i < 5 && r == 0; i++)
         r = hob_go(&g, counted, NULL);
     if (r == 0 && hob_try_go(&g, counted, NULL) != -EAGAIN)
         return -EPROTO;
+    while (r == 0 && live < 5)
+        r = hob_sleep(HOB_MS);
+    may_end = true;
     for (int i = 0; i < 30 && r == 0; i++)
         r = hob_go(&g, counted, NULL);
     r = hob_group_join(&g, r);

@@ -359,9 +359,9 @@ static int one_get(void *arg)
     struct buf b = {0};
     int fd = dial(v);
 
-    say(fd, "GET /p/000/000001.html HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    say(fd, "GET /together?n=200&ms=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     CHECK_INT(hear(fd, &b, NULL), 0);
-    CHECK(b.len > 28000 && strncmp(b.p, "HTTP/1.1 200 ", 13) == 0);
+    CHECK(strncmp(b.p, "HTTP/1.1 200 ", 13) == 0 && strstr(b.p, "together\n"));
     hob_close(fd);
     buf_free(&b);
     return 0;
@@ -369,7 +369,7 @@ static int one_get(void *arg)
 
 static void many_client(struct served *v)
 {
-    enum { MANY = 400 };
+    enum { MANY = 400 }; /* the second half waits for each other again */
     hob_group g;
 
     CHECK_INT(hob_group_open(&g, NULL), 0);
@@ -378,12 +378,12 @@ static void many_client(struct served *v)
     CHECK_INT(hob_group_join(&g, 0), 0);
     CHECK_INT(site_stats(v->site).requests, MANY);
     CHECK_INT(site_stats(v->site).live, 0);
-    CHECK(site_stats(v->site).live_max > MANY / 2);
+    CHECK(site_stats(v->site).live_max >= MANY / 2);
 }
 
 TEST(many_connections_wait_at_the_same_time)
 {
-    served((struct site_opts){.latency_min = 2 * HOB_SEC}, many_client);
+    served((struct site_opts){.seed = 2}, many_client);
 }
 
 static void fault(struct served *v, const char *path, ssize_t last, const char *want)
