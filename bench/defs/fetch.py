@@ -5,7 +5,7 @@ One core for the client, nginx on another, no latency, 50 at a time, the same li
 """
 import json
 
-from harness.model import Bench, Build, Site, Subject, pages_per_cpu_second
+from harness.model import Bench, Build, Program, Site, Subject, pages_per_cpu_second
 
 CONCURRENCY = "50"
 SITE = Site(pages=4000, repeat=5)
@@ -48,4 +48,9 @@ BENCHES = [
                                   "{list}", CONCURRENCY), needs=("python:aiohttp",)),
           ),
           targets={"bare-loop": 0.8, "aiohttp": 7}),
+    Program("latency", "100 URLs at once, 50 to 500 ms each, beside the slowest of them alone",
+            target="demo/hob-site",
+            argv=("/usr/bin/python3", "{src}/latency.py", "--hob", "{hob}",
+                  "--site", "{release}/demo/hob-site"),
+            targets={"latency": {"slowest": 1 / 1.1}}, timeout=60),
 ]
