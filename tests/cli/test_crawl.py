@@ -95,7 +95,7 @@ class Polite(CrawlCase):
     def test_connections_to_a_host_are_limited(self):
         site = self.site()
         # Answered when three are under way, and here there are no more than three to wait for.
-        self.whole(*FAST, '--per-host', '3', '--depth', '0',
+        self.whole(*FAST, '--per-host', '3', '--depth', '0', '--timeout', '%ds' % PATIENCE,
                    *(site.url + '/together?n=3&x=%d' % k for k in range(24)))
         self.assertEqual(max(row[2] for row in site.rows), 3)
 

@@ -18,7 +18,7 @@ import sys
 import termios
 
 import crawl_util
-from crawl_util import FAST, FIELDS, CrawlCase, links, main, page, until
+from crawl_util import FAST, FIELDS, PATIENCE, CrawlCase, links, main, page, until
 
 
 class Pages(CrawlCase):
@@ -272,7 +272,7 @@ class Full(CrawlCase):
         site = self.site('-n', '20')
         with open('/dev/full', 'w', encoding='utf-8') as full:
             p = subprocess.run(self.argv(*FAST, *FIELDS, '--jsonl', '-', site.url + '/'),
-                               stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+                               stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
         self.last_line(crawl_util.Run(p.returncode, '', p.stderr), 1, 'standard output')
         self.whole(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
         self.assertTruth(site)
@@ -341,7 +341,7 @@ class Stopped(CrawlCase):
         p.stdout.close()
         p.stdout = None
         go.set()
-        _, err = p.communicate(timeout=60)
+        _, err = p.communicate(timeout=PATIENCE)
         self.assertNotEqual(p.returncode, 0)
         self.whole(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/', held)
         self.assertTruth(site)

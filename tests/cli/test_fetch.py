@@ -212,7 +212,7 @@ class Limits(Fetch):
     def test_j_urls_are_under_way_and_no_more(self):
         with cli.Site() as site:
             urls = [site.url('/together?n=3&x=%d' % k) for k in range(24)]
-            r = cli.hob('fetch', '-j3', *urls)
+            r = cli.hob('fetch', '-j3', '--timeout', '%ds' % cli.WAIT_MOST, *urls)
             self.assertEqual(r.status, 0)
             self.assertEqual(max(q[2] for q in site.requests()), 3)
 
@@ -232,7 +232,7 @@ class Limits(Fetch):
         latencies = [50 + 450 * k // 99 for k in range(100)]
         with cli.Site() as site:
             urls = [site.url('/together?n=100&ms=%d' % ms) for ms in latencies]
-            r = cli.hob('fetch', '-j100', *urls)
+            r = cli.hob('fetch', '-j100', '--timeout', '%ds' % cli.WAIT_MOST, *urls)
             asked = site.requests()
         self.assertEqual(r.status, 0, r.err)
         self.assertEqual([q[2] for q in asked], list(range(1, 101)))  # none was answered before

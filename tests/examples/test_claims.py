@@ -54,7 +54,7 @@ class Claims(unittest.TestCase):
         argv = [os.path.join(EXAMPLES, 'claims', name)]
         if name.endswith('.py'):
             argv = [sys.executable, os.path.join(SOURCES, name)]
-        out = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=100, check=True).stdout
+        out = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=400, check=True).stdout
         lines = out.splitlines()
         self.assertEqual(len(lines), len(LINES[name]), out)
         for line, pattern in zip(lines, LINES[name]):

@@ -27,7 +27,7 @@ def run(name, *args, **env):
     """(exit status, standard output, standard error)"""
     with start(name, *args, **env) as p:
         try:
-            out, err = p.communicate(timeout=60)
+            out, err = p.communicate(timeout=240)
         finally:
             p.kill()
         return p.returncode, out, err
@@ -68,7 +68,7 @@ class Ideas(unittest.TestCase):
         with start('echo', '0') as server:
             try:
                 port = int(re.match(r'listening on 127\.0\.0\.1:(\d+)', server.stdout.readline())[1])
-                clients = [socket.create_connection(('127.0.0.1', port), timeout=30) for _ in range(20)]
+                clients = [socket.create_connection(('127.0.0.1', port), timeout=240) for _ in range(20)]
                 for i, c in reversed(list(enumerate(clients))):
                     c.sendall(b'%d' % i)
                 for i, c in enumerate(clients):
@@ -78,7 +78,7 @@ class Ideas(unittest.TestCase):
                 for c in clients:
                     self.assertEqual(c.recv(100), b'')
                     c.close()
-                self.assertEqual(server.wait(30), 0)
+                self.assertEqual(server.wait(240), 0)
                 self.assertEqual(server.stderr.read(), '')
             finally:
                 server.kill()
@@ -193,7 +193,7 @@ class Table(unittest.TestCase):
 
     def test_the_python_peer_that_needs_no_package_prints_the_same(self):
         out = subprocess.run([sys.executable, os.path.join(PEERS, 'map.py')], check=True, text=True,
-                             stdout=subprocess.PIPE, timeout=60).stdout
+                             stdout=subprocess.PIPE, timeout=240).stdout
         self.assertRegex(out, r'^1000000 points on \d+ cores, the last is 999998001001\.0\n$')
 
 

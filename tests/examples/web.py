@@ -16,7 +16,7 @@ import http.server
 import threading
 import urllib.parse
 
-WAIT = 30
+WAIT = 240
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -29,7 +29,8 @@ __attribute__((noreturn, format(printf, 3, 4))) void t_fail(const char *file, in
                                                             const char *format, ...);
 /* Ends the case as skipped; the reason is printed, and check-all counts it as not green. */
 __attribute__((noreturn, format(printf, 1, 2))) void t_skip(const char *format, ...);
-/* Seconds a case may take; 30 unless set here, called first thing in a case. */
+/* Seconds a case may take, to which what a sanitizer or a busy machine needs is added; 30 unless
+ * set here, called first thing in a case. */
 void t_timeout(unsigned seconds);
 
 #define TEST(case_name)                                                                            \

@@ -10,7 +10,7 @@ SAMPLE = ''
 
 def run(*args):
     """Exit code, standard output and standard error of the sample program."""
-    r = subprocess.run([SAMPLE, *args], capture_output=True, text=True, timeout=60)
+    r = subprocess.run([SAMPLE, *args], capture_output=True, text=True, timeout=240)
     return r.returncode, r.stdout, r.stderr
 
 
