@@ -19,6 +19,7 @@
 #include "diag/rec.h"
 #include "diag/report.h"
 #include "diag/run.h"
+#include "diag/verify.h"
 #include "lib/option.h"
 
 /* Besides cmd.h's: what --fail-on was to find was found. */
@@ -28,8 +29,12 @@ struct diagnose_command {
     struct run_opts run;
     int64_t pid, tier, repeat;
     const char *output, *record, *json, *fail_on;
-    bool explain, compare, live;
+    bool explain, compare, live, verify;
     struct live_how view;
+    struct option_list knobs;
+    int64_t runs;
+    struct verify_opts again;
+    struct files files;
     struct draw_term_how terminal;
     FILE *to;
     struct recording rec;
@@ -79,10 +84,37 @@ static struct report_how how_to_report(struct diagnose_command *cmd)
                                .ascii = cmd->terminal.ascii};
 }
 
+static void look_at_files(void *arg, const struct recording *rec)
+{
+    files_look(arg, rec);
+}
+
+/* Runs it again, and says beside the verdict what came of it. */
+static int verify_go(struct diagnose_command *cmd, struct diagnosis *d,
+                     const struct report_how *how, struct verify *v)
+{
+    struct buf err = {0};
+    int r;
+
+    fflush(cmd->to);
+    r = verify(&cmd->again, d, &cmd->files, v, &err);
+    if (err.len > 0)
+        fprintf(stderr, "hob diagnose: --verify: %s\n", err.p);
+    else if (r < 0)
+        (void)file_failed("--verify", r);
+    buf_free(&err);
+    if (r < 0)
+        return STATUS_FAILED;
+    d->verified = v;
+    verify_report(v, d, how, cmd->to);
+    return STATUS_DONE;
+}
+
 /* The report and everything that is written beside it. */
 static int conclude(struct diagnose_command *cmd)
 {
     struct report_how how = how_to_report(cmd);
+    struct verify v = {0};
     struct diagnosis d;
     const char *bad;
     int status = STATUS_DONE, r;
@@ -94,6 +126,8 @@ static int conclude(struct diagnose_command *cmd)
     if (isatty(fileno(cmd->to)))
         fputc('\n', cmd->to); /* behind "^C", or a line that the command left open */
     report(&d, &how, cmd->to);
+    if (cmd->verify)
+        status = verify_go(cmd, &d, &how, &v);
     if (cmd->output && (fflush(cmd->to) != 0 || ferror(cmd->to)))
         status = file_failed(cmd->output, errno);
     if (cmd->record && (r = rec_save(&cmd->rec, cmd->record)) < 0)
@@ -104,6 +138,9 @@ static int conclude(struct diagnose_command *cmd)
         fprintf(stderr, "hob diagnose: the verdict is one of --fail-on %s\n", cmd->fail_on);
         status = STATUS_FOUND;
     }
+    if (v.interrupted)
+        cmd->end.status = v.by; /* as a program that this signal ended */
+    verify_free(&v);
     return status;
 }
 
@@ -173,11 +210,33 @@ static int usage(const char *what)
     return STATUS_USAGE;
 }
 
+/* What cannot be done again is said before it is done once. */
+static int verify_prepare(struct diagnose_command *cmd, const struct option_args *args)
+{
+    struct buf err = {0};
+    int r;
+
+    cmd->again = (struct verify_opts){.argv = (char *const *)args->operand,
+                                      .knobs = cmd->knobs.item,
+                                      .n_knobs = cmd->knobs.n,
+                                      .runs = cmd->runs,
+                                      .pipe_was = tool_pipe_was,
+                                      .tell = stderr};
+    cmd->run.look = look_at_files;
+    cmd->run.arg = &cmd->files;
+    r = verify_input(&cmd->again.input, &err);
+    if (r == 0)
+        r = verify_check(&cmd->again, &err);
+    if (r < 0)
+        fprintf(stderr, "hob diagnose: --verify: %s\n", err.p ? err.p : hob_strerror(r));
+    buf_free(&err);
+    return r < 0 ? STATUS_USAGE : STATUS_DONE;
+}
+
 static int checked_go(struct diagnose_command *cmd, const struct option_args *args)
 {
-    int status;
-
     const char *bad;
+    int status;
 
     if (cmd->fail_on && fail_on_matches(cmd->fail_on, NULL, &bad) < 0) {
         fprintf(stderr, "hob diagnose: --fail-on: '%.*s' is no bound, advice or mismatch\n",
@@ -190,6 +249,12 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
         return usage("either a command or -p PID");
     if (!cmd->pid && !args->n)
         return usage("no command given");
+    if (cmd->verify && (cmd->pid || cmd->run.most || cmd->run.follow || cmd->repeat > 1))
+        return usage("--verify goes with neither -p nor --for, --follow, --repeat");
+    if (!cmd->verify && (cmd->knobs.n || cmd->runs))
+        return usage("--knob and --runs are for --verify");
+    if (cmd->verify && (status = verify_prepare(cmd, args)) != STATUS_DONE)
+        return status;
     cmd->to = stderr;
     if (cmd->output && !(cmd->to = fopen(cmd->output, "we"))) {
         fprintf(stderr, "hob diagnose: %s: %s\n", cmd->output, strerror(errno));
@@ -263,6 +328,12 @@ int cmd_diagnose(int argc, char *const argv[])
                    "run a command too short to see N times, as one recording"),
         OPTION_STRING(0, "fail-on", &cmd.fail_on, "WORDS",
                       "exit with 3 on a mismatch, or another word of the JSON verdict"),
+        OPTION_FLAG(0, "verify", &cmd.verify,
+                    "run it again under other settings of what can be set from outside; its output "
+                    "is discarded, all else it does again"),
+        OPTION_LIST(0, "knob", &cmd.knobs, "KNOB",
+                    "for --verify: cores, an option of the command (-j), or a variable"),
+        OPTION_INT(0, "runs", &cmd.runs, 2, 500, "N", "for --verify: no more than N runs (8)"),
         OPTION_FLAG(0, "compare", &cmd.compare, "A and B are recordings: what changed"),
         OPTION_END,
     };
@@ -281,6 +352,7 @@ int cmd_diagnose(int argc, char *const argv[])
     if (status >= 0)
         return status;
     status = cmd.compare ? compare_go(&cmd, &args) : checked_go(&cmd, &args);
+    files_free(&cmd.files);
     option_free(&command, &args);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diag/json.h"
+#include "diag/verify.h"
 #include "lib/out.h"
 
 static const char *tier_word(enum rec_tier tier)
@@ -232,6 +233,8 @@ int json_write(const struct diagnosis *d, FILE *to)
     put_prediction(&b, d);
     put_measures(&b, &d->measures);
     put_recording(&b, d->rec);
+    if (d->verified)
+        verify_json(d->verified, !d->prediction.refused, &b);
     out_row_end(&b);
     err = buf_error(&b);
     if (err == 0)

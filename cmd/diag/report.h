@@ -12,6 +12,8 @@
  * ========================================================================
  */
 
+struct verify;
+
 /* One program, diagnosed. */
 struct diagnosis {
     const struct recording *rec;
@@ -19,6 +21,7 @@ struct diagnosis {
     struct ruling ruling;
     struct prediction prediction;
     struct advice advice;
+    const struct verify *verified; /* run again under other settings; NULL: it was not */
 };
 
 /** diagnose - all of it; the recording must stay while the result is used.  0 or -ENOMEM */

@@ -57,7 +57,10 @@ struct run {
     struct rec_begin begin;
     struct load load;
     struct live *live; /* NULL: no view, or no more */
+    int64_t look_at;   /* when opts->look is due */
 };
+
+#define LOOK_FIRST (10 * HOB_MS)
 
 static const int passed_on[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGWINCH,
                                 SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2};
@@ -280,6 +283,14 @@ static void run_wait(struct run *run, int source, int64_t wait, int64_t *due)
         view_keys(run);
 }
 
+static void look_tick(struct run *run, int64_t now)
+{
+    if (!run->opts->look || now < run->look_at)
+        return;
+    run->opts->look(run->opts->arg, run->rec);
+    run->look_at = 2 * now > LOOK_FIRST ? 2 * now : LOOK_FIRST;
+}
+
 static void run_loop(struct run *run)
 {
     int fd = run->source->fd ? run->source->fd(run->state) : -1;
@@ -297,6 +308,7 @@ static void run_loop(struct run *run)
         if (run->opts->most && now_of(run) >= run->opts->most)
             run->over = true;
         load_tick(&run->load, now_of(run), run->root);
+        look_tick(run, now_of(run));
     }
 }
 

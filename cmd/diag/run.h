@@ -29,6 +29,9 @@ struct run_opts {
     void (*pipe_was)(int);       /* SIGPIPE's disposition when hob was started */
     const struct live_how *live; /* look at it meanwhile; NULL: no */
     const char *trace;           /* HOB_TRACE of the command unless it has one; NULL: none */
+    /* Called while it runs, a few times at growing distances; NULL: not. */
+    void (*look)(void *arg, const struct recording *rec);
+    void *arg;
 };
 
 struct run_end {
