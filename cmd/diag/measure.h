@@ -71,6 +71,7 @@ struct measures {
     double wait;           /* operation-seconds: Little's L times the time */
     double one;            /* s that one operation takes: long ones weigh more */
     double n_ops;          /* how many there were, about */
+    double n_waits;        /* waits for I/O: each ends in a wake-up */
     enum rec_kind io_kind; /* of most of them; REC_NO_KIND: there were none */
     double fsync;          /* share of them that waits for a file to be safe */
 

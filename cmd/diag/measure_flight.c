@@ -27,6 +27,7 @@ static const double startup_part = .01; /* of the waits of the dominant kind */
 /* A start-up is short, and there must be something after it; else it is a phase of its own. */
 static const double startup_max = 1.5, startup_io_min = .2;
 
+static const double several = 1.5;     /* in flight */
 static const double overlap_min = 1.1; /* sum of the waits for sets / time with any of them */
 
 struct set {
@@ -51,11 +52,11 @@ struct flight {
     size_t n_sets, cap_sets;
     struct proc_sets *procs;
     int64_t now;
-    double n;                    /* in flight now */
-    double by_kind[REC_N_KINDS]; /* now */
-    double total[REC_N_KINDS];   /* operation-seconds */
-    double time;                 /* s with one or more */
-    double waits, squares;       /* s, s^2 of the waits for I/O */
+    double n;                     /* in flight now */
+    double by_kind[REC_N_KINDS];  /* now */
+    double total[REC_N_KINDS];    /* operation-seconds */
+    double time;                  /* s with one or more */
+    double waits, squares, cubes; /* s, s^2, s^3 of the waits for I/O */
 };
 
 static void flight_count(struct flight *f, uint8_t kind, double n)
@@ -198,6 +199,8 @@ static int flight_edge(struct flight *f, const struct edge *e)
     if (e->opens) {
         f->waits += length;
         f->squares += length * length;
+        f->cubes += length * length * length;
+        f->m->n_waits++;
     }
     if (iv->flags & REC_IVAL_SET) {
         if (e->opens)
@@ -245,7 +248,9 @@ static void flight_sums(struct flight *f)
     m->io_kind = top;
     m->fsync = m->wait > 0 ? f->total[REC_FSYNC] / m->wait : 0;
     m->in_flight = f->time > 0 ? m->wait / f->time : 0;
-    m->one = f->waits > 0 ? f->squares / f->waits : 0;
+    /* A wait for several ends with the first answer: only the longest are as long as one takes. */
+    if (f->squares > 0)
+        m->one = m->in_flight < several ? f->squares / f->waits : f->cubes / f->squares;
     m->n_ops = m->one > 0 ? f->waits / m->one * fmax(1, m->wait / f->waits) : 0;
 }
 

@@ -10,15 +10,18 @@
  *     paced    S + E + k + (C + W) / n + (n - 1) C / m p      never less than C / p + one wait
  *     random   S + E + k + W and C by exact mean value analysis, and half a wait at the end, when
  *              slots run dry one by one
+ *     bursts   S + E + k + W / n + C / p      answers come together: waiting and computing take
+ * turns
  *
  *   k is what the cure costs to begin with: workers that start, libraries that are loaded.  Where
  *   m is small against n a slot does whole operations: 30 of them 16 at once take two rounds.
- *   The value lies near the paced time: semaphores and pools pace the operations.  The knee,
- *   n = (C + W) p / C, is where the cores are busy all the time.
+ *   The slower of the last two is the slow end.  The value lies nearer to the paced time:
+ * semaphores and pools pace the operations.  The knee, n = (C + W) p / C, is where the cores are
+ * busy all the time.
  *
- *   How much CPU an operation costs changes with the cure: fewer wake-ups and switches when many
- *   answers are handled in a turn, more for the bookkeeping of tasks.  The ends of the interval
- *   take it lower and higher.
+ *   How much CPU an operation costs changes with the cure: fewer wake-ups, each of which finds cold
+ *   caches, when many answers are handled in a turn; more for the bookkeeping of tasks.  The value
+ *   leaves out the wake-ups that are no more, the ends of the interval take it lower and higher.
  *
  *   A local process at the other end works for the faster program as long as for the slow one.
  *   Nobody knows on how many cores it can: on one at the low end, on all at the high end.
@@ -42,10 +45,13 @@ static const double kept_max = .1;                   /* of the time: it could ru
 static const double wall_min = .2;                   /* s */
 static const double cpu_less = .55, cpu_more = 1.15; /* CPU an operation costs after the cure */
 static const double core_worth_low = .8;             /* of a core that a further one adds */
-static const double unsure = .05;    /* two runs of one program differ by so much, */
-static const double unsure_s = .01;  /* and by that */
-static const double leans = .35;     /* value: this part of the way from paced to random */
-static const double loads = .35;     /* of a worker's cost: what the first thread or loop loads */
+static const double unsure = .06;   /* two runs of one program differ by so much, */
+static const double unsure_s = .01; /* and by that */
+static const double wake = .3e-3;   /* CPU that a wake-up costs beside the work, where caches are */
+static const double cold = 2e-3;    /* cold: after waits of that length */
+static const double wake_most = .5; /* of all CPU time */
+static const double leans = .35;    /* value: this part of the way from paced to random */
+static const double loads = .35;    /* of a worker's cost: what the first thread or loop loads */
 static const double rounds_min = 10; /* more than that: whole or not makes no difference */
 static const double rounds_off = .1; /* how far off the number of operations may be */
 static const double batch = 20;      /* rows in a transaction */
@@ -56,10 +62,12 @@ struct model {
     double fixed;  /* S + E */
     double cure;   /* k, with more at once than now */
     double now;    /* in flight */
+    double wakes;  /* CPU that its wake-ups cost */
     double cpu;    /* C */
     double wait;   /* W */
     double ops;    /* m; 0: not known */
     double one;    /* a long one */
+    bool whole;    /* m is known well enough to count rounds */
     double worker; /* CPU that each further session computes before its first operation */
     double peer;   /* CPU time of the busiest local process at the other end */
     double peer_cores;
@@ -86,28 +94,45 @@ static uint32_t busiest_peer(const struct recording *r)
     return best;
 }
 
-/* What the first thread or event loop of a program loads; nothing where it has one. */
+/* What the first thread or event loop of a program loads; nothing where it has one.  A pool of
+ * processes that only waited goes, and with it what it cost to start. */
 static double cure_cost(const struct measures *m)
 {
-    return m->has_loop || m->io_threads > 1 ? 0 : loads * lang_worker_cost(m->language);
+    double worker = lang_worker_cost(m->language);
+
+    if (m->forked && m->io_procs > 1)
+        return (loads - 1) * worker;
+    return m->has_loop || m->io_threads > 1 ? 0 : loads * worker;
+}
+
+/* What answers that come together save; those of a disk are waited for one by one, by threads. */
+static double wakes_cost(const struct measures *m, double cpu)
+{
+    bool disk = m->io_kind == REC_DISK || m->io_kind == REC_FAULT || m->io_kind == REC_FSYNC;
+
+    return disk || m->one < cold ? 0 : fmin(wake * m->n_waits, wake_most * cpu);
 }
 
 static struct model model_of(const struct measures *m)
 {
     const struct recording *r = m->rec;
     uint32_t peer = busiest_peer(r);
+    double ending = r->tier == REC_T2 ? fmin(m->ending, m->ending_cpu) : m->ending;
     double cpu = fmax(m->main.cpu - m->ending_cpu, 1e-6) * sampled_cpu(m);
-    struct model q = {.fixed = m->startup + m->ending,
+    struct model q = {.fixed = m->startup + ending,
                       .cure = cure_cost(m),
                       .now = fmax(1, m->in_flight),
                       .cpu = cpu,
+                      .wakes = wakes_cost(m, cpu),
                       .wait = m->wait,
                       .ops = m->n_ops,
-                      .one = m->one};
+                      .one = m->one,
+                      .whole = true};
 
     /* Samples join waits that follow each other: how long one was is not known, nor how many. */
     if (r->tier == REC_T2) {
         q.one = 0;
+        q.whole = false;
         if (m->one < 4 * (double)r->tick * 1e-9)
             q.ops = 0;
     }
@@ -123,7 +148,7 @@ static double whole_rounds(const struct model *q, double n)
 {
     double rounds = q->ops / n;
 
-    if (rounds <= 0 || rounds > rounds_min)
+    if (!q->whole || rounds <= 0 || rounds > rounds_min)
         return 1;
     return fmax(1, ceil(rounds * (1 - rounds_off)) / rounds);
 }
@@ -167,6 +192,14 @@ static double random_time(const struct model *q, double n, double p)
     return fixed_time(q, n, p) + fmax(1 / x, q->peer / q->peer_cores) + dry;
 }
 
+static double slow_time(const struct model *q, double n, double p)
+{
+    double at_once = q->ops > 1 ? fmin(n, q->ops) : n;
+    double burst = whole_rounds(q, at_once) * q->wait / at_once + q->cpu / p;
+
+    return fmax(random_time(q, n, p), n > 1 ? fixed_time(q, n, p) + burst : 0);
+}
+
 static uint32_t cores_usable(const struct measures *m)
 {
     return m->rec->n_cores ? m->rec->n_cores : 1;
@@ -195,16 +228,20 @@ static struct predict_gain gain(const struct measures *m, double best, double va
 static struct predict_gain gain_concurrent(const struct measures *m, double n, uint32_t p)
 {
     struct model q = model_of(m), less = q, more = q;
-    double paced, random;
+    double paced, slow;
 
     less.cpu *= cpu_less;
+    less.cure = fmin(0, less.cure);
     less.peer_cores = q.peer_cores = m->rec->n_cpus ? m->rec->n_cpus : 1;
     q.peer_cores = sqrt(q.peer_cores);
+    if (n > q.now)
+        q.cpu -= q.wakes * (1 - q.now / n);
     more.cpu *= cpu_more;
+    more.cure = fmax(0, 2 * more.cure);
     paced = paced_time(&q, n, p);
-    random = random_time(&q, n, p);
-    return gain(m, paced_time(&less, n, p), paced + leans * fmax(0, random - paced),
-                random_time(&more, n, p), n, p);
+    slow = slow_time(&q, n, p);
+    return gain(m, paced_time(&less, n, p), paced + leans * fmax(0, slow - paced),
+                slow_time(&more, n, p), n, p);
 }
 
 /* The time when what it computes is spread over p cores, each further one worth that much. */
@@ -231,8 +268,8 @@ static struct predict_gain gain_both(const struct measures *m, double n, uint32_
     double k = lang_worker_cost(m->language), usable = 1 + (p - 1) * core_worth_low;
 
     more.cpu *= cpu_more;
-    double best = paced_time(&q, n, p), worst = random_time(&more, n, usable) + 2 * k;
-    return gain(m, best, k + best + leans * fmax(0, worst - best), worst, n, p);
+    double best = paced_time(&q, n, p), worst = slow_time(&more, n, usable);
+    return gain(m, best, k + best + leans * fmax(0, worst - best), worst + 2 * k, n, p);
 }
 
 static double batched_time(const struct measures *m, double rows)
