@@ -14,6 +14,11 @@
  *             request to its last commit, must have found every page, and writes a recording.  The
  *             recordings become one picture.  Nothing is extrapolated.
  *
+ *                 hob-demo [SVG [PAGES [DIR]]]
+ *
+ *             With DIR, an empty directory, the databases stay there: tests/cli/test_demo.py looks
+ *             whether each way found the site's truth.
+ *
  * REJECTED    Four runs in one process: the pool's threads are counted once a process, and the
  *             third way must be pinned to one core with everything it has.
  */
@@ -61,10 +66,12 @@ struct outcome {
     char words[2][HOB_VERDICT_WORDS]; /* verdicts of fetch and parse; "": no such stage */
 };
 
+static unsigned n_pages = PAGES;
+
 static struct site_opts site_opts(void)
 {
     return (struct site_opts){.seed = 1,
-                              .pages = PAGES,
+                              .pages = n_pages,
                               .page_size = PAGE_SIZE,
                               .latency_min = 40 * HOB_MS,
                               .latency_max = 120 * HOB_MS};
@@ -275,15 +282,15 @@ static int demo(const char *dir, const char *svg, int port)
     char url[64], trace[N_WAYS][300];
 
     snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
-    printf("Crawling %d product pages of %d KB from %s, each answered after 40 to 120 ms,\n"
+    printf("Crawling %u product pages of %d KB from %s, each answered after 40 to 120 ms,\n"
            "on %u cores:\n\n  %-42s %8s %8s  against the line above\n",
-           PAGES, PAGE_SIZE / 1000, url, hob_cores(), "", "time", "pages/s");
+           n_pages, PAGE_SIZE / 1000, url, hob_cores(), "", "time", "pages/s");
     for (int i = 0; i < N_WAYS; i++) {
         snprintf(trace[i], sizeof(trace[i]), "%s/%d.trace", dir, i);
         if (way_in_child(&ways[i], url, dir, trace[i], &out[i]) < 0)
             return 1;
         print_row(&ways[i], &out[i], i ? &out[i - 1] : NULL);
-        if (out[i].failed || out[i].pages != out[0].pages || out[i].pages < PAGES) {
+        if (out[i].failed || out[i].pages != out[0].pages || out[i].pages < n_pages) {
             fprintf(stderr, "demo: %llu pages, %llu failed: not what the site has\n",
                     (unsigned long long)out[i].pages, (unsigned long long)out[i].failed);
             return 1;
@@ -312,14 +319,27 @@ static void remove_all(const char *dir)
     rmdir(dir);
 }
 
+/* 0: not a number of pages. */
+static unsigned pages_of(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    return *end == '\0' && n <= 100000 ? (unsigned)n : 0;
+}
+
 int main(int argc, char **argv)
 {
-    char dir[] = "/tmp/hob-demo-XXXXXX";
-    const char *svg = argc > 1 ? argv[1] : "hob-demo.svg";
+    char own[] = "/tmp/hob-demo-XXXXXX";
+    const char *svg = argc > 1 ? argv[1] : "hob-demo.svg", *dir = argc > 3 ? argv[3] : own;
     int port, status;
     pid_t server;
 
-    if (!mkdtemp(dir)) {
+    if (argc > 4 || (argc > 2 && (n_pages = pages_of(argv[2])) == 0)) {
+        fprintf(stderr, "usage: hob-demo [SVG [PAGES [DIR]]]\n");
+        return 2;
+    }
+    if (dir == own && !mkdtemp(own)) {
         perror("demo: /tmp");
         return 1;
     }
@@ -331,6 +351,7 @@ int main(int argc, char **argv)
     status = demo(dir, svg, port);
     kill(server, SIGTERM);
     waitpid(server, NULL, 0);
-    remove_all(dir);
+    if (dir == own)
+        remove_all(dir);
     return status;
 }
