@@ -15,6 +15,7 @@
 #include "lib/option.h"
 #include "lib/out.h"
 #include "lib/url.h"
+#include "lib/wall.h"
 
 enum { IDLE_LEAST = 256 };
 
@@ -269,6 +270,9 @@ static int status_run(const char *db)
     if (*st.feed)
         printf("; %lld rows in %s", (long long)st.feed_rows, st.feed);
     putchar('\n');
+    for (size_t i = 0; i < st.n_holds && st.hold[i].until_ms > wall_ms(); i++)
+        printf("  %s asked for no request before %s from now (Retry-After)\n", st.hold[i].host,
+               out_duration((st.hold[i].until_ms - wall_ms()) * HOB_MS, n));
     for (size_t i = 0; i < st.n_reasons; i++)
         printf("  %s failed: %s\n", out_count(st.reason[i].n, n), st.reason[i].text);
     return 0;

@@ -186,10 +186,10 @@ static int page_put(struct crawl *c, const struct page *p)
 
 static int page_store(struct crawl *c, struct page *p)
 {
-    int r;
+    int r = p->hold_ms ? store_hold(c->store, p->host->name, p->hold_ms) : 0;
 
-    if (p->is_robots)
-        return 0;
+    if (r < 0 || p->is_robots)
+        return r;
     if (p->fate == PAGE_RETRY)
         return store_retry(c->store, &p->row, p->retry_at_ms);
     if (p->fate == PAGE_PUT_OFF)
@@ -308,6 +308,15 @@ void crawl_progress(const struct crawl *c, struct crawl_progress *ret)
     }
 }
 
+/* Where the lane is not, or has ended: what it met is read here alone (I1). */
+static int crawl_failed(struct crawl *c, int r)
+{
+    if (!*c->err)
+        snprintf(c->err, sizeof(c->err), "%s",
+                 *store_error(c->store) ? store_error(c->store) : hob_strerror(r));
+    return r;
+}
+
 int crawl_run(struct crawl *c, hob_http *client)
 {
     int r;
@@ -316,6 +325,8 @@ int crawl_run(struct crawl *c, hob_http *client)
     c->began = hob_now();
     source_begin(c);
     c->client = client;
+    if ((r = hosts_held(c)) < 0)
+        return crawl_failed(c, r);
     if ((r = hob_lane_new("hob-store", &c->lane)) < 0)
         return r;
     r = flow_make(c);
@@ -325,8 +336,5 @@ int crawl_run(struct crawl *c, hob_http *client)
     hob_flow_free(c->flow);
     c->flow = NULL;
     hob_lane_free(c->lane);
-    if (r < 0 && !*c->err) /* the lane has ended: what it met is read here alone (I1) */
-        snprintf(c->err, sizeof(c->err), "%s",
-                 *store_error(c->store) ? store_error(c->store) : hob_strerror(r));
-    return r;
+    return r < 0 ? crawl_failed(c, r) : r;
 }

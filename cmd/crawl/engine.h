@@ -76,6 +76,7 @@ struct page {
     enum page_fate fate;
     enum store_state state; /* PAGE_FINAL */
     int64_t retry_at_ms;    /* PAGE_RETRY */
+    int64_t hold_ms;        /* its answer asks for no request to the host before; 0: it does not */
     struct hob_http_response res;
     int rc;
     char reason[PAGE_REASON_MAX];
@@ -136,6 +137,9 @@ void hosts_started(struct crawl *c, struct page *p);
 /* The page's server asks to be left alone: no request to its host begins before then. */
 void hosts_hold(struct page *p, hob_time until);
 
+/* What the store knows of an earlier run's holds. 0, or the store's error. */
+int hosts_held(struct crawl *c);
+
 /* The page's request is over; harmless if it holds nothing. */
 void hosts_leave(struct crawl *c, struct page *p);
 
@@ -156,6 +160,11 @@ int page_fetch(void *crawl, void *page);
 int page_parse(void *crawl, void *page);
 /* What becomes of a link found at this depth. */
 enum store_state page_link_state(const struct crawl *c, const struct url *u, unsigned depth);
+
+/* How long a host may ask to be left alone before it is closed for this run. */
+#define HOST_PATIENCE (3600 * HOB_SEC)
+/* For how long at most later runs keep to that: a slip of a server's is none for ever. */
+#define HOST_HOLD_MOST (7 * 24 * 3600 * HOB_SEC)
 
 /* The page, and why not in this run. */
 void page_put_off(struct page *p, const char *reason);

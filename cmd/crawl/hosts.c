@@ -16,10 +16,12 @@
  * A host is a name, whatever the scheme and the port: http and https share one machine.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "crawl/engine.h"
+#include "lib/out.h"
 
 static struct host *host_new(const struct url *u)
 {
@@ -175,6 +177,30 @@ void hosts_hold(struct page *p, hob_time until)
 {
     if (until > p->host->next_start)
         p->host->next_start = until;
+}
+
+int hosts_held(struct crawl *c)
+{
+    int64_t until = 0, now = crawl_wall_ms(c, hob_now());
+    char figure[OUT_FIGURE];
+    int r = 0;
+
+    for (size_t i = 0; i < c->n_scope && r == 0; i++) {
+        struct host *h = c->scope[i];
+
+        r = store_held(c->store, h->name, &until);
+        if (r < 0 || until <= now)
+            continue;
+        if (until - now > HOST_HOLD_MOST / HOB_MS)
+            continue; /* the clock was set back, or this is no time of ours */
+        hob_dur wait = (until - now) * HOB_MS;
+        h->next_start = hob_in(wait);
+        h->closed = wait > HOST_PATIENCE;
+        snprintf(h->reason, sizeof h->reason,
+                 "Retry-After of an earlier run, not before %s from now",
+                 out_duration(wait, figure));
+    }
+    return r;
 }
 
 static struct page *host_take(struct crawl *c, struct host *h, struct page **at)

@@ -24,7 +24,6 @@
 
 /* The longest wait of its own, and the longest a server may ask for without being left alone. */
 #define BACKOFF_MAX (300 * HOB_SEC)
-#define PATIENCE    (3600 * HOB_SEC)
 
 enum { ROBOTS_FETCH_MAX = 4 << 20 }; /* read whole, obeyed up to ROBOTS_SIZE_MAX */
 
@@ -92,12 +91,14 @@ void page_put_off(struct page *p, const char *reason)
  * server asks for by Retry-After holds for all of the host. */
 static hob_dur try_wait(struct crawl *c, struct page *p, unsigned n, const char *reason)
 {
-    const struct retry_pace pace = {c->opts.backoff, BACKOFF_MAX, PATIENCE};
+    const struct retry_pace pace = {c->opts.backoff, BACKOFF_MAX, HOST_PATIENCE};
     time_t now = crawl_wall_ms(c, hob_now()) / 1000;
     hob_dur wait = retry_wait(&pace, &p->res, n, now, (uint32_t)hob_random());
     hob_dur asked = retry_asked(&p->res, now);
     char figure[OUT_FIGURE];
 
+    if (asked > 0)
+        p->hold_ms = crawl_wall_ms(c, hob_in(asked < HOST_HOLD_MOST ? asked : HOST_HOLD_MOST)) + 2;
     if (wait >= 0) {
         hosts_hold(p, hob_in(asked));
     } else {

@@ -181,6 +181,12 @@ int store_retry(struct store *st, const struct store_row *row, int64_t at_ms);
  * as above. */
 int store_put_off(struct store *st, const struct store_row *row);
 
+/* store_hold - the host asks for no request before until_ms; for later runs, part of the batch */
+int store_hold(struct store *st, const char *host, int64_t until_ms);
+
+/* store_held - what the host asked for last, in whatever run; 0: nothing */
+int store_held(struct store *st, const char *host, int64_t *ret_ms);
+
 /* store_commit - end the batch: durable and counted once this has returned 0. */
 int store_commit(struct store *st);
 
@@ -203,7 +209,7 @@ void store_counts(const struct store *st, struct store_counts *ret);
 /* Memory of the set of seen URLs. */
 size_t store_seen_bytes(const struct store *st);
 
-enum { STORE_REASONS_MAX = 16 };
+enum { STORE_REASONS_MAX = 16, STORE_HOLDS_MAX = 16 };
 
 struct store_status {
     struct store_counts counts;
@@ -218,6 +224,11 @@ struct store_status {
         char text[64];
         uint64_t n;
     } reason[STORE_REASONS_MAX]; /* of pages that failed, most frequent first */
+    size_t n_holds;
+    struct {
+        char host[256];
+        int64_t until_ms;
+    } hold[STORE_HOLDS_MAX]; /* hosts that asked to be left alone, for longest first */
 };
 
 /*

@@ -7,6 +7,7 @@
  * store_feed.c    the feed's place in the database
  * store_load.c    what a database holds, read once
  * frontier.c      URLs: met, leased, finished, counted
+ * store_hold.c    until when a host asked to be left alone
  * store_hosts.c   pending URLs that wait because their host has no room
  * store_status.c  a look from outside
  */
@@ -140,6 +141,9 @@ int store__pass_by(struct store *st, struct store_host *h, int64_t id);
 /* The first of its runs, NULL if there is none; and its first id is leased. */
 struct store_run *store__passed(struct store_host *h);
 void store__passed_take(struct store *st, struct store_host *h);
+
+/* Before a host's name, the key of its row in meta. */
+#define STORE_HOLD "hold "
 
 /* store_feed.c */
 int store__feed_attach(struct store *st, const char *path);

@@ -7,7 +7,7 @@
  *             retry    URLs that failed and wait; due NULL = leased
  *             tally    how many URLs are in which state, kept with each commit
  *             feed     how far each feed is counted
- *             meta     scope, the version of hob that made it
+ *             meta     scope, the version of hob that made it; hosts that asked to be left alone
  *             page     a view for people: everything about a URL in one row
  *
  *   A row of url never changes its size: its state is one byte from first to last.  SQLite packs

@@ -62,6 +62,12 @@ static void on_feed(struct store_status *ret, sqlite3_stmt *q)
     ret->feed_rows = sqlite3_column_int64(q, 2);
 }
 
+static void on_hold(struct store_status *ret, sqlite3_stmt *q)
+{
+    copy_text(ret->hold[ret->n_holds].host, sizeof(ret->hold[0].host), q, 0);
+    ret->hold[ret->n_holds++].until_ms = sqlite3_column_int64(q, 1);
+}
+
 static int say(char *err, int code, const char *path, const char *what)
 {
     snprintf(err, STORE_ERR_MAX, "%.200s: %s", path, what ? what : strerror(-code));
@@ -114,12 +120,18 @@ static int look_all(sqlite3 *db, struct store_status *ret)
         (r = look_at(db,
                      "SELECT reason, count(*) AS n FROM result WHERE reason IS NOT NULL "
                      "GROUP BY reason ORDER BY n DESC, reason LIMIT 16",
-                     on_reason, ret)) < 0)
+                     on_reason, ret)) < 0 ||
+        (r = look_at(
+             db,
+             "SELECT substr(key, 6), value FROM meta WHERE key >= 'hold ' AND key < 'hold!' "
+             "ORDER BY value DESC, key LIMIT 16",
+             on_hold, ret)) < 0)
         return r;
     return look_at(db, "SELECT path, offset, seq FROM feed ORDER BY rowid DESC LIMIT 1", on_feed,
                    ret);
 }
-_Static_assert(STORE_REASONS_MAX == 16, "the LIMIT above");
+_Static_assert(STORE_REASONS_MAX == 16 && STORE_HOLDS_MAX == 16, "the LIMITs above");
+_Static_assert(sizeof STORE_HOLD == 6, "the substr above");
 
 /* Does a crawl hold the lock?  Asks only; the descriptor is not one of this process's crawls. */
 static int look_running(const char *path, bool *ret)

@@ -3,6 +3,10 @@
 """test_crawl.py HOB HOB-SITE - `hob crawl` as its user meets it: what is found, and how politely"""
 import email.utils
 import math
+import os
+import signal
+import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -226,8 +230,59 @@ class Polite(CrawlCase):
         self.last_line(r, 1, 'HTTP 503', 'not before 2', 'tries again')
         self.assertEqual(server.targets(), ['/robots.txt', '/'])
         server.pages['/'] = page('')
-        self.whole(*FAST, server.url)
+        self.time_goes_by()
+        self.whole(*FAST, '--jsonl', self.jsonl, server.url)
         self.assertEqual(list(self.states().values()), [('done', None)])
+        self.assertEqual(self.rows(), self.results())
+
+    def time_goes_by(self):
+        """As far as what hosts asked for is concerned."""
+        c = sqlite3.connect(self.db, isolation_level=None)
+        n = c.execute("UPDATE meta SET value = value - 100000000 WHERE key LIKE 'hold %'").rowcount
+        c.close()
+        self.assertEqual(n, 1)
+
+    def test_a_host_that_asked_to_be_left_alone_is_by_the_next_run_too(self):
+        server = self.scripted({'/': links('/a'), '/a': page('', status='503 No', headers=[
+            'Retry-After: 7200'])})
+        r = self.whole(*FAST, '--jsonl', self.jsonl, server.url)
+        self.assertIn('1 put off, the first of %s: HTTP 503, not before 2' % server.url, r.err)
+        asked = server.targets()
+        for _ in range(2):
+            r = self.crawl(*FAST, '--jsonl', self.jsonl, server.url)
+            self.last_line(r, 1, 'Retry-After of an earlier run, not before ', 'tries again')
+            self.assertEqual(server.targets(), asked)
+            self.assertEqual(set(self.rows()), {server.url + '/'})
+        said = subprocess.run(self.argv('--status'), stdout=subprocess.PIPE, text=True,
+                              timeout=PATIENCE, check=True).stdout
+        self.assertRegex(said, r'(?m)^  127\.0\.0\.1 asked for no request before \S+ .*from now')
+        server.pages['/a'] = page('')
+        self.time_goes_by()
+        self.whole(*FAST, '--jsonl', self.jsonl, server.url)
+        self.assertEqual(set(self.rows()), {server.url + '/', server.url + '/a'})
+
+    def test_a_stop_does_not_shorten_what_a_host_asked_for(self):
+        busy = page('', status='429 Slow', headers=['Retry-After: 3'])
+        server = self.scripted({'/': links('/busy', '/a'), '/a': page('')})
+        said = []
+
+        def first_busy(n, _):
+            said.append(time.monotonic())
+            return busy if n == 1 else page('')
+        server.pages['/busy'] = first_busy
+        p = self.start(*FAST, '--per-host', '1', server.url)
+        until('what it asked for to be kept', lambda: os.path.exists(self.db) and self.holds())
+        p.send_signal(signal.SIGINT)
+        self.last_line(self.end(p), 130, 'goes on')
+        self.whole(*FAST, server.url)
+        after = [row[0] for row in server.rows if row[0] > said[0]]
+        self.assertGreaterEqual(min(after) - said[0], 3.0)
+
+    def holds(self):
+        try:
+            return self.query("SELECT key FROM meta WHERE key LIKE 'hold %'")
+        except sqlite3.OperationalError:  # no table yet
+            return []
 
     def test_retry_after_holds_the_host(self):
         server = self.scripted({'/': links('/busy', *('/%d' % i for i in range(10))),

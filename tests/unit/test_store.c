@@ -130,6 +130,39 @@ TEST(a_database_that_may_not_be_written_is_refused)
     teardown();
 }
 
+static int64_t held(struct store *st, const char *host)
+{
+    int64_t ms = -7;
+
+    CHECK_INT(store_held(st, host, &ms), 0);
+    return ms;
+}
+
+TEST(what_a_host_asked_for_is_part_of_its_batch_and_outlives_the_process)
+{
+    struct store_status status;
+
+    setup();
+    struct store *st = open_plain();
+    CHECK_INT(held(st, "a.test"), 0);
+    CHECK_INT(store_hold(st, "a.test", 5000), 0);
+    CHECK_INT(store_hold(st, "b.test", 9000), 0);
+    CHECK_INT(store_hold(st, "a.test", 7000), 0);
+    CHECK_INT(store_commit(st), 0);
+    CHECK_INT(store_hold(st, "a.test", 8000), 0); /* not committed */
+    store_close(st);
+    st = open_plain();
+    CHECK_INT(held(st, "a.test"), 7000);
+    CHECK_INT(held(st, "b.test"), 9000);
+    CHECK_INT(held(st, "c.test"), 0);
+    store_close(st);
+    CHECK_INT(store_status(db, &status, err), 0);
+    CHECK_INT(status.n_holds, 2);
+    CHECK_STR(status.hold[0].host, "b.test");
+    CHECK_INT(status.hold[1].until_ms, 7000);
+    teardown();
+}
+
 TEST(an_option_from_the_future_is_refused)
 {
     struct {
