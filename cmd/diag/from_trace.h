@@ -17,6 +17,19 @@
  */
 int rec_from_trace(const hob_trace *trace, struct recording *ret);
 
+/**
+ * rec_join_trace - put it together with what was seen of the same process from outside
+ * @rec:  of the run; becomes REC_T0
+ * @base: when that recording began, on hob_now()'s clock
+ *
+ * When a thread had a core, and what it waited for within a task's turn, is from outside; what
+ * tasks waited for, and when a thread of hob's had nothing to do, is from the trace.  rec->own
+ * gets what neither shows by itself.
+ *
+ * Return: 0, -ENOMEM, -ENOENT (the trace is of another process, or of another time or clock).
+ */
+int rec_join_trace(const hob_trace *trace, struct recording *rec, int64_t base);
+
 /** rec_load_any - rec_load, or a file of hob_trace_start; -EBADMSG when it is neither */
 int rec_load_any(const char *path, struct recording *ret);
 

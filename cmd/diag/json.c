@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diag/json.h"
+#include "diag/report_own.h"
 #include "diag/verify.h"
 #include "lib/out.h"
 
@@ -232,6 +233,7 @@ int json_write(const struct diagnosis *d, FILE *to)
     put_verdict(&b, d);
     put_prediction(&b, d);
     put_measures(&b, &d->measures);
+    report_own_json(&b, &d->rec->own);
     put_recording(&b, d->rec);
     if (d->verified)
         verify_json(d->verified, !d->prediction.refused, &b);

@@ -188,7 +188,7 @@ static int flight_edge(struct flight *f, const struct edge *e)
     double n = (iv->in_flight ? iv->in_flight : 1) * p.wait;
     double length = measure_s(iv->to - iv->from) * p.wait;
 
-    if (p.wait <= 0)
+    if (p.wait <= 0 || iv->flags & REC_IVAL_COPY)
         return 0;
     if (!measure_is_io(f->frame, iv)) {
         if (iv->flags & REC_IVAL_SET && e->opens)
@@ -266,7 +266,8 @@ static int startup_find(const struct measure_frame *f, struct measures *m)
             return -ENOMEM;
         while (edges_next(&edges, &e)) {
             double d = measure_s(e.ival->to - e.ival->from) * measure_parts_of(e.ival).wait;
-            if (!e.opens || e.ival->kind != m->io_kind || !measure_is_io(f, e.ival))
+            if (!e.opens || e.ival->flags & REC_IVAL_COPY || e.ival->kind != m->io_kind ||
+                !measure_is_io(f, e.ival))
                 continue;
             *(pass ? &seen : &total) += d;
             if (pass && seen >= startup_part * total) {

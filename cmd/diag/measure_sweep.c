@@ -207,6 +207,8 @@ static void sweep_edge(struct sweep *s, const struct edge *e)
     bool task = s->rec->threads[e->thread].is_task; /* runs on some thread's time */
     uint32_t one = e->opens ? 1u : -1u;
 
+    if (e->ival->flags & REC_IVAL_COPY)
+        return;
     if (e->ival->flags & REC_IVAL_FOLDED) {
         struct measure_parts p = measure_parts_of(e->ival);
         if (!task)

@@ -43,7 +43,7 @@ static struct thread_sums thread_sums(const struct measure_frame *f, const struc
 
         if (!t->is_task)
             sums.cpu += p.run * d;
-        if (p.wait > 0 && measure_is_io(f, iv))
+        if (p.wait > 0 && !(iv->flags & REC_IVAL_COPY) && measure_is_io(f, iv))
             sums.io += p.wait * d;
         m->has_loop |= (iv->flags & REC_IVAL_SET) != 0;
     }
@@ -176,13 +176,13 @@ int measure_threads(const struct measure_frame *f, struct measures *m)
     for (size_t i = 0; i < r->n_threads; i++) {
         struct thread_sums sums = thread_sums(f, &r->threads[i], m);
 
+        m->n_threads += !r->threads[i].is_task;
         cpu[i] = sums.cpu;
         io[i] = sums.io;
         procs[r->threads[i].proc].cpu += sums.cpu;
         procs[r->threads[i].proc].io += sums.io;
     }
     m->n_procs = (uint32_t)r->n_procs;
-    m->n_threads = (uint32_t)r->n_threads;
     for (size_t i = 0; i < r->n_procs; i++) {
         m->server |= r->procs[i].listens;
         if (procs[i].cpu > procs[busiest].cpu)

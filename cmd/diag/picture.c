@@ -61,6 +61,8 @@ double picture_in_flight(const struct rec_ival *iv, double *set)
             *set = iv->in_flight;
             return *set;
         }
+        if (iv->flags & REC_IVAL_COPY)
+            return *set;
         return *set + (io ? iv->in_flight ? iv->in_flight : 1 : 0);
     }
     return *set;

@@ -55,6 +55,7 @@ static const double loads = .35;    /* of a worker's cost: what the first thread
 static const double rounds_min = 10; /* more than that: whole or not makes no difference */
 static const double rounds_off = .1; /* how far off the number of operations may be */
 static const double batch = 20;      /* rows in a transaction */
+static const double lane_syncs = .5; /* of the waiting: less is no commit a row */
 static const double batch_low = 8, batch_high = 60;
 
 /* Seconds; of the fixed program, where it differs. */
@@ -287,6 +288,16 @@ static struct predict_gain gain_batch(const struct measures *m)
                 m->in_flight, 1);
 }
 
+/* With room between them neither end waits while the other can go on: at best. */
+static struct predict_gain gain_channel(const struct measures *m)
+{
+    const struct rec_own *o = &m->rec->own;
+    double both = fmin((double)o->send_any, (double)o->recv_any) * 1e-9;
+    double best = fmax(m->all.wall - both, .1 * m->all.wall);
+
+    return gain(m, best, (best + m->all.wall) / 2, m->all.wall, m->in_flight, 1);
+}
+
 static const struct predict_gain none = {.low = 1, .value = 1, .high = 1};
 
 /* How many at once to advise: a round number, enough and not rude to the other side. */
@@ -318,6 +329,8 @@ struct predict_gain predict_at(const struct measures *m, const struct ruling *r,
 static struct predict_gain gain_of_advice(const struct measures *m, const struct ruling *r,
                                           const struct prediction *p)
 {
+    if (r->is.mismatch == MISMATCH_CHANNEL)
+        return gain_channel(m);
     switch (r->is.advice) {
     case HOB_ADVICE_CONCURRENCY:
         return p->concurrency;
@@ -349,6 +362,8 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
 {
     double need = cores_needed(m, r, p), spare = cores_usable(m) - need;
 
+    if (r->is.mismatch == MISMATCH_LANE && m->fsync < lane_syncs)
+        return "what one larger call on the lane would cost was not seen";
     if (m->all.wall < wall_min)
         return "the run was shorter than 0.2 s: too short to see; repeat it (--repeat)";
     if (m->foreign - spare > foreign_max * need ||

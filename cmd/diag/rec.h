@@ -63,7 +63,8 @@ enum rec_kind { REC_NO_KIND, REC_KIND_MAP(REC_KIND_ENUM) REC_N_KINDS };
 enum {
     REC_IVAL_SET = 1,     /* in_flight counts a poll set, not one operation */
     REC_IVAL_GUESSED = 2, /* too short to look at: kind and peer are those of its like */
-    REC_IVAL_FOLDED = 4
+    REC_IVAL_FOLDED = 4,
+    REC_IVAL_COPY = 8 /* of a task: what its thread's row says too; not to be counted again */
 };
 
 enum { REC_NO_CORE = 0xffff, REC_MAX_THREADS = 200000, REC_MAX_PEERS = 20000 };
@@ -123,6 +124,28 @@ struct rec_wake {
     uint32_t waker, woken; /* threads */
 };
 
+/* What programs that use hob say of their tasks, beyond rows (REC_T0).  Times in ns, of all
+ * loops, threads and tasks added up. */
+struct rec_own {
+    uint32_t n_traces; /* processes that recorded themselves; 0: none did, all below is 0 */
+    uint32_t n_loops;
+    int64_t loop_cpu, job_cpu;        /* on CPU in turns of fibers, and in jobs */
+    int64_t long_cpu;                 /* of loop_cpu: in turns of 10 ms and more */
+    int64_t held, held_longest;       /* of long_cpu: while other fibers of that loop could run,
+                                       * or waited for I/O or the clock */
+    int64_t blocked, blocked_longest; /* a fiber made its loop's thread wait */
+    int64_t job_waits;                /* jobs made a thread of the pool wait: I/O or the clock */
+    int64_t send_any, recv_any;       /* one or more wait for room in a channel; for a value */
+    int64_t lane_any, lane_sum;       /* one or more wait for a call on a lane; all of these */
+    uint32_t chan_least; /* of the names that use channels, who waits for them least: ppm of its
+                          * tasks' lives; UINT32_MAX: none does */
+    uint8_t blocked_kind, job_kind;               /* enum rec_kind: most of these waits */
+    uint8_t io_stage, cpu_stage;                  /* 1: io_by and cpu_by are stages of a flow */
+    char held_by[32], blocked_by[32], job_by[32]; /* who did most of that; "" */
+    char io_by[32], cpu_by[32]; /* who waits for I/O most, who computes most, and for how */
+    int64_t io_sum, cpu_sum;    /* long */
+};
+
 struct recording {
     enum rec_tier tier;
     uint32_t n_cores;     /* usable by the program: affinity and cgroup quota */
@@ -151,6 +174,7 @@ struct recording {
     size_t n_looks;
     struct rec_wake *wakes;
     size_t n_wakes;
+    struct rec_own own;
     /* for whoever fills it */
     size_t n_ivals, max_ivals; /* of all threads; 0: a default of 1 million (48 MB) */
     int64_t grain;             /* intervals shorter than this may have been folded; 0: none */
@@ -196,6 +220,9 @@ void rec_add(struct recording *r, uint32_t thread, const struct rec_ival *iv);
 
 void rec_add_look(struct recording *r, const struct rec_look *look);
 void rec_add_wake(struct recording *r, const struct rec_wake *wake);
+
+/** rec_own_add - another process's, or another run's; `to` may be of none */
+void rec_own_add(struct rec_own *to, const struct rec_own *more);
 
 /**
  * rec_append - what a second run of the same command did, behind what the first did

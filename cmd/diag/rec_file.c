@@ -5,7 +5,7 @@
  * WHAT    Eight letters, then blocks: a kind, a length, that many bytes.  What later blocks point
  *         to comes first: head, processes, peers, threads; then the intervals, cut into slices of
  *         time so that a file cut short still has the first part of every thread; then looks,
- *         wakes and the end.
+ *         wakes, what the program said of itself, and the end.
  *
  * HOW     Numbers in the machine's own order: a recording is read where it was made, and the
  *         head's first number tells another order.  Blocks of an unknown kind are passed over.
@@ -26,7 +26,7 @@
 #define REC_MAGIC "hobrec01"
 
 enum { REC_ORDER = 0x01020304, SLICES = 64, PPM = 1000000 };
-enum block { B_HEAD = 1, B_PROC, B_PEER, B_THREAD, B_IVALS, B_LOOKS, B_WAKES, B_END };
+enum block { B_HEAD = 1, B_PROC, B_PEER, B_THREAD, B_IVALS, B_LOOKS, B_WAKES, B_END, B_OWN };
 
 struct block_head {
     uint32_t kind, n_bytes;
@@ -195,6 +195,10 @@ static int put_all(struct writer *w, const struct recording *r)
     if (e == 0) {
         buf_add(&w->block, r->wakes, r->n_wakes * sizeof *r->wakes);
         e = put_block(w, B_WAKES);
+    }
+    if (e == 0 && r->own.n_traces > 0) {
+        buf_add(&w->block, &r->own, sizeof r->own);
+        e = put_block(w, B_OWN);
     }
     return e ? e : put_block(w, B_END);
 }
@@ -383,6 +387,26 @@ static int read_wakes(struct reader *b, struct recording *r)
     return 0;
 }
 
+static void end_text(char text[32])
+{
+    text[31] = '\0';
+}
+
+/* One of another size is of another version, and passed over as an unknown block is. */
+static int read_own(struct reader *b, struct recording *r)
+{
+    struct rec_own *o = &r->own;
+
+    if (b->left != sizeof *o || !take(b, o, sizeof *o))
+        return 0;
+    end_text(o->held_by);
+    end_text(o->blocked_by);
+    end_text(o->job_by);
+    end_text(o->io_by);
+    end_text(o->cpu_by);
+    return o->blocked_kind < REC_N_KINDS && o->job_kind < REC_N_KINDS ? 0 : -EBADMSG;
+}
+
 static int read_block(uint32_t kind, struct reader *b, struct recording *r)
 {
     switch (kind) {
@@ -398,6 +422,8 @@ static int read_block(uint32_t kind, struct reader *b, struct recording *r)
         return read_looks(b, r);
     case B_WAKES:
         return read_wakes(b, r);
+    case B_OWN:
+        return read_own(b, r);
     default:
         return kind == B_HEAD ? -EBADMSG : 0; /* a second head; or newer than this reader */
     }

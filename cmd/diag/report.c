@@ -12,6 +12,7 @@
 
 #include "diag/page.h"
 #include "diag/report.h"
+#include "diag/report_own.h"
 #include "lib/out.h"
 
 int diagnose(const struct recording *rec, struct diagnosis *ret)
@@ -32,7 +33,7 @@ const char *report_tier(enum rec_tier tier)
 {
     switch (tier) {
     case REC_T0:
-        return "the program's own trace";
+        return "T0: exact, from the program's own trace";
     case REC_T1:
         return "exact switches, no root";
     case REC_T1_PLUS:
@@ -131,6 +132,8 @@ static void put_model(struct buf *b, const struct measures *m, const struct ruli
 {
     bool waits = r->is.bound == HOB_BOUND_IO || r->is.bound == HOB_BOUND_MIXED;
 
+    if (report_own_model(b, m))
+        return;
     if (waits && m->io_procs > 1)
         buf_printf(b, "%u processes, %.1f in flight in each", m->io_procs,
                    m->in_flight / m->io_procs);
@@ -150,6 +153,8 @@ static void put_model(struct buf *b, const struct measures *m, const struct ruli
 
 void report_mismatch(struct buf *b, const struct measures *m, const struct ruling *r)
 {
+    if (report_own_mismatch(b, m, r))
+        return;
     switch (r->is.mismatch) {
     case MISMATCH_POOL_IO:
         buf_printf(b,

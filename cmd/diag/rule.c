@@ -15,6 +15,9 @@
  *                                        else more cores
  *     else the largest share
  *
+ *   Of a program that uses hob the loop is not guessed at: its own trace says which fiber held it
+ *   and which made it wait, and what jobs, lanes and channels wait for.
+ *
  *   The rule records each test it asks.  A close call is found by flipping one test at a time:
  *   where the reading changes, the distance of the figure to the threshold is how close it was.
  *
@@ -105,8 +108,28 @@ static void facts_gather(const struct measures *m, double *value)
     value[RULE_LINE] = s->ready / cpu;
 }
 
+static void facts_of_own(const struct measures *m, double *value)
+{
+    const struct rec_own *o = &m->rec->own;
+    double ns = m->all.wall > 0 ? m->all.wall * 1e9 : 1;
+    double jobs = (double)(o->job_waits + o->job_cpu);
+    double had_core = m->all.no_core < 1 ? 1 - m->all.no_core : 1;
+
+    value[RULE_HELD] = (double)o->held / ns / had_core;
+    value[RULE_BLOCKED] = (double)o->blocked / ns;
+    value[RULE_JOB_WAITS] = jobs > 0 ? (double)o->job_waits / jobs : 0;
+    value[RULE_JOB_THREADS] = (double)o->job_waits / ns;
+    value[RULE_LANE] = (double)o->lane_any / ns;
+    value[RULE_LANE_LINE] = o->lane_any > 0 ? (double)o->lane_sum / (double)o->lane_any : 0;
+    value[RULE_CHAN_SEND] = (double)o->send_any / ns;
+    value[RULE_CHAN_RECV] = (double)o->recv_any / ns;
+    value[RULE_CHAN_LEAST] = o->chan_least <= 1000000 ? o->chan_least * 1e-6 : 0;
+}
+
 static bool loop_is_blocked(struct facts *f)
 {
+    if (f->m->rec->own.n_traces > 0)
+        return ask(f, RULE_HELD) && !ask(f, RULE_CORES);
     /* Where every core is in use its work has nowhere else to go. */
     return f->m->has_loop && ask(f, RULE_LOOP_SHARE) && ask(f, RULE_LOOP_STRETCH) &&
            !ask(f, RULE_CORES);
@@ -174,7 +197,32 @@ static struct reading reading_mixed(struct facts *f)
     return r;
 }
 
-static struct reading reading_of(struct facts *f, enum hob_bound bound)
+/* What the program's own trace adds.  Where work waits for a loop, the pool or a lane, more of it
+ * at once needs another place first. */
+static struct reading reading_own(struct facts *f, struct reading r)
+{
+    if (f->m->rec->own.n_traces == 0 || r.mismatch != MISMATCH_NONE)
+        return r;
+    if (ask(f, RULE_BLOCKED)) {
+        r.mismatch = MISMATCH_LOOP_BLOCKED;
+        r.advice = HOB_ADVICE_CONCURRENCY;
+    } else if (ask(f, RULE_JOB_WAITS) && ask(f, RULE_JOB_THREADS)) {
+        r.mismatch = MISMATCH_POOL_IO;
+        r.advice = HOB_ADVICE_CONCURRENCY;
+    } else if (ask(f, RULE_LANE) && ask(f, RULE_LANE_LINE) && !ask(f, RULE_FLIGHT)) {
+        r.mismatch = MISMATCH_LANE;
+        if (r.bound == HOB_BOUND_IO)
+            r.advice = HOB_ADVICE_BATCHES;
+    } else if (ask(f, RULE_CHAN_SEND) && ask(f, RULE_CHAN_RECV) && ask(f, RULE_CHAN_LEAST)) {
+        r.mismatch = MISMATCH_CHANNEL;
+        r.advice = HOB_ADVICE_CONCURRENCY;
+    }
+    if (r.mismatch != MISMATCH_NONE)
+        r.pattern = PATTERN_NONE;
+    return r;
+}
+
+static struct reading reading_of_bound(struct facts *f, enum hob_bound bound)
 {
     switch (bound) {
     case HOB_BOUND_IO:
@@ -191,6 +239,11 @@ static struct reading reading_of(struct facts *f, enum hob_bound bound)
         break;
     }
     return (struct reading){bound, HOB_ADVICE_NONE, MISMATCH_NONE, PATTERN_NONE};
+}
+
+static struct reading reading_of(struct facts *f, enum hob_bound bound)
+{
+    return reading_own(f, reading_of_bound(f, bound));
 }
 
 enum { N_SHARES = 5 };
@@ -288,6 +341,7 @@ void rule_of(const struct measures *m, const double *limits, struct ruling *ret)
 
     *ret = (struct ruling){0};
     facts_gather(m, ret->value);
+    facts_of_own(m, ret->value);
     for (int t = 0; t < N_RULE_TESTS; t++) {
         ret->limit[t] = limits ? limits[t] : tests[t].threshold;
         f.pass[t] = ret->value[t] >= ret->limit[t];

@@ -25,7 +25,9 @@
     X(LOOP_BLOCKED, "loop-blocked") /* an event loop computes while events wait */                 \
     X(GIL, "gil")                   /* threads that compute share an interpreter's lock */         \
     X(LOCK, "lock")                 /* threads that compute share a lock */                        \
-    X(OVERSUB, "oversub")           /* many more threads compute than there are cores */
+    X(OVERSUB, "oversub")           /* many more threads compute than there are cores */           \
+    X(LANE, "lane")                 /* all wait in line for one blocking thread (T0) */            \
+    X(CHANNEL, "channel")           /* both ends of a channel wait for each other (T0) */
 
 #define MISMATCH_ENUM(name, word) MISMATCH_##name,
 enum mismatch { MISMATCH_MAP(MISMATCH_ENUM) N_MISMATCHES };
@@ -65,7 +67,16 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(TURN, .20, "length of a turn, s")                                                            \
     X(PRESS, 3.0, "threads that want each core")                                                   \
     X(CORES, .80, "part of the cores in use while it runs")                                        \
-    X(LINE, .25, "threads in line for each one on a core")
+    X(LINE, .25, "threads in line for each one on a core")                                         \
+    X(HELD, .25, "part of the time in which a fiber holds its loop")                               \
+    X(BLOCKED, .25, "part of the time in which a fiber makes its loop's thread wait")              \
+    X(JOB_WAITS, .50, "part of the jobs' time in which they wait")                                 \
+    X(JOB_THREADS, .25, "threads of the pool that jobs make wait")                                 \
+    X(LANE, .80, "part of the time with a call on a lane")                                         \
+    X(LANE_LINE, 2.0, "calls on a lane and in line for it")                                        \
+    X(CHAN_SEND, .25, "part of the time in which senders wait for a channel")                      \
+    X(CHAN_RECV, .25, "part of the time in which receivers wait for a channel")                    \
+    X(CHAN_LEAST, .25, "part of its life that the busiest end of a channel waits for it")
 
 #define RULE_TEST_ENUM(name, threshold, text) RULE_##name,
 enum rule_test { RULE_TEST_MAP(RULE_TEST_ENUM) N_RULE_TESTS };

@@ -37,6 +37,7 @@
 #include <hob/hob.h>
 
 #include "diag/load.h"
+#include "diag/own_trace.h"
 #include "diag/procfs.h"
 #include "diag/source.h"
 #include "lib/wall.h"
@@ -58,6 +59,7 @@ struct run {
     struct load load;
     struct live *live; /* NULL: no view, or no more */
     int64_t look_at;   /* when opts->look is due */
+    struct own_trace own;
 };
 
 #define LOOK_FIRST (10 * HOB_MS)
@@ -78,8 +80,8 @@ static void child_exec(struct run *run, int go, int failed)
     while (read(go, &byte, 1) < 0 && errno == EINTR)
         ;
     sigprocmask(SIG_SETMASK, &run->mask_was, NULL);
-    if (run->opts->trace)
-        setenv("HOB_TRACE", run->opts->trace, 0);
+    if (run->own.env)
+        setenv("HOB_TRACE", run->own.env, 1);
     execvp(run->opts->argv[0], run->opts->argv);
     int e = errno;
     if (write(failed, &e, sizeof e) < 0)
@@ -404,12 +406,16 @@ static int run_begin(struct run *run, struct buf *err)
     run->rec->attached = !run->opts->argv;
     if (r == 0 && run->opts->argv) {
         prctl(PR_SET_CHILD_SUBREAPER, 1);
+        if (!run->opts->tier)
+            own_trace_open(&run->own);
         r = command_fork(run);
     } else if (r == 0) {
         run->root = run->opts->attach;
         run->pidfd = (int)syscall(SYS_pidfd_open, run->root, 0);
         r = run->pidfd < 0 ? -errno : 0;
         run->root_lives = r == 0;
+        if (r == 0 && !run->opts->tier)
+            own_trace_of(&run->own, run->root, run->rec);
     }
     if (r < 0) {
         buf_printf(err, "%s", hob_strerror(r));
@@ -487,6 +493,7 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
 
         rec->wall = now_of(&run);
         run.source->stop(run.state, rec->wall);
+        own_trace_join(&run.own, rec, run.begin.base);
         run_sums(&run, cpu, meanwhile);
         say_what_goes_on(&run);
     } else if (run.root_lives && opts->argv) {
@@ -500,6 +507,7 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
     if (run.pidfd >= 0)
         close(run.pidfd);
     load_free(&run.load);
+    own_trace_close(&run.own);
     signals_close(&run);
     return r;
 }

@@ -23,12 +23,11 @@
 struct run_opts {
     char *const *argv; /* the command; NULL: attach */
     pid_t attach;
-    int tier;                    /* 1 or 2; 0: the first that works */
+    int tier;                    /* 1 or 2; 0: the first that works, and its own trace */
     hob_dur most;                /* record no longer; 0: no limit */
     bool follow;                 /* until the last process that it started has ended */
     void (*pipe_was)(int);       /* SIGPIPE's disposition when hob was started */
     const struct live_how *live; /* look at it meanwhile; NULL: no */
-    const char *trace;           /* HOB_TRACE of the command unless it has one; NULL: none */
     /* Called while it runs, a few times at growing distances; NULL: not. */
     void (*look)(void *arg, const struct recording *rec);
     void *arg;

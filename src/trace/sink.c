@@ -129,6 +129,7 @@ static void *sink_run(void *arg)
     bool last;
 
     (void)hob__thread_slice(0);
+    pthread_setname_np(pthread_self(), "hob-trace"); /* hob diagnose leaves it out by that name */
     do {
         last = poll(&p, 1, SINK_PERIOD_MS) > 0;
         hob__rings_drain(sink_take, NULL);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <hob/hob.h>
@@ -140,4 +141,125 @@ TEST(the_demo_takes_turns_on_one_core_and_does_not_on_two)
     CHECK(sum_of(a, REC_READY, -1) + sum_of(b, REC_READY, -1) > 0);
     CHECK(d.n_runs == 1 || both > 0);
     demo_free(&d);
+}
+
+static int reads(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        if (hob_sleep(5 * HOB_MS) < 0)
+            return -1;
+    return 0;
+}
+
+/* As if recorded from outside: the thread waited for that in [from, to). */
+static uint32_t seen_from_outside(int64_t from, int64_t to, struct rec_ival wait)
+{
+    rec_init(&r);
+    r.tier = REC_T1;
+    r.n_cores = r.n_cpus = 1;
+    r.root = getpid();
+    r.wall = 3600 * HOB_SEC;
+    uint32_t at = rec_thread_of(&r, getpid(), gettid());
+    wait.from = from;
+    wait.to = to;
+    wait.state = REC_WAIT;
+    wait.core = REC_NO_CORE;
+    rec_add(&r, at, &wait);
+    return at;
+}
+
+/* The longest turn on the loop, or the time between the first two. */
+static struct rec_ival turn_of(const hob_trace *t, hob_time base, bool between)
+{
+    struct rec_ival longest = {0};
+
+    rec_init(&r);
+    r.wall = 3600 * HOB_SEC;
+    rec_proc_of(&r, getpid());
+    CHECK_INT(rec_join_trace(t, &r, base), 0);
+    const struct rec_thread *th = thread_named("loop 0");
+    for (size_t i = 0; i < th->n_ivals; i++)
+        if (th->ivals[i].to - th->ivals[i].from > longest.to - longest.from)
+            longest = th->ivals[i];
+    if (between) {
+        CHECK(th->n_ivals >= 2);
+        longest.from = th->ivals[0].to;
+        longest.to = th->ivals[1].from;
+    }
+    rec_free(&r);
+    return longest;
+}
+
+TEST(a_thread_between_turns_waits_for_nothing_once_joined)
+{
+    hob_time base = hob_now();
+    hob_trace *t = NULL;
+
+    CHECK_INT(hob_trace_start(NULL), 0);
+    CHECK_INT(hob_run(NULL, reads, NULL), 0);
+    CHECK_INT(hob_trace_stop(&t), 0);
+    struct rec_ival v = turn_of(t, base, true);
+    uint32_t at = seen_from_outside(v.from, v.to, (struct rec_ival){.kind = REC_LOCK});
+    CHECK_INT(rec_join_trace(t, &r, base), 0);
+    CHECK_INT(r.tier, REC_T0);
+    CHECK_INT(r.own.n_traces, 1);
+    CHECK_INT(r.own.n_loops, 1);
+    CHECK_INT(r.own.blocked, 0);
+    CHECK_INT(r.threads[at].ivals[0].kind, REC_IDLE);
+    CHECK(sum_of(thread_named("main"), REC_WAIT, REC_SLEEP) >= 3 * 5 * HOB_MS);
+    rec_free(&r);
+    hob_trace_free(t);
+}
+
+static int blocks(void *arg)
+{
+    struct timespec t = {.tv_nsec = 20 * HOB_MS};
+
+    (void)arg;
+    nanosleep(&t, NULL); /* sleep: what a fiber must not do is what is looked for */
+    return 0;
+}
+
+TEST(a_wait_within_a_turn_blocks_the_loop)
+{
+    hob_time base = hob_now();
+    hob_trace *t = NULL;
+
+    CHECK_INT(hob_trace_start(NULL), 0);
+    CHECK_INT(hob_run(NULL, blocks, NULL), 0);
+    CHECK_INT(hob_trace_stop(&t), 0);
+    struct rec_ival v = turn_of(t, base, false);
+    uint32_t at = seen_from_outside(v.from, v.to, (struct rec_ival){.kind = REC_SLEEP});
+    CHECK_INT(rec_join_trace(t, &r, base), 0);
+    CHECK_INT(r.own.blocked, v.to - v.from);
+    CHECK(r.own.blocked >= 20 * HOB_MS);
+    CHECK_INT(r.own.blocked_kind, REC_SLEEP);
+    CHECK_STR(r.own.blocked_by, "main");
+    CHECK_INT(r.threads[at].ivals[0].kind, REC_SLEEP);
+    CHECK_INT(r.own.held, 0);
+    /* Its row says so too, as a copy that is not counted again. */
+    const struct rec_thread *main_row = thread_named("main");
+    bool copied = false;
+    for (size_t i = 0; i < main_row->n_ivals; i++)
+        copied |= main_row->ivals[i].flags & REC_IVAL_COPY && main_row->ivals[i].kind == REC_SLEEP;
+    CHECK(copied);
+    rec_free(&r);
+    hob_trace_free(t);
+}
+
+TEST(a_trace_of_another_process_or_time_is_not_joined)
+{
+    hob_trace *t = recorded(NULL);
+
+    rec_init(&r);
+    r.wall = HOB_SEC;
+    rec_proc_of(&r, getpid() + 1);
+    CHECK_INT(rec_join_trace(t, &r, hob_trace_began(t)), -ENOENT);
+    rec_proc_of(&r, getpid());
+    CHECK_INT(rec_join_trace(t, &r, hob_trace_began(t) - 3600 * HOB_SEC), -ENOENT);
+    CHECK_INT(rec_join_trace(t, &r, hob_trace_began(t) + HOB_MS), -ENOENT);
+    CHECK_INT(rec_join_trace(t, &r, hob_trace_began(t)), 0);
+    rec_free(&r);
+    hob_trace_free(t);
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * own_trace.c - the traces that programs write of themselves: asked for, found, joined, removed
+ *
+ * HOW         HOB_TRACE=-FOLDER/%p: each process of the tree that uses hob writes FOLDER/PID.  "-"
+ *             lets it say nothing where it may not write there (another user, a sandbox): the
+ *             program's output is its own.  A process that lives on when the recording has ended
+ *             writes to a file without a name, of at most 128 MiB, and its end frees it.
+ *
+ *   A file is of this run if the process is one that was recorded and the trace began within the
+ *   recording: an older file of the same name is not.
+ *
+ * REJECTED    A descriptor handed down: programs close what they do not know, and "its descriptors
+ *   are what hob was given" is a promise.  One file for all: two writers would leave neither.
+ */
+#include "diag/own_trace.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <hob/hob.h>
+
+#include "diag/from_trace.h"
+#include "diag/procfs.h"
+
+void own_trace_open(struct own_trace *o)
+{
+    const char *theirs = getenv("HOB_TRACE"), *tmp = getenv("TMPDIR");
+    char *folder = NULL, *env = NULL;
+
+    *o = (struct own_trace){0};
+    if (theirs && *theirs) {
+        o->theirs = strdup(theirs);
+        return;
+    }
+    if (asprintf(&folder, "%s/hob-diagnose-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp") < 0)
+        return;
+    if (!mkdtemp(folder) || asprintf(&env, "-%s/%%p", folder) < 0) {
+        free(folder);
+        return;
+    }
+    o->folder = folder;
+    o->env = env;
+}
+
+/* The value of NAME= in a block of environment; NULL: not there. */
+static const char *env_value(const char *block, size_t n, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = block; at < block + n; at += strlen(at) + 1)
+        if (strncmp(at, name, len) == 0 && at[len] == '=')
+            return at + len + 1;
+    return NULL;
+}
+
+/* Its file name as seen from here: a relative one is relative to where that process is. */
+static char *path_there(const char *value, pid_t pid)
+{
+    char *path = NULL;
+
+    value += *value == '-';
+    if (*value == '/')
+        return strdup(value);
+    return asprintf(&path, "/proc/%d/cwd/%s", (int)pid, value) < 0 ? NULL : path;
+}
+
+void own_trace_of(struct own_trace *o, pid_t pid, struct recording *rec)
+{
+    static char block[1 << 17]; /* the kernel's limit of one string; the first strings of more */
+    int n = procfs_read(block, sizeof block, "/proc/%d/environ", (int)pid);
+    const char *value = n > 0 ? env_value(block, (size_t)n, "HOB_TRACE") : NULL;
+
+    *o = (struct own_trace){0};
+    if (value && *value)
+        o->theirs = path_there(value, pid);
+    else if (n > 0 && env_value(block, (size_t)n, "HOB_TOP"))
+        rec_note(rec, "not tier 0: HOB_TOP is for hob top; a program started with HOB_TRACE=FILE "
+                      "is read");
+}
+
+/* "%p" becomes the process's number. */
+static bool path_of(char path[PATH_MAX], const char *text, int32_t pid)
+{
+    size_t n = 0;
+
+    for (; *text && n + 16 < PATH_MAX; text++)
+        if (text[0] == '%' && text[1] == 'p') {
+            n += (size_t)snprintf(path + n, PATH_MAX - n, "%d", (int)pid);
+            text++;
+        } else {
+            path[n++] = *text;
+        }
+    path[n] = '\0';
+    return *text == '\0';
+}
+
+/* `stale`: what it is told as when it is not of this run; NULL: that may well be. */
+static void file_join(const char *path, struct recording *rec, int64_t base, const char *stale)
+{
+    hob_trace *trace;
+    int r = hob_trace_load(path, &trace);
+
+    if (r == 0) {
+        r = rec_join_trace(trace, rec, base);
+        hob_trace_free(trace);
+        if (r == -ENOENT && stale)
+            rec_note(rec, "not tier 0: %s", stale);
+    } else if (r != -ENOENT && r != -EBADMSG) {
+        rec_note(rec, "not tier 0: %s: %s", path, hob_strerror(r));
+    }
+    if (r == -ENOMEM)
+        rec->failed = true;
+}
+
+void own_trace_join(const struct own_trace *o, struct recording *rec, int64_t base)
+{
+    size_t n = rec->n_procs;
+    char path[PATH_MAX];
+
+    if (o->folder) {
+        for (size_t i = 0; i < n; i++) {
+            snprintf(path, sizeof path, "%s/%d", o->folder, rec->procs[i].pid);
+            file_join(
+                path, rec, base,
+                "the program's own trace has nothing of this run (HOB_SIM has a clock of its own)");
+        }
+    } else if (o->theirs) {
+        const char *text = o->theirs + (o->theirs[0] == '-');
+        bool each = strstr(text, "%p") != NULL;
+
+        for (size_t i = 0; i < (each ? n : 1); i++)
+            if (path_of(path, text, rec->procs[i].pid))
+                file_join(path, rec, base, each ? NULL : "HOB_TRACE's file is not of this run");
+    }
+    if (rec->own.n_traces > 0 && rec->own.n_traces < n)
+        rec_note(rec, "%u of %zu processes recorded themselves; the others were seen from outside",
+                 rec->own.n_traces, n);
+}
+
+void own_trace_close(struct own_trace *o)
+{
+    DIR *dir = o->folder ? opendir(o->folder) : NULL;
+    struct dirent *e;
+
+    while (dir && (e = readdir(dir)))
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir)
+        closedir(dir);
+    if (o->folder)
+        rmdir(o->folder);
+    free(o->folder);
+    free(o->env);
+    free(o->theirs);
+    *o = (struct own_trace){0};
+}
