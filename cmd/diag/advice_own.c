@@ -106,6 +106,12 @@ static bool by_mismatch(const struct own *a, const struct ruling *r)
     case MISMATCH_POOL_IO:
         pool_waits(a);
         return true;
+    case MISMATCH_LOCK:
+        if (a->o->lock_any == 0)
+            return false; /* libc's, between threads */
+        what(a, "do not hold the mutex while waiting, or split it (one for each shard)");
+        code(a, "hob_mutex_lock only once the answer is there; what is waited for lies outside");
+        return true;
     case MISMATCH_LANE:
         what(a, "more in each call on the lane, or a lane for each part of the data");
         code(a, "HOB_STAGE(.kind = HOB_LANE, .batch = 256, .batch_ms = 50, ...)");

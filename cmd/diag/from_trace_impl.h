@@ -39,7 +39,7 @@ struct trace_name {
 enum { NO_ROW = UINT32_MAX };
 
 /* Waits that are counted while they are on. */
-enum trace_gauge_of { GAUGE_NONE, GAUGE_SEND, GAUGE_RECV, GAUGE_LANE, N_GAUGES };
+enum trace_gauge_of { GAUGE_NONE, GAUGE_SEND, GAUGE_RECV, GAUGE_LANE, GAUGE_LOCK, N_GAUGES };
 
 struct trace_gauge {
     uint32_t n;

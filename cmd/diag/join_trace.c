@@ -99,6 +99,8 @@ int rec_join_trace(const hob_trace *trace, struct recording *rec, int64_t base)
         own.recv_any = c.gauge[GAUGE_RECV].any;
         own.lane_any = c.gauge[GAUGE_LANE].any;
         own.lane_sum = c.gauge[GAUGE_LANE].sum;
+        own.lock_any = c.gauge[GAUGE_LOCK].any;
+        own.lock_sum = c.gauge[GAUGE_LOCK].sum;
         own_names(&c, &own);
         own_turns_apply(rec, c.runners, c.n_runners, c.names, until, &own);
         rec_own_add(&rec->own, &own);

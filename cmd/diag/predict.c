@@ -331,6 +331,8 @@ static struct predict_gain gain_of_advice(const struct measures *m, const struct
 {
     if (r->is.mismatch == MISMATCH_CHANNEL)
         return gain_channel(m);
+    if (r->is.mismatch == MISMATCH_LOCK && m->rec->own.lock_any > 0) /* all in line at once */
+        return gain_concurrent(m, m->in_flight + r->value[RULE_FIBER_LINE], cores_of_loop(m));
     switch (r->is.advice) {
     case HOB_ADVICE_CONCURRENCY:
         return p->concurrency;

@@ -137,6 +137,7 @@ struct rec_own {
     int64_t job_waits;                /* jobs made a thread of the pool wait: I/O or the clock */
     int64_t send_any, recv_any;       /* one or more wait for room in a channel; for a value */
     int64_t lane_any, lane_sum;       /* one or more wait for a call on a lane; all of these */
+    int64_t lock_any, lock_sum;       /* the same for a mutex */
     uint32_t chan_least; /* of the names that use channels, who waits for them least: ppm of its
                           * tasks' lives; UINT32_MAX: none does */
     uint8_t blocked_kind, job_kind;               /* enum rec_kind: most of these waits */

@@ -72,6 +72,8 @@ void rec_own_add(struct rec_own *to, const struct rec_own *more)
     sum.recv_any += more->recv_any;
     sum.lane_any += more->lane_any;
     sum.lane_sum += more->lane_sum;
+    sum.lock_any += more->lock_any;
+    sum.lock_sum += more->lock_sum;
     if (more->held_longest > sum.held_longest)
         sum.held_longest = more->held_longest;
     if (more->blocked_longest > sum.blocked_longest)

@@ -63,6 +63,12 @@ bool report_own_mismatch(struct buf *b, const struct measures *m, const struct r
                    o->job_by, r->value[RULE_JOB_WAITS] * 100,
                    rec_kind_word((enum rec_kind)o->job_kind));
         return true;
+    case MISMATCH_LOCK:
+        if (o->lock_any == 0)
+            return false;
+        buf_printf(b, "fibers hold a mutex while others wait for it: %.1f in line for %.2f s",
+                   r->value[RULE_FIBER_LINE], s_of(o->lock_any));
+        return true;
     case MISMATCH_LANE:
         buf_printf(b, "a lane is always at work, and %.1f calls are on it or in line for it",
                    r->value[RULE_LANE_LINE]);
@@ -101,6 +107,7 @@ void report_own_json(struct buf *b, const struct rec_own *o)
     out_number(b, "recv", s_of(o->recv_any), 4);
     out_number(b, "lane", s_of(o->lane_any), 4);
     out_number(b, "lane_calls", o->lane_any ? (double)o->lane_sum / (double)o->lane_any : 0, 2);
+    out_number(b, "lock", s_of(o->lock_any), 4);
     out_text(b, "io_by", *o->io_by ? o->io_by : NULL);
     out_text(b, "cpu_by", *o->cpu_by ? o->cpu_by : NULL);
     out_object_end(b);

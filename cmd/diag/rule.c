@@ -121,6 +121,8 @@ static void facts_of_own(const struct measures *m, double *value)
     value[RULE_JOB_THREADS] = (double)o->job_waits / ns;
     value[RULE_LANE] = (double)o->lane_any / ns;
     value[RULE_LANE_LINE] = o->lane_any > 0 ? (double)o->lane_sum / (double)o->lane_any : 0;
+    value[RULE_FIBER_LOCK] = (double)o->lock_any / ns;
+    value[RULE_FIBER_LINE] = o->lock_any > 0 ? (double)o->lock_sum / (double)o->lock_any : 0;
     value[RULE_CHAN_SEND] = (double)o->send_any / ns;
     value[RULE_CHAN_RECV] = (double)o->recv_any / ns;
     value[RULE_CHAN_LEAST] = o->chan_least <= 1000000 ? o->chan_least * 1e-6 : 0;
@@ -209,6 +211,9 @@ static struct reading reading_own(struct facts *f, struct reading r)
     } else if (ask(f, RULE_JOB_WAITS) && ask(f, RULE_JOB_THREADS)) {
         r.mismatch = MISMATCH_POOL_IO;
         r.advice = HOB_ADVICE_CONCURRENCY;
+    } else if (ask(f, RULE_FIBER_LOCK) && ask(f, RULE_FIBER_LINE) && !ask(f, RULE_FLIGHT)) {
+        r.mismatch = MISMATCH_LOCK;
+        r.advice = HOB_ADVICE_LOCK;
     } else if (ask(f, RULE_LANE) && ask(f, RULE_LANE_LINE) && !ask(f, RULE_FLIGHT)) {
         r.mismatch = MISMATCH_LANE;
         if (r.bound == HOB_BOUND_IO)

@@ -74,6 +74,8 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(JOB_THREADS, .25, "threads of the pool that jobs make wait")                                 \
     X(LANE, .80, "part of the time with a call on a lane")                                         \
     X(LANE_LINE, 2.0, "calls on a lane and in line for it")                                        \
+    X(FIBER_LOCK, .50, "part of the time in which a fiber waits for a mutex")                      \
+    X(FIBER_LINE, 1.5, "fibers in line for a mutex meanwhile")                                     \
     X(CHAN_SEND, .25, "part of the time in which senders wait for a channel")                      \
     X(CHAN_RECV, .25, "part of the time in which receivers wait for a channel")                    \
     X(CHAN_LEAST, .25, "part of its life that the busiest end of a channel waits for it")

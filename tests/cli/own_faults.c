@@ -253,6 +253,27 @@ static int narrow_channel(void *unused)
     return r;
 }
 
+static hob_mutex mutex;
+
+static int fetch_locked(void *unused)
+{
+    int r = hob_mutex_lock(&mutex, HOB_FOREVER);
+
+    if (r == 0) {
+        r = fetch(unused);
+        hob_mutex_unlock(&mutex);
+    }
+    return r;
+}
+
+static int held_mutex(void *unused)
+{
+    int r = hob_mutex_init(&mutex, "all");
+
+    (void)unused;
+    return r < 0 ? r : group_of("fetch", fetch_locked, 24, 8);
+}
+
 static hob_lane *lane;
 
 static int lane_work(void *unused)
@@ -332,6 +353,7 @@ static const struct {
     {"convoy", convoy},
     {"narrow-channel", narrow_channel},
     {"full-lane", full_lane},
+    {"held-mutex", held_mutex},
     {"all-cores", all_cores},
     {"one-fiber-computes", one_fiber_computes},
     {"endless", endless},

@@ -100,6 +100,11 @@ class Faults(Own):
     def test_jobs_that_share_a_lock(self):
         self.fault('convoy', 'cpu', 'lock', 'lock', 'lock', HOB_CORES='4')
 
+    def test_a_mutex_held_while_waiting(self):
+        told = self.fault('held-mutex', 'io', 'lock', 'lock', 'hob_mutex_lock')
+        self.assertIn('in line for', ' '.join(self.read('report').split()))
+        self.assertAlmostEqual(told['in_flight'], 1, delta=0.01)
+
     def test_a_channel_without_room(self):
         self.fault('narrow-channel', 'io', 'concurrency', 'channel', '.slots')
 
