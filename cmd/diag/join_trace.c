@@ -20,10 +20,13 @@ static void name_copy(char to[32], const char *text)
     snprintf(to, 32, "%.31s", text);
 }
 
-/* Of the names: who waits, who computes, and whether anybody who uses channels is busy. */
+/* Of the names: who waits, who computes, and whether anybody who uses channels is busy.  The
+ * channels of a flow are left out: their room is its width, and that they hold back is their use.
+ */
 static void own_names(const struct trace_convert *c, struct rec_own *o)
 {
     const double part = .2;
+    bool flow = false;
 
     o->chan_least = UINT32_MAX;
     for (size_t i = 0; i < c->n_groups; i++) {
@@ -43,7 +46,10 @@ static void own_names(const struct trace_convert *c, struct rec_own *o)
             uint32_t ppm = (uint32_t)((double)n->chan / (double)n->life * 1e6);
             o->chan_least = ppm < o->chan_least ? ppm : o->chan_least;
         }
+        flow |= n->stage;
     }
+    if (flow)
+        o->chan_least = UINT32_MAX;
 }
 
 static bool anything_happened(const struct trace_convert *c)

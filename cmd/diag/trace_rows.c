@@ -53,6 +53,7 @@ static int group_get(struct trace_convert *c, const char *text, bool stage, uint
     for (size_t i = 0; i < c->n_groups; i++)
         if (strcmp(c->names[i].text, text) == 0) {
             *ret = (uint32_t)i;
+            c->names[i].stage |= stage;
             return 0;
         }
     if (c->n_groups == GROUPS_MOST) { /* each has a name of its own: the last is for all others */
