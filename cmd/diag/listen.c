@@ -25,7 +25,7 @@
 
 enum {
     LISTEN_STATE = 10,
-    LISTEN_REREAD = 20 /* times what reading them cost must have passed */
+    LISTEN_REREAD = 200 /* times what reading them cost must have passed */
 };
 
 /* Where netlink is refused.  The kernel gives these rows first, a page of text at a time. */

@@ -71,6 +71,9 @@ void looker_gone(struct looker *l, int32_t pid);
 /** looker_finish - at the end of a recording: the CPU time of the local processes it talked to. */
 void looker_finish(struct looker *l);
 
+/** look_cpu - ns this thread has computed: what a look costs must not hang on who else computes. */
+int64_t look_cpu(void);
+
 /** looker_spent - ns spent in looks so far; looks made. */
 int64_t looker_spent(const struct looker *l);
 uint64_t looker_count(const struct looker *l);

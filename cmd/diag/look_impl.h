@@ -111,9 +111,6 @@ struct rec_proc *look_rec_proc(struct looker *l, int32_t pid);
 /* A file of /proc that may be long, in l->text; its length or a negative errno. */
 int look_read(struct looker *l, const char *path);
 
-/** look_cpu - ns this thread has computed: what a look costs must not hang on who else computes. */
-int64_t look_cpu(void);
-
 /** look_allowed - may time be spent on connections now? */
 bool look_allowed(const struct looker *l);
 

@@ -2,53 +2,35 @@
  *
  * perf.c - a recording from the kernel's switch records (T1)
  *
- * WHAT        One dummy event a CPU with context_switch, inherited by all that the command starts:
- *             the kernel writes a record whenever one of its threads gets or leaves a core.  This
- *             needs no privilege while perf_event_paranoid is 2 or less.
- *
- * HOW         Each tick empties the rings in order of time, up to a moment before the first ring
- *             was looked at (what is younger stays: another CPU may still be writing what is
- *             older), then looks at the waits that are open (switches.h).  A program that does
- *             nothing gets longer ticks, one that keeps the recorder busy too.
+ * HOW         The kernel writes a record whenever a thread of the command gets or leaves a core
+ *             (perf_events.c).  Each tick empties the rings in order of time, up to a moment before
+ *             the first ring was looked at (what is younger stays: another CPU may still be writing
+ *             what is older), then looks at the waits that are open (switches.h).  A program that
+ *             does nothing gets longer ticks, one that keeps the recorder busy too.
  *
  *   A record costs half a microsecond.  Above BUSY_RATE switches a second that would slow the
  *   program: then they are taken for a part of each 100 ms, and the rest is filled with what was
- *   seen.
- *
- * REJECTED    One event for the process on all CPUs (cpu -1): the kernel does not map the ring of
- *   such an inherited event.  sched tracepoints: privileged.
+ *   seen.  An event that is only switched off still costs a third of a microsecond a switch, since
+ *   the kernel goes through a thread's events whether they count or not; so between two turns
+ *   there are none (while few threads live: giving all of them new ones costs time, too).
  */
-#include <dirent.h>
 #include <errno.h>
-#include <linux/perf_event.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <hob/hob.h>
 
 #include "diag/look.h"
-#include "diag/procfs.h"
-#include "diag/records.h"
-#include "diag/source.h"
-#include "diag/switches.h"
-
-enum { RING_MOST = 512 << 10, RING_LEAST = 16 << 10 };
+#include "diag/perf_impl.h"
 
 #define TICK_FIRST HOB_MS        /* while it is young and everything is news */
 #define YOUNG      (2 * HOB_SEC) /* so long */
 #define TICK_LEAST (2 * HOB_MS)
 #define TICK_MOST  (10 * HOB_MS)
 #define TICK_QUIET (20 * HOB_MS)
-#define CPU_FIRST  (3 * HOB_MS) /* for the recorder: to begin with, */
-#define CPU_SHARE  0.015        /* and of a core */
+#define CPU_FIRST  (2 * HOB_MS) /* for the recorder: to begin with, */
+#define CPU_SHARE  0.012        /* and of a core */
 #define CPU_EVERY  (20 * HOB_MS)
 
 #define BUSY_RATE  50000.0 /* switches a second */
@@ -58,23 +40,16 @@ enum { RING_MOST = 512 << 10, RING_LEAST = 16 << 10 };
 #define TURN_RATE  100000.0
 #define TURN_LEAST (2 * HOB_MS)
 #define RATE_EVERY (50 * HOB_MS)
-enum { RATE_ENOUGH = 5000 }; /* switches of which it is clear before */
-
-struct perf_cpu {
-    struct perf_event_mmap_page *page; /* NULL: no event there */
-    size_t bytes;
+enum {
+    RATE_ENOUGH = 5000, /* switches of which it is clear before */
+    DROP_MOST = 64      /* threads that are given events anew in each turn */
 };
 
 struct perf {
     const struct rec_begin *b;
     struct looker *looker;
     struct switches *switches;
-    struct perf_cpu *cpus;
-    struct ring *rings;
-    size_t n_cpus;
-    int *fds;
-    size_t n_fds;
-    int wake;           /* epoll: a ring is half full */
+    struct events events;
     int64_t tick, idle; /* between ticks; while nothing happens */
     int64_t last;       /* the last one */
     uint64_t n_ticks;
@@ -82,103 +57,11 @@ struct perf {
     int64_t rate_at;     /* likewise the switches, */
     uint64_t rate_n;
     double rate;           /* and how many there were a second */
+    bool short_of;         /* time: it has computed more than it may */
     bool duty, on;         /* takes turns; and is on */
+    bool dropped, may;     /* off: there are no events; what may_drop found */
     int64_t turn, on_time; /* when this turn began; all time on */
 };
-
-/* --- opening ---------------------------------------------------------------------------------- */
-
-static int event_open(int32_t tid, int cpu, bool on_exec, size_t watermark)
-{
-    struct perf_event_attr a = {
-        .size = sizeof a,
-        .type = PERF_TYPE_SOFTWARE,
-        .config = PERF_COUNT_SW_DUMMY,
-        .sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU,
-        .disabled = 1,
-        .inherit = 1,
-        .exclude_kernel = 1,
-        .exclude_hv = 1,
-        .enable_on_exec = on_exec,
-        .sample_id_all = 1,
-        .context_switch = 1,
-        .task = 1,
-        .comm = 1,
-        .comm_exec = 1,
-        .use_clockid = 1,
-        .clockid = CLOCK_MONOTONIC,
-        .watermark = 1,
-        .wakeup_watermark = (uint32_t)watermark,
-    };
-    long fd = syscall(SYS_perf_event_open, &a, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-
-    return fd < 0 ? -errno : (int)fd;
-}
-
-/* The ring of a CPU's first event: as large as may be locked. */
-static int ring_map(struct perf *p, size_t i, int fd)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-    for (size_t size = RING_MOST; size >= RING_LEAST && size >= page; size /= 2) {
-        void *at = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-        if (at == MAP_FAILED)
-            continue;
-        p->cpus[i] = (struct perf_cpu){.page = at, .bytes = page + size};
-        p->rings[i] = (struct ring){.data = (const unsigned char *)at + page, .size = size};
-        return 0;
-    }
-    return -EPERM;
-}
-
-static int fd_keep(struct perf *p, int fd)
-{
-    if ((p->n_fds & (p->n_fds - 1)) == 0) {
-        void *fds = reallocarray(p->fds, p->n_fds ? 2 * p->n_fds : 1, sizeof *p->fds);
-
-        if (!fds) {
-            close(fd);
-            return -ENOMEM;
-        }
-        p->fds = fds;
-    }
-    p->fds[p->n_fds++] = fd;
-    return 0;
-}
-
-/* An event on CPU i for a thread; the first there brings the ring, others write into it. */
-static int event_add(struct perf *p, size_t i, int32_t tid, int *first)
-{
-    int fd = event_open(tid, (int)i, !p->b->attached, RING_MOST / 2);
-    int r = fd < 0 ? fd : fd_keep(p, fd);
-
-    if (r < 0)
-        return r;
-    if (p->cpus[i].page)
-        return ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, first[i]) < 0 ? -errno : 0;
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
-    first[i] = fd;
-    r = ring_map(p, i, fd);
-    return r < 0 ? r : epoll_ctl(p->wake, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
-}
-
-/* Events on all CPUs; a CPU that is switched off (-ENODEV) has none. */
-static int thread_add(struct perf *p, int32_t tid, int *first)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < p->n_cpus; i++) {
-        int r = event_add(p, i, tid, first);
-
-        if (r == -ENODEV)
-            continue;
-        if (r < 0)
-            return r;
-        n++;
-    }
-    return n ? 0 : -ENODEV;
-}
 
 static const char *why_refused(int r)
 {
@@ -194,134 +77,82 @@ static const char *why_refused(int r)
     }
 }
 
-/* --- attaching -------------------------------------------------------------------------------- */
-
-struct pid_list {
-    int32_t *pid;
-    size_t n;
-};
-
-static bool pid_list_add(struct pid_list *l, int32_t pid)
+/* What runs already.  Some threads may not be watched; the rest is a recording all the same. */
+static int attach(struct perf *p)
 {
-    for (size_t i = 0; i < l->n; i++)
-        if (l->pid[i] == pid)
-            return true;
-    if ((l->n & (l->n - 1)) == 0) {
-        void *p = reallocarray(l->pid, l->n ? 2 * l->n : 1, sizeof *l->pid);
+    int error = 0;
+    long missed = attach_tree(&p->events, p->switches, p->b, false, &error);
 
-        if (!p)
-            return false;
-        l->pid = p;
-    }
-    l->pid[l->n++] = pid;
-    return true;
-}
-
-static void children_add(struct pid_list *l, int32_t pid, int32_t tid)
-{
-    char text[1 << 14];
-    const char *at = text;
-    int32_t child;
-
-    if (procfs_read(text, sizeof text, "/proc/%d/task/%d/children", pid, tid) > 0)
-        while ((child = procfs_next_pid(&at)) > 0)
-            pid_list_add(l, child);
-}
-
-/* The threads of a process that runs, each with its events; returns how many have none. */
-static size_t process_attach(struct perf *p, struct pid_list *l, int32_t pid, int *first, int *ret)
-{
-    char path[64];
-    struct dirent *e;
-    size_t missed = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/task", pid);
-    DIR *d = opendir(path);
-    if (!d)
-        return 0;
-    while ((e = readdir(d))) {
-        int32_t tid = atoi(e->d_name);
-        int r = -ESRCH;
-
-        if (tid > 0 && !switches_know(p->switches, tid))
-            r = thread_add(p, tid, first);
-        if (r == 0)
-            switches_found(p->switches, pid, tid, hob_now() - p->b->base);
-        else if (r != -ESRCH)
-            missed++, *ret = r;
-        if (tid > 0)
-            children_add(l, pid, tid);
-    }
-    closedir(d);
-    return missed;
-}
-
-static void drain(struct perf *p, int64_t until);
-
-/* What starts while the events are opened one by one may have none: once they are on, a second
- * round finds it.  A thread that gets two reports everything twice, which changes nothing. */
-static int attach(struct perf *p, int *first)
-{
-    struct pid_list l = {0};
-    struct rlimit files;
-    size_t missed = 0;
-    int r = 0;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    pid_list_add(&l, p->b->root);
-    for (int round = 0; round < 2; round++) {
-        missed = 0;
-        for (size_t i = 0; i < l.n; i++)
-            missed += process_attach(p, &l, l.pid[i], first, &r);
-        for (size_t i = 0; i < p->n_fds; i++)
-            ioctl(p->fds[i], PERF_EVENT_IOC_ENABLE, 0);
-        drain(p, hob_now());
-    }
-    free(l.pid);
+    if (missed < 0)
+        return (int)missed;
     if (switches_live(p->switches) == 0)
-        return r < 0 ? r : -ESRCH;
+        return error < 0 ? error : -ESRCH;
     if (missed)
-        rec_note(p->b->rec, "%zu threads are not seen: %s", missed, hob_strerror(r));
+        rec_note(p->b->rec, "%ld threads are not seen: %s", missed, hob_strerror(error));
     return 0;
 }
 
 /* --- ticks ------------------------------------------------------------------------------------ */
 
-/* All records older than `until`, which is hob_now() of before. */
 static void drain(struct perf *p, int64_t until)
 {
-    struct switch_event e;
+    events_drain(&p->events, p->switches, until, p->b->base);
+}
 
-    for (size_t i = 0; i < p->n_cpus; i++)
-        if (p->cpus[i].page)
-            p->rings[i].head = __atomic_load_n(&p->cpus[i].page->data_head, __ATOMIC_ACQUIRE);
-    while (rings_next(p->rings, p->n_cpus, (uint64_t)until, &e))
-        switches_apply(p->switches, &e, (int64_t)e.time - p->b->base);
-    for (size_t i = 0; i < p->n_cpus; i++)
-        if (p->cpus[i].page)
-            __atomic_store_n(&p->cpus[i].page->data_tail, p->rings[i].tail, __ATOMIC_RELEASE);
+static void ask_may(void *arg, int32_t pid)
+{
+    struct perf *p = arg;
+
+    p->may = p->may && events_may(pid);
+}
+
+/* Could all that lives be found again and be given events anew? */
+static bool may_drop(struct perf *p)
+{
+    if (switches_live(p->switches) > DROP_MOST)
+        return false;
+    p->may = true;
+    switches_pids(p->switches, ask_may, p);
+    return p->may;
+}
+
+static void turn_off(struct perf *p, int64_t now)
+{
+    p->dropped = may_drop(p);
+    if (p->dropped)
+        events_drop(&p->events);
+    else
+        events_switch(&p->events, false);
+    p->on_time += now - p->turn;
+    drain(p, p->b->base + now + HOB_SEC); /* nothing is written any more */
+    switches_pause(p->switches, now);
+}
+
+static void turn_on(struct perf *p, int64_t now)
+{
+    int error = 0;
+
+    switches_resume(p->switches, now);
+    if (!p->dropped) {
+        events_switch(&p->events, true);
+        return;
+    }
+    if (attach_tree(&p->events, p->switches, p->b, true, &error) > 0)
+        rec_note(p->b->rec, "some threads are seen only in part: %s", hob_strerror(error));
+    p->dropped = false;
 }
 
 static void turn_to(struct perf *p, bool on, int64_t now)
 {
-    for (size_t i = 0; i < p->n_fds; i++)
-        ioctl(p->fds[i], on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
     if (on)
-        switches_resume(p->switches, now);
+        turn_on(p, now);
     else
-        p->on_time += now - p->turn;
-    if (!on) {
-        drain(p, p->b->base + now + HOB_SEC); /* nothing is written any more */
-        switches_pause(p->switches, now);
-    }
+        turn_off(p, now);
     p->on = on;
     p->turn = now;
 }
 
-static int64_t turn_on(const struct perf *p)
+static int64_t turn_length(const struct perf *p)
 {
     double on = (double)TURN_ON;
 
@@ -353,10 +184,10 @@ static void duty_look(struct perf *p, int64_t now)
 {
     if (p->on && !p->duty) {
         rate_look(p, now, RATE_EVERY);
-    } else if (p->on && now - p->turn >= turn_on(p)) {
+    } else if (p->on && now - p->turn >= turn_length(p)) {
         rate_look(p, now, 0);
         turn_to(p, false, now);
-    } else if (!p->on && now - p->turn >= TURN - turn_on(p)) {
+    } else if (!p->on && now - p->turn >= TURN - turn_length(p)) {
         turn_to(p, true, now);
         p->rate_n = p->b->rec->n_switches;
         p->rate_at = now;
@@ -380,7 +211,9 @@ static void tick_look(struct perf *p, int64_t now)
     if (now - p->cpu_at < CPU_EVERY)
         return;
     p->cpu_at = now;
-    if ((double)(cpu_used() - p->b->aside - p->cpu - CPU_FIRST) > CPU_SHARE * (double)now)
+    double spent = (double)(cpu_used() - p->b->aside - p->cpu);
+    p->short_of = spent - CPU_FIRST > CPU_SHARE * (double)now;
+    if (p->short_of)
         p->tick += p->tick / 4;
     else
         p->tick -= p->tick / 8;
@@ -390,7 +223,7 @@ static void tick_look(struct perf *p, int64_t now)
 /* While nothing happens the ticks grow, so that a wait as long as the one before is looked at. */
 static int64_t tick_next(struct perf *p, bool quiet)
 {
-    int64_t on = turn_on(p);
+    int64_t on = turn_length(p);
 
     if (!p->on)
         return TURN - on;
@@ -408,12 +241,12 @@ static int64_t perf_tick(void *state, int64_t now)
     struct epoll_event ev[8];
     bool quiet;
 
-    while (epoll_wait(p->wake, ev, 8, 0) == 8)
+    while (epoll_wait(p->events.wake, ev, 8, 0) == 8)
         ;
     if (p->on)
         drain(p, p->b->base + now);
     quiet = switches_quiet(p->switches);
-    switches_look(p->switches, now, now - p->last);
+    switches_look(p->switches, now, now - p->last, !p->short_of);
     duty_look(p, now);
     tick_look(p, now);
     p->n_ticks++;
@@ -424,7 +257,7 @@ static int64_t perf_tick(void *state, int64_t now)
 
 static int perf_fd(void *state)
 {
-    return ((struct perf *)state)->wake;
+    return ((struct perf *)state)->events.wake;
 }
 
 /* While it is off, nobody knows what goes on. */
@@ -439,36 +272,22 @@ static void perf_open_now(void *state, int64_t now, rec_open_fn *f, void *arg)
 
 static void perf_free(struct perf *p)
 {
-    for (size_t i = 0; p->cpus && i < p->n_cpus; i++)
-        if (p->cpus[i].page)
-            munmap(p->cpus[i].page, p->cpus[i].bytes);
-    for (size_t i = 0; i < p->n_fds; i++)
-        close(p->fds[i]);
-    if (p->wake >= 0)
-        close(p->wake);
+    events_close(&p->events);
     switches_free(p->switches);
     looker_free(p->looker);
-    free(p->cpus);
-    free(p->rings);
-    free(p->fds);
     free(p);
 }
 
 static int perf_open(struct perf *p)
 {
-    int *first = calloc(p->n_cpus, sizeof *first), r;
+    int r = events_open(&p->events, p->b->rec->n_cpus);
 
-    p->cpus = calloc(p->n_cpus, sizeof *p->cpus);
-    p->rings = calloc(p->n_cpus, sizeof *p->rings);
-    p->wake = epoll_create1(EPOLL_CLOEXEC);
-    r = !first || !p->cpus || !p->rings ? -ENOMEM : p->wake < 0 ? -errno : 0;
     if (r == 0)
         r = looker_new(p->b->rec, &p->looker);
     if (r == 0)
         r = switches_new(p->b->rec, p->looker, &p->switches);
     if (r == 0)
-        r = p->b->attached ? attach(p, first) : thread_add(p, p->b->root, first);
-    free(first);
+        r = p->b->attached ? attach(p) : events_add(&p->events, p->b->root, EVENTS_ON_EXEC);
     return r;
 }
 
@@ -479,8 +298,7 @@ static int perf_start(const struct rec_begin *begin, void **ret, const char **wh
 
     if (!p)
         return -ENOMEM;
-    *p = (struct perf){
-        .b = begin, .n_cpus = begin->rec->n_cpus, .wake = -1, .tick = TICK_FIRST, .on = true};
+    *p = (struct perf){.b = begin, .tick = TICK_FIRST, .on = true};
     r = perf_open(p);
     if (r < 0) {
         *why = why_refused(r);
@@ -505,11 +323,11 @@ static void perf_stop(void *state, int64_t now)
     } else {
         switches_resume(p->switches, now);
     }
-    switches_look(p->switches, now, now - p->last);
+    switches_look(p->switches, now, now - p->last, true);
     switches_finish(p->switches, now);
     looker_finish(p->looker);
-    for (size_t i = 0; i < p->n_cpus; i++)
-        n_bad += p->rings[i].n_bad;
+    for (size_t i = 0; i < p->events.n_cpus; i++)
+        n_bad += p->events.rings[i].n_bad;
     if (n_bad)
         rec_note(rec, "%zu times the kernel's records could not be read", n_bad);
     if (rec->n_lost)

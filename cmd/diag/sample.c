@@ -11,7 +11,7 @@
  *   waits, and track.c makes intervals of that.  A long wait is sampled less often: at an eighth
  *   of its age.
  *
- *   The tick is as short as the budget allows: 2 % of a core, and a little to begin with.
+ *   The tick is as short as the budget allows: 1.25 % of a core, and a little to begin with.
  *
  *   What was too short to be seen (a process between two scans) is found in the sums of its
  *   parent, and added to a thread that stands for all such.
@@ -34,20 +34,24 @@
 enum {
     SAMPLE_OPEN_MAX = 256,
     SAMPLE_CORES = 1024,
-    SAMPLE_SHARE = 55 /* one part in so many of a core */
+    SAMPLE_FIRST = 64,       /* threads seen for the first time in a tick, */
+    SAMPLE_FIRST_SHORT = 16, /* when time is short */
+    SAMPLE_SHARE = 80        /* one part in so many of a core */
 };
 
+/* A sample of a thread that waits costs 2 us: with backoff_each they cost 1 % at any number. */
 static const int64_t tick_least = HOB_MS, tick_most = 500 * HOB_MS, flush_after = 20 * HOB_MS,
-                     backoff_most = 50 * HOB_MS, loop_after = 20 * HOB_MS, loop_every = 10 * HOB_MS,
-                     relook_after = 10 * HOB_MS, missed_every = 50 * HOB_MS,
-                     budget_first = 10 * HOB_MS;
+                     backoff_least = 50 * HOB_MS, backoff_each = 200 * HOB_US,
+                     loop_after = 20 * HOB_MS, loop_every = 10 * HOB_MS, relook_after = 10 * HOB_MS,
+                     missed_every = 50 * HOB_MS, missed_each = 50 * HOB_US,
+                     budget_first = 6 * HOB_MS;
 
 struct sampler {
     const struct rec_begin *begin;
     struct recording *rec;
     struct looker *looker;
     struct tree tree;
-    bool opened;
+    bool opened, short_of; /* short_of time: it has computed more than it may */
     int64_t tick, budget_at, spent;
     uint64_t n_ticks, n_ticks_was;
     int64_t cpu_was, children_was;
@@ -161,7 +165,8 @@ static void first_sample(struct sampler *s, struct tree_task *k, int64_t now,
     uint32_t at = k->track.row;
     bool known = now > 0 && !s->begin->attached;
     int64_t did = (int64_t)(c->run + c->delay);
-    int64_t from = now - (did < s->tick ? s->tick : did);
+    int64_t found = now - row->born + s->tick; /* not later than that long ago */
+    int64_t from = now - (did < found ? found : did);
 
     if (!known || !s->opened)
         from = now;
@@ -183,15 +188,18 @@ static void same_wait(struct sampler *s, struct tree_task *k, int64_t now)
 {
     struct track *t = &k->track;
     int64_t age = now - t->from, step = age / 8;
+    int64_t most = (int64_t)s->tree.n_tasks * backoff_each;
     struct look look;
 
     if ((t->look.flags & REC_IVAL_SET) && now - t->looked_at > relook_after + age / 4 &&
         look_at(s->looker, s->tree.procs[k->proc].pid, k->tid, &look) == LOOK_WAITS)
         track_relook(t, s->rec, now, &look);
     track_still(t, now);
+    if (most < backoff_least)
+        most = backoff_least;
     /* Runtimes hand a poll set from thread to thread: its waits must not seem to overlap. */
     if (!(t->look.flags & REC_IVAL_SET))
-        k->due = now + (step < backoff_most ? step : backoff_most);
+        s->tree.due[k - s->tree.tasks] = now + (step < most ? step : most);
 }
 
 /* false: it has ended. */
@@ -275,7 +283,9 @@ static void missed_look(struct sampler *s, struct tree_proc *p, int64_t now)
 
 static void missed_look_all(struct sampler *s, int64_t now)
 {
-    if (now - s->missed_at < missed_every || s->tree.last_pid == s->missed_pid)
+    int64_t every = missed_every + (int64_t)s->tree.n_tasks * missed_each;
+
+    if (now - s->missed_at < every || s->tree.last_pid == s->missed_pid)
         return;
     s->missed_at = now;
     s->missed_pid = s->tree.last_pid;
@@ -320,7 +330,8 @@ static void tick_adapt(struct sampler *s, int64_t now)
     int64_t spent = cpu_of(RUSAGE_SELF) - s->begin->aside - s->cpu_was;
     int64_t each = (spent - s->spent) / (int64_t)(s->n_ticks - s->n_ticks_was) * SAMPLE_SHARE;
 
-    each = spent < budget_first + now / SAMPLE_SHARE ? each / 2 : each + each / 2;
+    s->short_of = spent > budget_first + now / SAMPLE_SHARE;
+    each = !s->short_of ? each / 2 : each + each / 2;
     s->tick = each < tick_least ? tick_least : each > tick_most ? tick_most : each;
     s->spent = spent;
     s->n_ticks_was = s->n_ticks;
@@ -338,10 +349,16 @@ static int64_t sampler_tick(void *state, int64_t now)
     } else {
         tree_scan(&s->tree, now);
     }
+    size_t first = s->short_of ? SAMPLE_FIRST_SHORT : SAMPLE_FIRST;
     for (size_t i = 0; i < s->tree.n_tasks;) {
         struct tree_task *k = &s->tree.tasks[i];
+        if (now < s->tree.due[i] || (!k->seen && first == 0)) {
+            i++;
+            continue;
+        }
+        first -= !k->seen;
         int64_t at = hob_now() - base;
-        if (at < k->due || task_sample(s, k, at)) {
+        if (task_sample(s, k, at)) {
             i++;
             continue;
         }

@@ -253,6 +253,12 @@ static void on_exec(struct switches *s, struct thread *t, const struct switch_ev
     pids_add(s, &s->unnamed, t->proc->pid);
 }
 
+/* Threads that take turns on a core are as they were; our own wake may have been the cause. */
+static bool is_news(const struct thread *t, const struct switch_event *e)
+{
+    return !t || (e->what != SWITCH_PREEMPTED && !(e->what == SWITCH_IN && t->state == REC_READY));
+}
+
 void switches_apply(struct switches *s, const struct switch_event *e, int64_t at)
 {
     if (e->what == SWITCH_LOST) {
@@ -261,12 +267,14 @@ void switches_apply(struct switches *s, const struct switch_event *e, int64_t at
     }
     if (e->tid <= 0 || e->pid <= 0 || at < 0)
         return; /* one that is past its end has no number any more */
-    s->quiet = false;
     if (e->what == SWITCH_FORK) {
+        s->quiet = false;
         on_fork(s, e, at);
         return;
     }
     struct thread *t = threads_find(&s->threads, e->tid);
+    if (is_news(t, e))
+        s->quiet = false;
     if (!t && e->what == SWITCH_EXIT)
         return;
     if (!t) {
@@ -306,17 +314,35 @@ static void proc_found(struct switches *s, int32_t pid)
         p->parent = st.parent;
 }
 
-void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
+/* The name it has now; a process that has another one since then runs another program, perhaps. */
+static void name_found(struct switches *s, struct thread *t)
 {
     char name[24]; /* 16 at most, and a newline */
-    struct thread *t = threads_find(&s->threads, tid) ? NULL : thread_new(s, pid, tid, at);
 
+    if (procfs_read(name, sizeof name, "/proc/%d/task/%d/comm", t->proc->pid, t->tid) <= 0)
+        return;
+    name[strcspn(name, "\n")] = '\0';
+    if (strcmp(name, s->rec->threads[t->row].name) == 0)
+        return;
+    set_name(s->rec, t->row, name);
+    if (t->tid == t->proc->pid)
+        pids_add(s, &s->unnamed, t->tid);
+}
+
+void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
+{
+    struct thread *t = threads_find(&s->threads, tid);
+
+    if (t && t->proc->pid == pid) {
+        name_found(s, t);
+        return;
+    }
+    if (t) /* its end was not heard of, and the kernel has given out its number again */
+        thread_gone(s, t, t->since);
+    t = thread_new(s, pid, tid, at);
     if (!t)
         return;
-    if (procfs_read(name, sizeof name, "/proc/%d/task/%d/comm", pid, tid) > 0) {
-        name[strcspn(name, "\n")] = '\0';
-        set_name(s->rec, t->row, name);
-    }
+    name_found(s, t);
     if (t->proc->n_threads == 1)
         proc_found(s, pid);
     if (look_at(s->looker, pid, tid, &t->look) == LOOK_WAITS) {
@@ -471,6 +497,24 @@ void switches_free(struct switches *s)
 bool switches_know(const struct switches *s, int32_t tid)
 {
     return threads_find(&s->threads, tid) != NULL;
+}
+
+struct each_pid {
+    void (*f)(void *arg, int32_t pid);
+    void *arg;
+};
+
+static void each_pid(void *arg, struct thread *t, int64_t at)
+{
+    const struct each_pid *each = arg;
+
+    (void)at;
+    each->f(each->arg, t->proc->pid);
+}
+
+void switches_pids(struct switches *s, void (*f)(void *arg, int32_t pid), void *arg)
+{
+    threads_each(&s->threads, each_pid, &(struct each_pid){f, arg}, 0);
 }
 
 size_t switches_live(const struct switches *s)

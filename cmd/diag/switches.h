@@ -22,14 +22,16 @@ void switches_free(struct switches *s);
 /** switches_apply - one record, at its time; records of one thread come in order. */
 void switches_apply(struct switches *s, const struct switch_event *e, int64_t at);
 
-/** switches_found - a thread that ran before the recording began. */
+/** switches_found - a thread that began while nobody listened; one that it knows may have a new
+ * name. */
 void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at);
 
 /**
  * switches_look - look at the waits that are still open, and at loops that do not wait
- * @tick: ns since the last one
+ * @tick:  ns since the last one
+ * @spare: the recorder has computed less than it may: more may be looked at
  */
-void switches_look(struct switches *s, int64_t now, int64_t tick);
+void switches_look(struct switches *s, int64_t now, int64_t tick, bool spare);
 
 /**
  * switches_pause, switches_resume - between them there are no records
@@ -49,7 +51,11 @@ void switches_finish(struct switches *s, int64_t now);
 /** switches_know - is this one of its living threads? */
 bool switches_know(const struct switches *s, int32_t tid);
 
-/** switches_live - threads that live now; switches_quiet: none has changed since the last look. */
+/** switches_pids - f is called for the process of each living thread, some more than once. */
+void switches_pids(struct switches *s, void (*f)(void *arg, int32_t pid), void *arg);
+
+/** switches_live - threads that live now; switches_quiet: none has done anything since the last
+ * look but run or be kept from it. */
 size_t switches_live(const struct switches *s);
 bool switches_quiet(const struct switches *s);
 

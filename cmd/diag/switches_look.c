@@ -18,7 +18,8 @@
 #include "diag/switches_impl.h"
 
 enum {
-    LOOKS_A_TICK = 256, /* the others' turn comes at the next one: they still wait */
+    LOOKS_A_TICK = 256,    /* the others' turn comes at the next one: they still wait; */
+    LOOKS_WHEN_SHORT = 16, /* so many when time is short */
     WOKEN_A_TICK = 16,
     WOKEN_BACK = 8, /* intervals from the last one among which the wait is sought */
     TRIES = 6
@@ -122,26 +123,24 @@ static void wait_look(struct switches *s, struct thread *t, int64_t now)
         pids_add(s, &s->sets, t->tid);
 }
 
-static void look_pending(struct switches *s, int64_t now)
+/* The oldest first; a wait that is over was not looked at. */
+static void look_pending(struct switches *s, int64_t now, size_t most)
 {
-    size_t n = 0, looks = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < s->pending.n; i++) {
+    for (size_t looks = 0; i < s->pending.n && looks < most; i++) {
         struct thread *t = threads_find(&s->threads, s->pending.pid[i]);
 
-        if (t && t->state == REC_WAIT && !t->looked && looks == LOOKS_A_TICK) {
-            s->pending.pid[n++] = t->tid;
-            continue;
-        }
         if (!t)
             continue;
         t->pending = false;
-        if (t->state == REC_WAIT && !t->looked) {
-            wait_look(s, t, now);
-            looks++;
-        }
+        if (t->state != REC_WAIT || t->looked)
+            continue;
+        wait_look(s, t, now);
+        looks++;
     }
-    s->pending.n = n;
+    s->pending.n -= i;
+    memmove(s->pending.pid, s->pending.pid + i, s->pending.n * sizeof *s->pending.pid);
 }
 
 static void look_loops(struct switches *s, int64_t now)
@@ -215,14 +214,14 @@ static void look_woken(struct switches *s)
     s->woken.n = 0;
 }
 
-void switches_look(struct switches *s, int64_t now, int64_t tick)
+void switches_look(struct switches *s, int64_t now, int64_t tick, bool spare)
 {
     s->tick = tick;
     switches_unseen_look(s, now);
     for (size_t i = 0; i < s->unnamed.n; i++)
         proc_name(s, s->unnamed.pid[i]);
     s->unnamed.n = 0;
-    look_pending(s, now);
+    look_pending(s, now, spare ? LOOKS_A_TICK : LOOKS_WHEN_SHORT);
     look_sets(s, now);
     look_loops(s, now);
     look_woken(s);

@@ -4,8 +4,11 @@
  *
  * HOW         /proc/loadavg ends in the last process number that the kernel gave out.  As long as
  *   it stays, nothing was started on the whole machine, and there is nothing to look for.  When it
- *   has moved a little, the few numbers since then are looked at; when it has moved far, or
- *   wrapped around, the tree is walked.
+ *   has moved a little, the few numbers since then are looked at.  When it has moved far, the
+ *   processes known are asked how many threads they have (the links of /proc/P/task), and of one
+ *   that has more only the end of the list is read, where the new ones are.  Numbers that are
+ *   still not explained are looked at; only when they are many, or wrapped around, the tree is
+ *   walked, and that no more often than costs WALK_SHARE.
  *
  * LIMITS      What begins and ends between two scans is not seen; sample.c finds its CPU time in
  *   its parent's sums.  A process whose parent ended before it was seen comes to the recorder
@@ -18,11 +21,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <hob/rt.h>
 
-enum { TREE_STEP = 64 }; /* numbers looked at one by one */
+enum {
+    TREE_FEW = 8,      /* new numbers that are looked at before anything else */
+    TREE_STEP = 64,    /* numbers looked at one by one */
+    TREE_ASKED = 1024, /* processes asked for their threads */
+    TREE_NAMED = 256,  /* threads of a process that are asked for their names */
+    WALK_SHARE = 400   /* one part in so many of a core */
+};
 
 static struct tree_proc *proc_find(struct tree *t, int32_t pid)
 {
@@ -86,6 +96,10 @@ static void task_add(struct tree *t, int32_t pid, int32_t tid, int32_t parent, i
         if (!more)
             return;
         t->tasks = more;
+        int64_t *due = realloc(t->due, cap * sizeof *due);
+        if (!due)
+            return;
+        t->due = due;
         t->cap_tasks = cap;
     }
     if (!p)
@@ -94,12 +108,11 @@ static void task_add(struct tree *t, int32_t pid, int32_t tid, int32_t parent, i
         return;
     uint32_t row = rec_thread_new(t->rec, pid, tid);
     t->rec->threads[row].born = now;
-    t->tasks[t->n_tasks++] = (struct tree_task){.tid = tid,
-                                                .proc = (uint32_t)(p - t->procs),
-                                                .sched_fd = -1,
-                                                .due = now,
-                                                .track = {.row = row}};
+    t->due[t->n_tasks] = now;
+    t->tasks[t->n_tasks++] = (struct tree_task){
+        .tid = tid, .proc = (uint32_t)(p - t->procs), .sched_fd = -1, .track = {.row = row}};
     p->n_tasks++;
+    p->n_links += p->n_links > 0;
     task_know(t, tid, true);
 }
 
@@ -122,7 +135,10 @@ void tree_remove(struct tree *t, size_t task, int64_t now)
         t->rec->procs[p->row].died = now;
         p->used = false;
     }
+    if (p->n_links > 0)
+        p->n_links--;
     *k = t->tasks[--t->n_tasks];
+    t->due[task] = t->due[t->n_tasks];
 }
 
 /* All tasks of a process, and through them its children. */
@@ -181,20 +197,87 @@ static void walk_all(struct tree *t, int64_t now)
             walk(t, t->procs[i].pid, t->procs[i].parent, 0, now);
 }
 
+/* Threads of a process from number `from` of its list on; the kernel adds new ones at the end. */
+static uint32_t threads_list(struct tree *t, int32_t pid, int32_t parent, long from, int64_t now)
+{
+    char path[64];
+    struct dirent *e;
+    uint32_t n = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *d = opendir(path);
+    if (d && from > 0)
+        seekdir(d, from + 2); /* behind . and .. */
+    while (d && (e = readdir(d))) {
+        int32_t tid = (int32_t)strtol(e->d_name, NULL, 10);
+        if (tid <= 0 || task_known(t, tid))
+            continue;
+        task_add(t, pid, tid, parent, now);
+        n++;
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* Threads that a process has more than were found.  One that began while another, not missed yet,
+ * has ended is found when that is. */
+static uint32_t threads_grown(struct tree *t, size_t proc, int64_t now)
+{
+    const struct tree_proc *p = &t->procs[proc];
+    int32_t pid = p->pid, parent = p->parent;
+    uint32_t was = p->n_links;
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    if (stat(path, &st) < 0)
+        return 0;
+    uint32_t links = (uint32_t)st.st_nlink, n = 0;
+    if (was > 2 && links > was)
+        n = threads_list(t, pid, parent, was - 2, now);
+    if (links > was && (was <= 2 || n < links - was))
+        n += threads_list(t, pid, parent, 0, now);
+    t->procs[proc].n_links = links;
+    return n;
+}
+
+static uint32_t threads_grown_all(struct tree *t, int64_t now)
+{
+    size_t n = t->n_procs < TREE_ASKED ? t->n_procs : TREE_ASKED;
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (t->procs[i].used)
+            sum += threads_grown(t, i, now);
+    return sum;
+}
+
+static void walk_when_due(struct tree *t, int64_t now)
+{
+    if (!t->whole || now < t->walk_at)
+        return;
+    int64_t began = look_cpu();
+    walk_all(t, now);
+    t->whole = t->last_pid == 0;
+    t->walk_at = now + (look_cpu() - began) * WALK_SHARE;
+}
+
 void tree_scan(struct tree *t, int64_t now)
 {
-    int32_t last = last_pid_read();
+    int32_t last = last_pid_read(), moved = last - t->last_pid;
 
-    if (last == t->last_pid && last && !t->whole)
-        return;
-    if (t->whole || last < t->last_pid || last - t->last_pid > TREE_STEP) {
-        walk_all(t, now);
-        t->whole = last == 0;
-    } else {
-        for (int32_t tid = t->last_pid + 1; tid <= last; tid++)
-            look_at_number(t, tid, now);
+    if (moved != 0 && last != 0) {
+        int32_t first = t->last_pid + 1;
+        if (moved > TREE_FEW)
+            moved -= (int32_t)threads_grown_all(t, now);
+        t->whole |= first > last || moved > TREE_STEP;
+        for (int32_t tid = first; tid <= last && !t->whole; tid++)
+            if (!task_known(t, tid))
+                look_at_number(t, tid, now);
     }
     t->last_pid = last;
+    walk_when_due(t, now);
 }
 
 int tree_open(struct tree *t, struct recording *rec, int32_t root, bool attached, int64_t now)
@@ -205,7 +288,7 @@ int tree_open(struct tree *t, struct recording *rec, int32_t root, bool attached
         return -ENOMEM;
     t->last_pid = last_pid_read();
     t->whole = true;
-    walk_all(t, now);
+    walk_when_due(t, now);
     return t->n_tasks ? 0 : -ESRCH;
 }
 
@@ -215,6 +298,7 @@ void tree_free(struct tree *t)
         if (t->tasks[i].sched_fd >= 0)
             close(t->tasks[i].sched_fd);
     free(t->tasks);
+    free(t->due);
     free(t->procs);
     free(t->known);
 }
@@ -241,7 +325,8 @@ void tree_task_name(struct tree *t, struct tree_task *k, int64_t now)
     struct rec_thread *r = &t->rec->threads[k->track.row];
     int32_t pid = t->procs[k->proc].pid;
 
-    if (k->names >= 2 || (k->names == 1 && now - r->born < 20 * HOB_MS))
+    if (k->names >= 2 || (k->tid != pid && t->procs[k->proc].n_tasks > TREE_NAMED) ||
+        (k->names == 1 && now - r->born < 20 * HOB_MS))
         return;
     k->names++;
     if (procfs_read(text, sizeof text, "/proc/%d/task/%d/comm", pid, k->tid) <= 0)
@@ -254,6 +339,12 @@ void tree_task_name(struct tree *t, struct tree_task *k, int64_t now)
  * four times the time each time.  Its first thread has a new one then, too. */
 void tree_names(struct tree *t, int64_t now)
 {
+    bool any = false;
+
+    for (size_t i = 0; i < t->n_procs && !any; i++)
+        any = t->procs[i].used && now >= t->procs[i].name_at;
+    if (!any)
+        return;
     for (size_t i = 0; i < t->n_tasks; i++) {
         struct tree_task *k = &t->tasks[i];
         if (k->tid == t->procs[k->proc].pid && now >= t->procs[k->proc].name_at)

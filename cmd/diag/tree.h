@@ -18,6 +18,7 @@ struct tree_proc {
     int32_t pid, parent;
     uint32_t row;     /* in the recording's procs */
     uint32_t n_tasks; /* threads that live */
+    uint32_t n_links; /* of its folder of threads, less those found to have ended since */
     bool used;
     int64_t name_at, name_step;   /* when its name is read again: it may exec */
     int64_t counted;              /* CPU added for threads and processes that have ended */
@@ -35,7 +36,6 @@ struct tree_task {
     bool seen;       /* has a first sample */
     uint8_t names;   /* times its name was read */
     int sched_fd;    /* -1: opened each time */
-    int64_t due;     /* next sample */
     int64_t loop_at; /* next question about its loop */
     int64_t woke;    /* when it last ran after a wait */
     struct track track;
@@ -48,10 +48,12 @@ struct tree {
     struct tree_proc *procs;
     size_t n_procs;
     struct tree_task *tasks; /* packed */
+    int64_t *due;            /* the next sample of each: apart, since each tick goes through all */
     size_t n_tasks, cap_tasks;
     uint64_t *known;  /* a bit for each tid */
     int32_t last_pid; /* given out by the kernel, as of the last scan */
-    bool whole;       /* look through the whole tree next time */
+    bool whole;       /* look through the whole tree next time, */
+    int64_t walk_at;  /* but not before */
     size_t n_open;    /* descriptors kept */
 };
 

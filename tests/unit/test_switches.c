@@ -92,9 +92,9 @@ TEST(a_thread_runs_waits_and_is_looked_at)
     happens(SWITCH_EXEC, PID, PID, 100);
     happens(SWITCH_OUT, PID, PID, 500);
     waits_for(REC_NET, "tcp 10.0.0.1:80");
-    switches_look(s, TICK, TICK);
+    switches_look(s, TICK, TICK, true);
     CHECK_INT(eye.looks, 1);
-    switches_look(s, 2 * TICK, TICK); /* an open wait does not change: once is enough */
+    switches_look(s, 2 * TICK, TICK, true); /* an open wait does not change: once is enough */
     CHECK_INT(eye.looks, 1);
     happens(SWITCH_IN, PID, PID, 3 * TICK);
     happens(SWITCH_PREEMPTED, PID, PID, 4 * TICK);
@@ -123,7 +123,7 @@ TEST(a_wait_found_over_is_a_wait_for_a_core)
     happens(SWITCH_EXEC, PID, PID, 0);
     happens(SWITCH_OUT, PID, PID, 500);
     eye.answer = LOOK_RUNS;
-    switches_look(s, TICK, TICK);
+    switches_look(s, TICK, TICK, true);
     happens(SWITCH_IN, PID, PID, 5 * TICK);
     is(0, 1, REC_WAIT, REC_UNKNOWN, 500, TICK);
     is(0, 2, REC_READY, REC_NO_KIND, TICK, 5 * TICK);
@@ -138,7 +138,7 @@ TEST(a_timed_out_wait_for_a_lock_was_a_sleep)
     happens(SWITCH_OUT, PID, PID, 500);
     waits_for(REC_LOCK, "");
     eye.look.timeout = 2 * TICK;
-    switches_look(s, TICK, TICK);
+    switches_look(s, TICK, TICK, true);
     happens(SWITCH_IN, PID, PID, 4 * TICK);
     is(0, 1, REC_WAIT, REC_SLEEP, 500, 4 * TICK);
     end(6 * TICK);
@@ -157,7 +157,7 @@ TEST(waits_nobody_saw_get_the_kinds_of_those_seen)
         happens(SWITCH_OUT, PID, PID, at);
         waits_for(i / 10 % 4 == 3 ? REC_LOCK : REC_DISK, "x");
         if (i % 10 == 0)
-            switches_look(s, at + 10, TICK);
+            switches_look(s, at + 10, TICK, true);
         at += 50 * 1000;
         happens(SWITCH_IN, PID, PID, at);
     }
@@ -191,7 +191,7 @@ TEST(long_waits_do_not_stand_for_short_ones)
         happens(SWITCH_OUT, PID, PID, at += 1000);
         waits_for(is_long ? REC_NET : REC_LOCK, "x");
         if (is_long || i % 20 == 3)
-            switches_look(s, at + 10, TICK);
+            switches_look(s, at + 10, TICK, true);
         happens(SWITCH_IN, PID, PID, at += is_long ? 50 * TICK : 20 * 1000);
     }
     end(at + 1000);
@@ -275,7 +275,7 @@ TEST(a_thread_that_computes_is_asked_about_its_loop)
     happens(SWITCH_EXEC, PID, PID, 0);
     eye.ready = true;
     for (int64_t at = TICK; at <= 50 * TICK; at += TICK)
-        switches_look(s, at, TICK);
+        switches_look(s, at, TICK, true);
     CHECK(eye.loops >= 3 && eye.loops <= 5); /* from 20 ms on, each 10 */
     CHECK_INT(rec.n_looks, eye.loops);
     CHECK(rec.looks[0].ready && rec.looks[0].io_calls == 5 && rec.looks[0].at >= 20 * TICK);
@@ -294,7 +294,7 @@ TEST(a_gap_is_filled_with_what_was_before)
     while (at < 10 * TICK) {
         happens(SWITCH_OUT, getpid(), getpid(), at += 3000);
         if (at / 4000 % 16 == 0)
-            switches_look(s, at, TICK);
+            switches_look(s, at, TICK, true);
         happens(SWITCH_IN, getpid(), getpid(), at += 1000);
     }
     size_t before = rec.threads[0].n_ivals;

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * threads.c - N threads that compute, compute under one lock, or read a file past the cache
+ * threads.c - N threads that compute, compute under one lock, read a file past the cache, hand one
+ * byte to each other on one core, or wait to be told to end
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64, BLOCK = 4096 };
+enum { THREADS_MAX = 10000, BLOCK = 4096, STACK = 65536 };
 
 static int n_threads, n_pieces, fd;
 static off_t n_blocks;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ends = PTHREAD_COND_INITIALIZER;
+static bool over;
+static int pipes[2][2];
 static volatile uint64_t sink;
 
 static void burn(int ms)
@@ -59,10 +65,64 @@ static void *read_blocks(void *arg)
     return arg;
 }
 
+/* The most switches that a core can do: each of the two threads waits for the other's byte. */
+static void *hand_over(void *arg)
+{
+    int me = (intptr_t)arg % 2;
+    char byte = 0;
+
+    if (me == 0 && write(pipes[1][1], &byte, 1) < 0)
+        abort();
+    for (int i = 0; i < n_pieces; i++) {
+        if (read(pipes[me][0], &byte, 1) != 1)
+            abort();
+        if (write(pipes[!me][1], &byte, 1) != 1)
+            abort();
+    }
+    return arg;
+}
+
+static void hand_over_begin(void)
+{
+    cpu_set_t usable, last;
+
+    if (pipe(pipes[0]) < 0 || pipe(pipes[1]) < 0)
+        abort();
+    sched_getaffinity(0, sizeof usable, &usable);
+    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
+        if (!CPU_ISSET(cpu, &usable))
+            continue;
+        CPU_ZERO(&last);
+        CPU_SET(cpu, &last);
+        sched_setaffinity(0, sizeof last, &last);
+        return;
+    }
+}
+
+static void *wait_for_end(void *arg)
+{
+    pthread_mutex_lock(&lock);
+    while (!over)
+        pthread_cond_wait(&ends, &lock);
+    pthread_mutex_unlock(&lock);
+    return arg;
+}
+
+/* n_pieces ms after the last has begun. */
+static void end_waits(void)
+{
+    usleep((useconds_t)n_pieces * 1000);
+    pthread_mutex_lock(&lock);
+    over = true;
+    pthread_cond_broadcast(&ends);
+    pthread_mutex_unlock(&lock);
+}
+
 int main(int argc, char *argv[])
 {
     void *(*run)(void *) = compute;
-    pthread_t thread[THREADS_MAX];
+    static pthread_t thread[THREADS_MAX];
+    pthread_attr_t attr;
 
     if (argc < 4)
         return 2;
@@ -79,9 +139,20 @@ int main(int argc, char *argv[])
         if (n_blocks < 1)
             return 1;
     }
+    if (strcmp(argv[1], "hand") == 0) {
+        run = hand_over;
+        n_threads = 2;
+        hand_over_begin();
+    }
+    if (strcmp(argv[1], "idle") == 0)
+        run = wait_for_end;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
     for (int i = 0; i < n_threads; i++)
-        if (pthread_create(&thread[i], NULL, run, (void *)(intptr_t)i) != 0)
+        if (pthread_create(&thread[i], &attr, run, (void *)(intptr_t)i) != 0)
             return 1;
+    if (run == wait_for_end)
+        end_waits();
     for (int i = 0; i < n_threads; i++)
         pthread_join(thread[i], NULL);
     return 0;

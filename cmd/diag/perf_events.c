@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * perf_events.c - the kernel's events on threads, and the rings they write into
+ *
+ * WHAT        One dummy event a thread and CPU with context_switch, inherited by all that the
+ *             thread starts.  This needs no privilege while perf_event_paranoid is 2 or less.
+ *
+ * HOW         The ring of a CPU belongs to an event of our own, which never counts; the threads'
+ *             events write into it.  So those may come and go, and the ring stays.
+ *
+ * REJECTED    One event for the process on all CPUs (cpu -1): the kernel does not map the ring of
+ *   such an inherited event.  sched tracepoints: privileged.
+ */
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "diag/perf_impl.h"
+
+enum { RING_MOST = 512 << 10, RING_LEAST = 16 << 10 };
+
+struct events_ring {
+    struct perf_event_mmap_page *page; /* NULL: there is no such CPU now */
+    size_t bytes;
+    int fd; /* of the event that holds it */
+};
+
+static int event_open(struct perf_event_attr *a, int32_t tid, int cpu)
+{
+    a->size = sizeof *a;
+    a->type = PERF_TYPE_SOFTWARE;
+    a->config = PERF_COUNT_SW_DUMMY;
+    a->sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU;
+    a->exclude_kernel = a->exclude_hv = 1;
+    a->sample_id_all = 1;
+    a->use_clockid = 1;
+    a->clockid = CLOCK_MONOTONIC;
+    long fd = syscall(SYS_perf_event_open, a, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+    return fd < 0 ? -errno : (int)fd;
+}
+
+static int thread_event(int32_t tid, int cpu, enum events_begin begin)
+{
+    struct perf_event_attr a = {
+        .disabled = begin != EVENTS_AT_ONCE,
+        .enable_on_exec = begin == EVENTS_ON_EXEC,
+        .inherit = 1,
+        .context_switch = 1,
+        .task = 1,
+        .comm = 1,
+        .comm_exec = 1,
+    };
+
+    return event_open(&a, tid, cpu);
+}
+
+/* --- rings ------------------------------------------------------------------------------------ */
+
+/* As large as may be locked. */
+static int ring_map(struct events *e, size_t i)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct events_ring *held = &e->held[i];
+
+    for (size_t size = RING_MOST; size >= RING_LEAST && size >= page; size /= 2) {
+        void *at = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_SHARED, held->fd, 0);
+
+        if (at == MAP_FAILED)
+            continue;
+        held->page = at;
+        held->bytes = page + size;
+        e->rings[i] = (struct ring){.data = (const unsigned char *)at + page, .size = size};
+        return 0;
+    }
+    return -EPERM;
+}
+
+/* A CPU that is switched off (-ENODEV) has none. */
+static int ring_open(struct events *e, size_t i)
+{
+    struct perf_event_attr a = {.disabled = 1, .watermark = 1, .wakeup_watermark = RING_MOST / 2};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+    int fd = event_open(&a, 0, (int)i);
+
+    if (fd < 0)
+        return fd == -ENODEV ? 0 : fd;
+    e->held[i].fd = fd;
+    int r = ring_map(e, i);
+    return r < 0 ? r : epoll_ctl(e->wake, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int events_open(struct events *e, size_t n_cpus)
+{
+    int r;
+
+    *e = (struct events){.n_cpus = n_cpus, .wake = -1};
+    e->held = calloc(n_cpus, sizeof *e->held);
+    e->rings = calloc(n_cpus, sizeof *e->rings);
+    for (size_t i = 0; e->held && i < n_cpus; i++)
+        e->held[i].fd = -1;
+    if (!e->held || !e->rings)
+        return -ENOMEM;
+    e->wake = epoll_create1(EPOLL_CLOEXEC);
+    r = e->wake < 0 ? -errno : 0;
+    for (size_t i = 0; r == 0 && i < n_cpus; i++)
+        r = ring_open(e, i);
+    return r;
+}
+
+void events_close(struct events *e)
+{
+    events_drop(e);
+    for (size_t i = 0; e->held && i < e->n_cpus; i++) {
+        if (e->held[i].page)
+            munmap(e->held[i].page, e->held[i].bytes);
+        if (e->held[i].fd >= 0)
+            close(e->held[i].fd);
+    }
+    if (e->wake >= 0)
+        close(e->wake);
+    free(e->held);
+    free(e->rings);
+    free(e->fds);
+}
+
+void events_drain(struct events *e, struct switches *s, int64_t until, int64_t base)
+{
+    struct switch_event record;
+
+    for (size_t i = 0; i < e->n_cpus; i++)
+        if (e->held[i].page)
+            e->rings[i].head = __atomic_load_n(&e->held[i].page->data_head, __ATOMIC_ACQUIRE);
+    while (rings_next(e->rings, e->n_cpus, (uint64_t)until, &record))
+        switches_apply(s, &record, (int64_t)record.time - base);
+    for (size_t i = 0; i < e->n_cpus; i++)
+        if (e->held[i].page)
+            __atomic_store_n(&e->held[i].page->data_tail, e->rings[i].tail, __ATOMIC_RELEASE);
+}
+
+/* --- threads ---------------------------------------------------------------------------------- */
+
+static int fd_keep(struct events *e, int fd)
+{
+    if ((e->n_fds & (e->n_fds - 1)) == 0) {
+        void *fds = reallocarray(e->fds, e->n_fds ? 2 * e->n_fds : 1, sizeof *e->fds);
+
+        if (!fds) {
+            close(fd);
+            return -ENOMEM;
+        }
+        e->fds = fds;
+    }
+    e->fds[e->n_fds++] = fd;
+    return 0;
+}
+
+int events_add(struct events *e, int32_t tid, enum events_begin begin)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < e->n_cpus; i++) {
+        if (!e->held[i].page)
+            continue;
+        int fd = thread_event(tid, (int)i, begin);
+        if (fd == -ENODEV)
+            continue;
+        int r = fd < 0 ? fd : fd_keep(e, fd);
+        if (r < 0)
+            return r;
+        if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, e->held[i].fd) < 0)
+            return -errno;
+        n++;
+    }
+    return n ? 0 : -ENODEV;
+}
+
+bool events_may(int32_t tid)
+{
+    int fd = thread_event(tid, -1, EVENTS_WHEN_TOLD);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || fd == -ESRCH;
+}
+
+void events_switch(struct events *e, bool on)
+{
+    for (size_t i = 0; i < e->n_fds; i++)
+        ioctl(e->fds[i], on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
+}
+
+void events_drop(struct events *e)
+{
+    for (size_t i = 0; i < e->n_fds; i++)
+        close(e->fds[i]);
+    e->n_fds = 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * perf_impl.h - the kernel's events on threads, and the rings they write into
+ */
+#ifndef HOB_DIAG_PERF_IMPL_H
+#define HOB_DIAG_PERF_IMPL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diag/records.h"
+#include "diag/source.h"
+#include "diag/switches.h"
+
+struct events_ring; /* one CPU's, and the event that holds it */
+
+struct events {
+    struct events_ring *held;
+    struct ring *rings;
+    size_t n_cpus;
+    int *fds; /* of the threads */
+    size_t n_fds;
+    int wake; /* epoll: a ring is half full */
+};
+
+/* When an event begins to count. */
+enum events_begin { EVENTS_AT_ONCE, EVENTS_ON_EXEC, EVENTS_WHEN_TOLD };
+
+/* perf_events.c */
+
+/** events_open - the rings; no thread writes into them yet. */
+int events_open(struct events *e, size_t n_cpus);
+void events_close(struct events *e);
+
+/** events_add - a thread, and all that it starts from now on, on all CPUs. */
+int events_add(struct events *e, int32_t tid, enum events_begin begin);
+
+/** events_may - would the kernel let us watch this thread if it were asked now? */
+bool events_may(int32_t tid);
+
+/** events_switch - count, or pause; costs the program a third of a microsecond a switch even so. */
+void events_switch(struct events *e, bool on);
+
+/** events_drop - watch nobody any more; what was written can still be read. */
+void events_drop(struct events *e);
+
+/** events_drain - all records older than `until`, in order of time, at times since `base`. */
+void events_drain(struct events *e, struct switches *s, int64_t until, int64_t base);
+
+/* perf_attach.c */
+
+/**
+ * attach_tree - watch every thread of a tree that runs already
+ * @known:     also those that switches has met (it watches nobody now)
+ * @ret_error: of the threads that could not be watched; untouched when there is none
+ *
+ * Return: how many could not, or -ENOMEM.
+ */
+long attach_tree(struct events *e, struct switches *s, const struct rec_begin *b, bool known,
+                 int *ret_error);
+
+#endif
