@@ -14,4 +14,15 @@ BENCHES = [
                   "--late", "{release}/bench/late"),
             targets={f"diagnose_{figure}_{tier}": {"allowed": 1}
                      for tier in ("exact", "samples") for figure in FIGURES}),
+    Program("diagnose_cost", "what it costs the program it watches, and what it computes, percent",
+            target="bench/late",
+            argv=("/usr/bin/python3", "{src}/diagnose/cost.py", "--hob", "{hob}",
+                  "--late", "{release}/bench/late"),
+            targets={f"diagnose_{figure}_{tier}": {"allowed": 1} for tier in ("exact", "samples")
+                     for figure in ("slower", "slower_worst", "recorder")}),
+    Program("diagnose_flight", "operations in flight, 1 to 10,000: error in percent",
+            target="bench/late",
+            argv=("/usr/bin/python3", "{src}/diagnose/flight.py", "--hob", "{hob}",
+                  "--late", "{release}/bench/late"),
+            targets={f"diagnose_flight_{tier}": {"allowed": 1} for tier in ("exact", "samples")}),
 ]

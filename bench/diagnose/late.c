@@ -3,8 +3,10 @@
  * late.c - a server that answers late: what the programs of this bench wait for
  *
  * WHAT        HTTP on a free port of 127.0.0.1: /?ms=25 is answered after 25 ms with 200 bytes, and
- *   the connection stays open unless the request says "close".  With -d ADDRESS also a name server
- *   on port 53 of that loopback address that answers each packet after 20 ms with itself.
+ *   the connection stays open unless the request says "close".  /count is answered at once with how
+ *   many were waiting, on average while there was one, since the last time it was asked.  With -d
+ * ADDRESS also a name server on port 53 of that loopback address that answers each packet after 20
+ * ms with itself.
  *
  * HOW         A fiber for each connection; one for the packets, which starts one for each answer.
  *   "port N" is printed once all of it listens.
@@ -31,6 +33,36 @@ struct packet {
     unsigned char bytes[512];
 };
 
+/* Requests that wait for their answer: the sum over time, and how long there was one. */
+static struct {
+    hob_time at;
+    int now;
+    double sum, any;
+} waiting;
+
+static void waiting_change(int by)
+{
+    hob_time at = hob_now();
+    double d = (double)(at - waiting.at);
+
+    waiting.sum += waiting.now * d;
+    waiting.any += waiting.now > 0 ? d : 0;
+    waiting.now += by;
+    waiting.at = at;
+}
+
+static int answer_count(int fd)
+{
+    char answer[128], text[32];
+
+    waiting_change(0);
+    snprintf(text, sizeof(text), "%.3f\n", waiting.any > 0 ? waiting.sum / waiting.any : 0);
+    waiting.sum = waiting.any = 0;
+    int n = snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+                     strlen(text), text);
+    return hob_write(fd, answer, (size_t)n, hob_in(HOB_SEC)) == n ? 0 : -EPIPE;
+}
+
 static int answer_http(int fd, const char *request)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
@@ -38,8 +70,15 @@ static int answer_http(int fd, const char *request)
     const char *ms = strstr(request, "ms="), *line_end = strstr(request, "\r\n");
     char answer[sizeof(head) - 1 + 200];
 
-    if (ms && ms < line_end && hob_sleep(atoi(ms + 3) * HOB_MS) < 0)
-        return -ECANCELED;
+    if (strncmp(request, "GET /count ", 11) == 0)
+        return answer_count(fd);
+    if (ms && ms < line_end) {
+        waiting_change(1);
+        int r = hob_sleep(atoi(ms + 3) * HOB_MS);
+        waiting_change(-1);
+        if (r < 0)
+            return -ECANCELED;
+    }
     memcpy(answer, head, sizeof(head) - 1);
     memset(answer + sizeof(head) - 1, 'x', 200);
     if (hob_write(fd, answer, sizeof(answer), hob_in(10 * HOB_SEC)) != (ssize_t)sizeof(answer))

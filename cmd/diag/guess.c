@@ -93,9 +93,19 @@ bool guesses_give(struct guesses *g, struct rec_ival *wait)
     return true;
 }
 
+/* Backwards: of a set, the next wait that was looked at says how many were in flight. */
 void guesses_give_row(struct guesses *g, struct rec_thread *row)
 {
-    for (size_t i = 0; i < row->n_ivals; i++)
-        if (row->ivals[i].flags & REC_IVAL_GUESSED && row->ivals[i].kind == REC_UNKNOWN)
-            guesses_give(g, &row->ivals[i]);
+    const struct rec_ival *seen = NULL;
+
+    for (size_t i = row->n_ivals; i > 0; i--) {
+        struct rec_ival *v = &row->ivals[i - 1];
+
+        if (v->flags & REC_IVAL_SET && !(v->flags & REC_IVAL_GUESSED))
+            seen = v;
+        if (!(v->flags & REC_IVAL_GUESSED) || v->kind != REC_UNKNOWN)
+            continue;
+        if (guesses_give(g, v) && seen && v->flags & REC_IVAL_SET && v->peer == seen->peer)
+            v->in_flight = seen->in_flight;
+    }
 }

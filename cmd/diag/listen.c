@@ -25,8 +25,10 @@
 
 enum {
     LISTEN_STATE = 10,
-    LISTEN_REREAD = 200 /* times what reading them cost must have passed */
+    LISTEN_REREAD = 200 /* times what reading them cost must have passed, */
 };
+
+#define LISTEN_LEAST (100 * HOB_MS) /* and so long: who begins to listen is asked at once */
 
 /* Where netlink is refused.  The kernel gives these rows first, a page of text at a time. */
 static void ports_from_text(struct looker *l, const char *path)
@@ -116,11 +118,18 @@ static void ports_read(struct looker *l, int32_t pid)
     ports_from_text(l, path);
 }
 
+static int64_t listen_every(const struct looker *l)
+{
+    int64_t every = LISTEN_REREAD * l->ports_cost;
+
+    return every > LISTEN_LEAST ? every : LISTEN_LEAST;
+}
+
 const struct procfs_listener *listener_of(struct looker *l, int32_t pid, uint16_t port)
 {
     int64_t now = hob_now();
 
-    if (l->ports_at == 0 || now - l->ports_at > LISTEN_REREAD * l->ports_cost) {
+    if (l->ports_at == 0 || now - l->ports_at > listen_every(l)) {
         int64_t began = look_cpu();
         ports_read(l, pid);
         l->ports_at = now;

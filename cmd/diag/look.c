@@ -29,7 +29,7 @@
 #include "lib/wall.h"
 
 enum {
-    LOOK_SHARE = 100, /* one part in so many of the time may go to connections */
+    LOOK_SHARE = 150, /* one part in so many of the time may go to connections */
     LOOK_TEXT = 16384,
     LOOK_TEXT_MAX = 64 << 20
 };
@@ -247,6 +247,8 @@ static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct c
         break;
     case CALL_ACCEPT:
         look_named(l, REC_ACCEPT, NULL, ret);
+        if (!look_rec_proc(l, pid)->listens)
+            l->ports_at = 0; /* one more than was known */
         look_rec_proc(l, pid)->listens = true;
         break;
     case CALL_FSYNC: {

@@ -30,6 +30,7 @@ struct look {
     uint32_t in_flight; /* operations sent and not answered; a direct wait for I/O is 1 */
     int64_t timeout;    /* ns from now until it ends by itself; -1: never, or not known */
     int call;           /* number of the system call; -1: none, a page fault */
+    bool stale;         /* there was no time to ask its connections: in_flight is of before */
 };
 
 /** looker_new - names peers and notes what could not be seen in rec, which outlives it. */

@@ -17,7 +17,7 @@
 
 #include "diag/look_impl.h"
 
-#define FIND_COST (2 * HOB_MS)
+#define FIND_COST HOB_MS
 
 enum { PEER_TASKS = 512, PEER_DEPTH = 8, PEER_SEEKS = 3 };
 

@@ -36,6 +36,7 @@
 #define BUSY_RATE  50000.0 /* switches a second */
 #define CALM_RATE  40000.0
 #define TURN       (100 * HOB_MS)
+#define TURN_COSTS 200 /* a turn lasts so many times what its two ends cost, if that is longer */
 #define TURN_ON    (10 * HOB_MS) /* of it, while there are no more than this a second: */
 #define TURN_RATE  100000.0
 #define TURN_LEAST (2 * HOB_MS)
@@ -56,11 +57,12 @@ struct perf {
     int64_t cpu_at, cpu; /* when the recorder's CPU time was asked for last, and what it was */
     int64_t rate_at;     /* likewise the switches, */
     uint64_t rate_n;
-    double rate;           /* and how many there were a second */
-    bool short_of;         /* time: it has computed more than it may */
-    bool duty, on;         /* takes turns; and is on */
-    bool dropped, may;     /* off: there are no events; what may_drop found */
-    int64_t turn, on_time; /* when this turn began; all time on */
+    double rate;            /* and how many there were a second */
+    bool short_of;          /* time: it has computed more than it may */
+    bool duty, on;          /* takes turns; and is on */
+    bool dropped, may;      /* off: there are no events; what may_drop found */
+    int64_t turn, on_time;  /* when this turn began; all time on */
+    int64_t all, turn_cost; /* of a turn, on and off; what its ends cost */
 };
 
 static const char *why_refused(int r)
@@ -144,17 +146,23 @@ static void turn_on(struct perf *p, int64_t now)
 
 static void turn_to(struct perf *p, bool on, int64_t now)
 {
+    int64_t began = look_cpu();
+
     if (on)
         turn_on(p, now);
     else
         turn_off(p, now);
+    p->turn_cost = on ? look_cpu() - began : p->turn_cost + look_cpu() - began;
+    if (!on)
+        p->all = p->turn_cost * TURN_COSTS > TURN ? p->turn_cost * TURN_COSTS : TURN;
     p->on = on;
     p->turn = now;
 }
 
+/* How long records are taken in each turn. */
 static int64_t turn_length(const struct perf *p)
 {
-    double on = (double)TURN_ON;
+    double on = (double)TURN_ON * (double)p->all / (double)TURN;
 
     if (p->rate > TURN_RATE)
         on *= TURN_RATE / p->rate;
@@ -187,7 +195,7 @@ static void duty_look(struct perf *p, int64_t now)
     } else if (p->on && now - p->turn >= turn_length(p)) {
         rate_look(p, now, 0);
         turn_to(p, false, now);
-    } else if (!p->on && now - p->turn >= TURN - turn_length(p)) {
+    } else if (!p->on && now - p->turn >= p->all - turn_length(p)) {
         turn_to(p, true, now);
         p->rate_n = p->b->rec->n_switches;
         p->rate_at = now;
@@ -226,7 +234,7 @@ static int64_t tick_next(struct perf *p, bool quiet)
     int64_t on = turn_length(p);
 
     if (!p->on)
-        return TURN - on;
+        return p->all - on;
     if (p->duty)
         return p->tick < on / 2 ? p->tick : on / 2;
     p->idle = !quiet ? 0 : p->idle ? p->idle * 2 : p->tick;
@@ -298,7 +306,7 @@ static int perf_start(const struct rec_begin *begin, void **ret, const char **wh
 
     if (!p)
         return -ENOMEM;
-    *p = (struct perf){.b = begin, .tick = TICK_FIRST, .on = true};
+    *p = (struct perf){.b = begin, .tick = TICK_FIRST, .on = true, .all = TURN};
     r = perf_open(p);
     if (r < 0) {
         *why = why_refused(r);

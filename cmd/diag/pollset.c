@@ -59,6 +59,8 @@ struct pollset {
     size_t cap_by_fd;
     size_t cursor, stride; /* whose turn it is; no common divisor with n */
     int64_t read_at, read_cost;
+    uint32_t n_open; /* descriptors that the process had then; 0: not known */
+    double size;     /* members now, as far as can be told without reading the list again */
     uint32_t n_seen, n_counts, n_awaiting; /* asked; that count; that await an answer (I1) */
     uint32_t n_role[FILE_OTHER + 1], role_peer[FILE_OTHER + 1];
     uint8_t role_kind[FILE_OTHER + 1];
@@ -219,6 +221,27 @@ static int set_fill(struct pollset *s, const struct procfs_member *list, size_t 
     return 0;
 }
 
+/* Descriptors that a process has open; 0 where the kernel (before 6.2) does not say. */
+static uint32_t open_count(int32_t pid)
+{
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    return stat(path, &st) == 0 && st.st_size > 0 ? (uint32_t)st.st_size : 0;
+}
+
+/* Between two reads of a large set: what the process has opened since then is in its set, too. */
+static void set_size(struct pollset *s)
+{
+    s->size = (double)s->n;
+    if (s->n <= SET_WHOLE || s->n_open == 0 || 2 * s->n < s->n_open)
+        return;
+    s->size += (double)open_count(s->pid) - s->n_open;
+    if (s->size < 1)
+        s->size = 1;
+}
+
 static void set_read(struct looker *l, struct pollset *s, const struct call *c)
 {
     int64_t now = hob_now(), began = look_cpu();
@@ -227,6 +250,7 @@ static void set_read(struct looker *l, struct pollset *s, const struct call *c)
         return;
     struct procfs_member *list;
     size_t n;
+    s->n_open = open_count(s->pid);
     if (members_read(l, s->pid, c, &list, &n) == 0) {
         (void)set_fill(s, list, n);
         free(list);
@@ -310,12 +334,12 @@ static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s
 
 static uint32_t set_estimate(const struct pollset *s, const struct sample *a, double old_mean)
 {
-    bool whole = a->n_members >= s->n;
+    bool whole = a->n_members >= s->n && s->n <= SET_WHOLE;
 
     if (whole || a->asked == 0)
         return s->n_awaiting;
     double of_new = (double)a->awaiting / a->asked, mean = of_new;
-    double counts = (double)s->n_counts * (double)s->n / s->n_seen;
+    double counts = (double)s->n_counts * s->size / s->n_seen;
 
     if (a->n >= 16) {
         double old = a->old / a->n, fresh = a->fresh / a->n;
@@ -437,8 +461,10 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
     if (!s)
         return;
     set_read(l, s, c);
-    if (look_allowed(l) || !s->estimated) {
+    ret->stale = !look_allowed(l) && s->estimated;
+    if (!ret->stale) {
         struct sample a = {.n = 0};
+        set_size(s);
         double old_mean = s->n_counts ? (double)s->n_awaiting / s->n_counts : 0;
         sample_take(l, p, s, &a);
         s->estimate = set_estimate(s, &a, old_mean);

@@ -191,14 +191,15 @@ static void same_wait(struct sampler *s, struct tree_task *k, int64_t now)
     int64_t most = (int64_t)s->tree.n_tasks * backoff_each;
     struct look look;
 
-    if ((t->look.flags & REC_IVAL_SET) && now - t->looked_at > relook_after + age / 4 &&
+    if (((t->look.flags & REC_IVAL_SET) || t->look.stale) &&
+        now - t->looked_at > relook_after + age / 4 &&
         look_at(s->looker, s->tree.procs[k->proc].pid, k->tid, &look) == LOOK_WAITS)
         track_relook(t, s->rec, now, &look);
     track_still(t, now);
     if (most < backoff_least)
         most = backoff_least;
     /* Runtimes hand a poll set from thread to thread: its waits must not seem to overlap. */
-    if (!(t->look.flags & REC_IVAL_SET))
+    if (!(t->look.flags & REC_IVAL_SET) && !t->look.stale)
         s->tree.due[k - s->tree.tasks] = now + (step < most ? step : most);
 }
 

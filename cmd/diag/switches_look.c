@@ -18,8 +18,8 @@
 #include "diag/switches_impl.h"
 
 enum {
-    LOOKS_A_TICK = 256,    /* the others' turn comes at the next one: they still wait; */
-    LOOKS_WHEN_SHORT = 16, /* so many when time is short */
+    LOOKS_A_TICK = 256,   /* the others' turn comes at the next one: they still wait; */
+    LOOKS_WHEN_SHORT = 4, /* so many when time is short */
     WOKEN_A_TICK = 16,
     WOKEN_BACK = 8, /* intervals from the last one among which the wait is sought */
     TRIES = 6
@@ -72,7 +72,9 @@ static void set_look(struct switches *s, struct thread *t, int64_t now)
 
     if (look_at(s->looker, t->proc->pid, t->tid, &seen) != LOOK_WAITS || now <= t->since)
         return;
-    if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
+    if (t->look.stale) {
+        t->look = seen; /* of a thread that waits, in_flight was this all the time */
+    } else if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
         struct rec_ival v = {.from = t->since,
                              .to = now,
                              .state = REC_WAIT,
@@ -95,9 +97,10 @@ static void look_sets(struct switches *s, int64_t now)
     for (size_t i = 0; i < s->sets.n; i++) {
         struct thread *t = threads_find(&s->threads, s->sets.pid[i]);
 
-        if (!t || t->state != REC_WAIT || !t->looked || !(t->look.flags & REC_IVAL_SET))
+        if (!t || t->state != REC_WAIT || !t->looked ||
+            !(t->look.flags & REC_IVAL_SET || t->look.stale))
             continue;
-        if (t->proc->n_threads > 1 && now - t->looked_at >= SET_EVERY)
+        if ((t->proc->n_threads > 1 || t->look.stale) && now - t->looked_at >= SET_EVERY)
             set_look(s, t, now);
         s->sets.pid[n++] = t->tid;
     }
@@ -119,7 +122,7 @@ static void wait_look(struct switches *s, struct thread *t, int64_t now)
         return;
     t->looked = true;
     t->looked_at = now;
-    if (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1)
+    if (t->look.stale || (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1))
         pids_add(s, &s->sets, t->tid);
 }
 

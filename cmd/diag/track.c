@@ -147,8 +147,11 @@ void track_waits(struct track *t, struct recording *rec, int64_t now, const stru
 
 void track_relook(struct track *t, struct recording *rec, int64_t now, const struct look *look)
 {
-    add_wait(rec, t, t->from, now, &t->look, t->look.kind);
-    t->from = t->sure = t->looked_at = t->at = now;
+    if (!t->look.stale) { /* else it has been what is seen now all the time */
+        add_wait(rec, t, t->from, now, &t->look, t->look.kind);
+        t->from = now;
+    }
+    t->sure = t->looked_at = t->at = now;
     t->look = *look;
 }
 
