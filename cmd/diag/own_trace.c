@@ -7,6 +7,8 @@
  *             program's output is its own.  A process that lives on when the recording has ended
  *             writes to a file without a name, of at most 128 MiB, and its end frees it.
  *
+ *   The folder's name has our number: who is killed cannot tidy up, so whoever comes next does.
+ *
  *   A file is of this run if the process is one that was recorded and the trace began within the
  *   recording: an older file of the same name is not.
  *
@@ -17,15 +19,58 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <hob/hob.h>
 
 #include "diag/from_trace.h"
 #include "diag/procfs.h"
+
+#define FOLDER "hob-diagnose-"
+
+/* Its files, then itself; only what is ours. */
+static void folder_remove(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    DIR *dir = NULL;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid())
+        dir = fdopendir(fd);
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.')
+            unlinkat(fd, e->d_name, 0);
+    closedir(dir);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* What recorders left that were killed. */
+static void folders_sweep(const char *tmp)
+{
+    DIR *dir = opendir(tmp);
+    char *end;
+
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (strncmp(e->d_name, FOLDER, strlen(FOLDER)) != 0)
+            continue;
+        long pid = strtol(e->d_name + strlen(FOLDER), &end, 10);
+        if (pid > 0 && pid <= INT_MAX && *end == '.' && kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+            folder_remove(dirfd(dir), e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+}
 
 void own_trace_open(struct own_trace *o)
 {
@@ -37,7 +82,10 @@ void own_trace_open(struct own_trace *o)
         o->theirs = strdup(theirs);
         return;
     }
-    if (asprintf(&folder, "%s/hob-diagnose-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp") < 0)
+    if (!tmp || *tmp != '/')
+        tmp = "/tmp";
+    folders_sweep(tmp);
+    if (asprintf(&folder, "%s/" FOLDER "%d.XXXXXX", tmp, (int)getpid()) < 0)
         return;
     if (!mkdtemp(folder) || asprintf(&env, "-%s/%%p", folder) < 0) {
         free(folder);
@@ -144,16 +192,8 @@ void own_trace_join(const struct own_trace *o, struct recording *rec, int64_t ba
 
 void own_trace_close(struct own_trace *o)
 {
-    DIR *dir = o->folder ? opendir(o->folder) : NULL;
-    struct dirent *e;
-
-    while (dir && (e = readdir(dir)))
-        if (e->d_name[0] != '.')
-            unlinkat(dirfd(dir), e->d_name, 0);
-    if (dir)
-        closedir(dir);
     if (o->folder)
-        rmdir(o->folder);
+        folder_remove(AT_FDCWD, o->folder);
     free(o->folder);
     free(o->env);
     free(o->theirs);

@@ -197,6 +197,21 @@ class Files(Own):
         self.nothing_left()
 
 
+    def test_what_a_killed_recorder_left_is_removed_by_the_next(self):
+        p = cli.hob_start('diagnose', '-o', self.path('report'), 'sh', '-c', 'echo up; read a',
+                          stdin=subprocess.PIPE, env=self.env)
+        self.addCleanup(p.stdin.close)
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.stderr.close)
+        self.assertEqual(p.stdout.readline(), b'up\n')
+        self.assertEqual(len(os.listdir(self.temp)), 1)
+        os.mkdir(os.path.join(self.temp, 'hob-diagnose-%d.theirs' % os.getpid()))  # it lives
+        p.kill()
+        p.wait(cli.WAIT_MOST)
+        cli.hob('diagnose', '-o', self.path('report'), 'true', env=self.env)
+        self.assertEqual(os.listdir(self.temp), ['hob-diagnose-%d.theirs' % os.getpid()])
+
+
 class Attached(Own):
     def start(self, **env):
         p = subprocess.Popen([FAULTS, 'endless'], env={**self.env, **env}, stdout=subprocess.PIPE,
