@@ -117,6 +117,23 @@ static char *path_there(const char *value, pid_t pid)
     return asprintf(&path, "/proc/%d/cwd/%s", (int)pid, value) < 0 ? NULL : path;
 }
 
+/* By its shared library; a program with hob inside it does not show. */
+static bool has_library(pid_t pid)
+{
+    char path[64], *line = NULL;
+    bool found = false;
+    size_t cap = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "re");
+    while (maps && !found && getline(&line, &cap, maps) > 0)
+        found = strstr(line, "/libhob.so") != NULL;
+    if (maps)
+        fclose(maps);
+    free(line);
+    return found;
+}
+
 void own_trace_of(struct own_trace *o, pid_t pid, struct recording *rec)
 {
     static char block[1 << 17]; /* the kernel's limit of one string; the first strings of more */
@@ -126,9 +143,8 @@ void own_trace_of(struct own_trace *o, pid_t pid, struct recording *rec)
     *o = (struct own_trace){0};
     if (value && *value)
         o->theirs = path_there(value, pid);
-    else if (n > 0 && env_value(block, (size_t)n, "HOB_TOP"))
-        rec_note(rec, "not tier 0: HOB_TOP is for hob top; a program started with HOB_TRACE=FILE "
-                      "is read");
+    else if (has_library(pid) || (n > 0 && env_value(block, (size_t)n, "HOB_TOP")))
+        rec_note(rec, "not tier 0: it uses hob, and was not started with HOB_TRACE=FILE");
 }
 
 /* "%p" becomes the process's number. */

@@ -238,7 +238,7 @@ class Attached(Own):
     def test_one_that_does_not_is_seen_from_outside(self):
         told = self.attach(self.start(HOB_TOP='1'))
         self.assertNotEqual(told['recording']['tier'], 'T0')
-        self.assertIn('not tier 0: HOB_TOP is for hob top', told['recording']['notes'])
+        self.assertIn('not tier 0: it uses hob', told['recording']['notes'])
 
 
 if __name__ == '__main__':
