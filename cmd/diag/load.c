@@ -287,7 +287,7 @@ static void foreign_end(struct load *l, struct recording *rec)
 
     sums_take(l, rec, &s);
     if (rec->wall > 0)
-        rec->foreign = (double)load_foreign(&s) / (double)rec->wall;
+        rec->foreign = (double)load_foreign(&s) / (double)(hob_now() - l->began);
     if (rec->foreign >= 0.1 && l->has_pressure && pressure_read(&pressure)) {
         double share = (double)(pressure - l->pressure) * HOB_US / (double)rec->wall * 100;
 

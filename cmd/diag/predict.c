@@ -114,13 +114,20 @@ static double wakes_cost(const struct measures *m, double cpu)
     return disk || m->one < cold ? 0 : fmin(wake * m->n_waits, wake_most * cpu);
 }
 
+/* Of samples the last operation may be missing: then most of its wait seems to be the ending's. */
+static double ending_of(const struct measures *m)
+{
+    double idle = m->ending - m->ending_cpu;
+
+    return m->rec->tier == REC_T2 && idle > 0 && idle < 2 * m->one ? m->ending_cpu : m->ending;
+}
+
 static struct model model_of(const struct measures *m)
 {
     const struct recording *r = m->rec;
     uint32_t peer = busiest_peer(r);
-    double ending = r->tier == REC_T2 ? fmin(m->ending, m->ending_cpu) : m->ending;
     double cpu = fmax(m->main.cpu - m->ending_cpu, 1e-6) * sampled_cpu(m);
-    struct model q = {.fixed = m->startup + ending,
+    struct model q = {.fixed = m->startup + ending_of(m),
                       .cure = cure_cost(m),
                       .now = fmax(1, m->in_flight),
                       .cpu = cpu,
@@ -303,12 +310,12 @@ static const struct predict_gain none = {.low = 1, .value = 1, .high = 1};
 /* How many at once to advise: a round number, enough and not rude to the other side. */
 static double advised(const struct measures *m, double knee)
 {
-    double n = m->in_flight >= 4 ? 4 * m->in_flight : 20;
+    double ops = model_of(m).ops, n = m->in_flight >= 4 ? 4 * m->in_flight : 20;
 
     if (m->io_kind == REC_DISK || m->io_kind == REC_FAULT)
         n = 16;
-    if (m->rec->tier != REC_T2 && m->n_ops > 1 && n > m->n_ops / 2)
-        n = m->n_ops / 2;
+    if (ops > 1 && n > ops / 2)
+        n = ops / 2;
     if (knee > 1 && n > knee)
         n = knee;
     return fmax(2, floor(n));
@@ -375,15 +382,16 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
     return NULL;
 }
 
-/* Whether more at once would soon keep the other end's process computing all the time. */
+/* Whether what is advised would keep the other end's process computing all the time, on one core.
+ */
 static void limit_find(const struct measures *m, struct prediction *p)
 {
-    uint32_t peer = busiest_peer(m->rec);
-    double busy = peer ? (double)m->rec->peers[peer].peer_cpu * 1e-9 : 0;
+    struct model q = model_of(m);
+    double seconds = p->concurrency.seconds - fixed_time(&q, p->concurrency.in_flight, 1);
 
-    if (busy > p->concurrency.seconds - m->startup - m->ending) {
-        p->limit = peer;
-        p->limit_seconds = busy;
+    if (q.peer > 0 && q.peer >= seconds) {
+        p->limit = busiest_peer(m->rec);
+        p->limit_seconds = q.peer;
     }
 }
 

@@ -221,6 +221,25 @@ TEST(start_and_ending_stay_as_they_are)
     CHECK_NEAR(seconds_at(&m, 10, 1), without + .3, 1e-6);
 }
 
+TEST(a_last_wait_that_no_sample_met_is_no_ending)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+
+    rec.tier = REC_T2;
+    rec.tick = 5 * HOB_MS;
+    double without = seconds_at(&m, 10, 1);
+    m.ending = .11;
+    m.ending_cpu = .01;
+    CHECK_NEAR(seconds_at(&m, 10, 1), without + .01, 1e-4);
+    m.ending = .51; /* five operations long: something else */
+    CHECK_NEAR(seconds_at(&m, 10, 1), without + .51, 1e-4);
+    rec.tier = REC_T1;
+    without = seconds_at(&m, 10, 1);
+    m.ending = .11;
+    CHECK_NEAR(seconds_at(&m, 10, 1), without - .4, 1e-4);
+}
+
 TEST(the_first_threads_of_a_program_load_their_library)
 {
     struct recording rec;
