@@ -186,7 +186,8 @@ class Files(Own):
 
     def test_nothing_is_left_after_an_interrupt(self):
         p = cli.hob_start('diagnose', '-o', self.path('report'), '--json', self.path('v.json'),
-                          FAULTS, 'endless', env=self.env)
+                          FAULTS, 'endless', env=self.env,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.addCleanup(p.stdout.close)
         self.addCleanup(p.stderr.close)
         self.addCleanup(p.wait)
