@@ -143,7 +143,8 @@ static void look_pending(struct switches *s, int64_t now, size_t most)
         looks++;
     }
     s->pending.n -= i;
-    memmove(s->pending.pid, s->pending.pid + i, s->pending.n * sizeof *s->pending.pid);
+    if (s->pending.n > 0)
+        memmove(s->pending.pid, s->pending.pid + i, s->pending.n * sizeof *s->pending.pid);
 }
 
 static void look_loops(struct switches *s, int64_t now)
