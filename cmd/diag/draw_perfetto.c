@@ -22,6 +22,7 @@
 
 #include "diag/draw.h"
 #include "diag/draw_counters.h"
+#include "diag/wakers.h"
 
 enum { WIRE_NUMBER = 0, WIRE_OCTETS = 2, WIRE_FIXED64 = 1 };
 
@@ -53,7 +54,9 @@ enum {
     EVENT_TYPE = 9,
     EVENT_NAME_ID = 10,
     EVENT_TRACK = 11,
-    EVENT_DOUBLE = 44
+    EVENT_DOUBLE = 44,
+    EVENT_FLOW = 47,     /* an arrow begins here, */
+    EVENT_FLOW_ENDS = 48 /* and ends here */
 };
 enum { TYPE_BEGIN = 1, TYPE_END = 2, TYPE_COUNTER = 4 };
 enum { NOTE_NUMBER = 3, NOTE_NAME = 10 };
@@ -70,6 +73,10 @@ struct writer {
     uint32_t *name; /* by what an interval is: the number of its name; 0: not told yet */
     uint32_t n_names;
     struct buf packet, inner, deeper;
+    struct wakes {
+        uint32_t *order; /* indexes of wakes, by thread and then by time */
+        size_t next;
+    } by, of;
     bool failed;
 };
 
@@ -97,13 +104,21 @@ static void field_octets(struct buf *b, uint32_t field, const char *p, size_t n)
     buf_add(b, p ? p : "", n);
 }
 
-static void field_double(struct buf *b, uint32_t field, double v)
+static void field_fixed(struct buf *b, uint32_t field, uint64_t v)
 {
     unsigned char octets[8];
 
     memcpy(octets, &v, sizeof octets); /* little endian, as x86 and the format are */
     number(b, field << 3 | WIRE_FIXED64);
     buf_add(b, octets, sizeof octets);
+}
+
+static void field_double(struct buf *b, uint32_t field, double v)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &v, sizeof bits);
+    field_fixed(b, field, bits);
 }
 
 /* A string: valid UTF-8, whatever a program calls itself. */
@@ -242,6 +257,29 @@ static uint32_t category_of(const struct rec_ival *iv)
     return iv->state == REC_WAIT ? 3u + iv->kind : 1u + iv->state;
 }
 
+/* An arrow from what a thread did when it woke another one to what that one did next. */
+static void flows(struct writer *w, uint32_t thread, const struct rec_ival *iv)
+{
+    const struct recording *r = w->rec;
+
+    for (; w->by.next < r->n_wakes; w->by.next++) {
+        const struct rec_wake *k = &r->wakes[w->by.order[w->by.next]];
+
+        if (k->waker > thread || (k->waker == thread && k->at > iv->to))
+            break;
+        if (k->waker == thread && k->at > iv->from)
+            field_fixed(&w->inner, EVENT_FLOW, w->by.order[w->by.next] + 1);
+    }
+    for (; w->of.next < r->n_wakes; w->of.next++) {
+        const struct rec_wake *k = &r->wakes[w->of.order[w->of.next]];
+
+        if (k->woken > thread || (k->woken == thread && k->at > iv->from))
+            break;
+        if (k->woken == thread)
+            field_fixed(&w->inner, EVENT_FLOW_ENDS, w->of.order[w->of.next] + 1);
+    }
+}
+
 static void thread_event(struct writer *w, uint32_t thread, const struct rec_ival *iv)
 {
     const struct recording *rec = w->rec;
@@ -256,6 +294,7 @@ static void thread_event(struct writer *w, uint32_t thread, const struct rec_iva
     field_number(&w->inner, EVENT_TRACK, thread_id(w, thread));
     field_number(&w->inner, EVENT_CATEGORY_ID, category_of(iv));
     field_number(&w->inner, EVENT_NAME_ID, name_id(w, key, words.len ? words.p : ""));
+    flows(w, thread, iv);
     if (iv->state == REC_WAIT && iv->in_flight > 1)
         annotate(w, "in_flight", iv->in_flight);
     if (folded) {
@@ -352,8 +391,10 @@ int draw_perfetto(const struct recording *rec, FILE *out)
 
     w.name =
         calloc(rec->n_threads + 2 * (2 + (size_t)REC_N_KINDS) * rec->n_peers + 1, sizeof *w.name);
-    if (!w.name)
-        return r;
+    w.by.order = wakers_order(rec, false);
+    w.of.order = wakers_order(rec, true);
+    if (!w.name || !w.by.order || !w.of.order)
+        goto out;
     categories(&w);
     r = cores(&w);
     for (uint32_t i = 0; i < rec->n_procs; i++)
@@ -371,7 +412,10 @@ int draw_perfetto(const struct recording *rec, FILE *out)
         r = -ENOMEM;
     if (r == 0 && ferror(out))
         r = errno ? -errno : -EIO;
+out:
     free(w.name);
+    free(w.by.order);
+    free(w.of.order);
     buf_free(&w.packet);
     buf_free(&w.inner);
     buf_free(&w.deeper);

@@ -8,6 +8,7 @@
 #include "diag/json.h"
 #include "diag/report_own.h"
 #include "diag/verify.h"
+#include "diag/wakers.h"
 #include "lib/out.h"
 
 static const char *tier_word(enum rec_tier tier)
@@ -173,6 +174,46 @@ static void put_peers(struct buf *b, const struct measures *m)
     out_array_end(b);
 }
 
+static void put_thread(struct buf *b, const char *key, const struct recording *r, uint32_t thread)
+{
+    if (thread >= r->n_threads) {
+        out_null(b, key);
+        return;
+    }
+    out_object(b, key);
+    out_text(b, "name", r->threads[thread].name);
+    out_int(b, "process", r->procs[r->threads[thread].proc].pid);
+    out_int(b, "thread", r->threads[thread].tid);
+    out_object_end(b);
+}
+
+/* Who ended waits for locks, pipes and children; null where wakes were not recorded. */
+static void put_wakers(struct buf *b, const struct recording *r)
+{
+    struct waker_table table;
+
+    if (r->tier != REC_T1_PLUS || wakers_take(r, &table) < 0) {
+        out_null(b, "wakers");
+        return;
+    }
+    out_object(b, "wakers");
+    out_int(b, "waits", (int64_t)table.n_waits);
+    out_int(b, "known", (int64_t)table.n_known);
+    out_array(b, "by");
+    for (size_t i = 0; i < table.n_rows; i++) {
+        out_item(b);
+        out_row(b);
+        out_text(b, "kind", rec_kind_word(table.row[i].kind));
+        put_thread(b, "waker", r, table.row[i].waker);
+        put_thread(b, "woken", r, table.row[i].woken);
+        out_int(b, "waits", (int64_t)table.row[i].n);
+        out_number(b, "seconds", table.row[i].seconds, 4);
+        out_object_end(b);
+    }
+    out_array_end(b);
+    out_object_end(b);
+}
+
 static void put_curve(struct buf *b, const char *key, const float *curve)
 {
     out_array(b, key);
@@ -234,6 +275,7 @@ int json_write(const struct diagnosis *d, FILE *to)
     put_prediction(&b, d);
     put_measures(&b, &d->measures);
     report_own_json(&b, &d->rec->own);
+    put_wakers(&b, d->rec);
     put_recording(&b, d->rec);
     if (d->verified)
         verify_json(d->verified, !d->prediction.refused, &b);

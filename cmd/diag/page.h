@@ -48,6 +48,7 @@ const char *page_range(const struct page *p);
 void report_reading(struct buf *b, const struct measures *m, const struct reading *r);
 void report_mismatch(struct buf *b, const struct measures *m, const struct ruling *r);
 void report_shares(struct page *p, const struct diagnosis *d);
+void report_wakers(struct page *p, const struct recording *r);
 void report_what_if(struct page *p, const struct diagnosis *d);
 void report_why(struct page *p, const struct diagnosis *d, bool explain);
 

@@ -169,16 +169,22 @@ static int64_t turn_length(const struct perf *p)
     return on > (double)TURN_LEAST ? (int64_t)on : TURN_LEAST;
 }
 
-/* How many switches a second there are while they are recorded; turns begin and end by it. */
+/* What costs the program time. */
+static uint64_t records(const struct perf *p)
+{
+    return p->b->rec->n_switches + switches_wakes_heard(p->switches);
+}
+
+/* How many records a second there are while they are made; turns begin and end by it. */
 static void rate_look(struct perf *p, int64_t now, int64_t every)
 {
     int64_t d = now - p->rate_at;
-    uint64_t n = p->b->rec->n_switches - p->rate_n;
+    uint64_t n = records(p) - p->rate_n;
 
     if (d <= 0 || (d < every && n < RATE_ENOUGH))
         return;
     p->rate = (double)n * HOB_SEC / (double)d;
-    p->rate_n = p->b->rec->n_switches;
+    p->rate_n = records(p);
     p->rate_at = now;
     if (!p->duty && p->rate > BUSY_RATE)
         rec_note(p->b->rec,
@@ -197,7 +203,7 @@ static void duty_look(struct perf *p, int64_t now)
         turn_to(p, false, now);
     } else if (!p->on && now - p->turn >= p->all - turn_length(p)) {
         turn_to(p, true, now);
-        p->rate_n = p->b->rec->n_switches;
+        p->rate_n = records(p);
         p->rate_at = now;
     }
 }
@@ -286,6 +292,18 @@ static void perf_free(struct perf *p)
     free(p);
 }
 
+/* Who is not entitled to it need not read why. */
+static void wakes_open(struct perf *p)
+{
+    const char *why;
+    int r = wakers_capable() ? events_wakes(&p->events, &why) : 0;
+
+    if (r < 0)
+        rec_note(p->b->rec, "not tier 1+ (who woke whom): %s: %s", why, hob_strerror(r));
+    if (p->events.has_wakes)
+        switches_wakes(p->switches);
+}
+
 static int perf_open(struct perf *p)
 {
     int r = events_open(&p->events, p->b->rec->n_cpus);
@@ -294,6 +312,8 @@ static int perf_open(struct perf *p)
         r = looker_new(p->b->rec, &p->looker);
     if (r == 0)
         r = switches_new(p->b->rec, p->looker, &p->switches);
+    if (r == 0)
+        wakes_open(p);
     if (r == 0)
         r = p->b->attached ? attach(p) : events_add(&p->events, p->b->root, EVENTS_ON_EXEC);
     return r;
@@ -313,7 +333,7 @@ static int perf_start(const struct rec_begin *begin, void **ret, const char **wh
         perf_free(p);
         return r;
     }
-    begin->rec->tier = REC_T1;
+    begin->rec->tier = p->events.has_wakes ? REC_T1_PLUS : REC_T1;
     p->cpu = cpu_used();
     *ret = p;
     return 0;
@@ -338,6 +358,8 @@ static void perf_stop(void *state, int64_t now)
         n_bad += p->events.rings[i].n_bad;
     if (n_bad)
         rec_note(rec, "%zu times the kernel's records could not be read", n_bad);
+    if (p->events.n_no_wakes)
+        rec_note(rec, "%zu threads were not heard when they woke others", p->events.n_no_wakes);
     if (rec->n_lost)
         rec_note(rec, "%llu switch records were lost", (unsigned long long)rec->n_lost);
     rec->duty = now > 0 ? (double)p->on_time / (double)now : 1;

@@ -8,8 +8,10 @@
  * HOW         The ring of a CPU belongs to an event of our own, which never counts; the threads'
  *             events write into it.  So those may come and go, and the ring stays.
  *
+ *   Where it is permitted a second event a thread and CPU says who woke whom (wakers.h, T1+).
+ *
  * REJECTED    One event for the process on all CPUs (cpu -1): the kernel does not map the ring of
- *   such an inherited event.  sched tracepoints: privileged.
+ *   such an inherited event.  The tracepoint sched_switch: privileged.
  */
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -161,6 +163,40 @@ static int fd_keep(struct events *e, int fd)
     return 0;
 }
 
+/* False: there is one CPU on which this thread's wakes are not heard. */
+static bool wakes_add(struct events *e, int32_t tid, enum events_begin begin)
+{
+    for (size_t i = 0; i < e->n_cpus; i++) {
+        if (!e->held[i].page)
+            continue;
+        int fd =
+            wakers_open(&e->wakes, tid, (int)i, begin != EVENTS_AT_ONCE, begin == EVENTS_ON_EXEC);
+        if (fd == -ENODEV || fd == -ESRCH)
+            continue;
+        if (fd < 0 || fd_keep(e, fd) < 0 || ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, e->held[i].fd) < 0)
+            return false;
+    }
+    return true;
+}
+
+int events_wakes(struct events *e, const char **why)
+{
+    int r = wakers_find(NULL, &e->wakes), fd;
+
+    *why = "sched_waking of tracefs";
+    if (r < 0)
+        return r;
+    fd = wakers_open(&e->wakes, 0, -1, true, false);
+    *why = "its event";
+    if (fd < 0)
+        return fd;
+    close(fd);
+    e->has_wakes = true;
+    for (size_t i = 0; i < e->n_cpus; i++)
+        e->rings[i].wakes = &e->wakes;
+    return 0;
+}
+
 int events_add(struct events *e, int32_t tid, enum events_begin begin)
 {
     size_t n = 0;
@@ -178,6 +214,8 @@ int events_add(struct events *e, int32_t tid, enum events_begin begin)
             return -errno;
         n++;
     }
+    if (n && e->has_wakes && !wakes_add(e, tid, begin))
+        e->n_no_wakes++;
     return n ? 0 : -ENODEV;
 }
 

@@ -12,6 +12,7 @@
 #include "diag/records.h"
 #include "diag/source.h"
 #include "diag/switches.h"
+#include "diag/wakers.h"
 
 struct events_ring; /* one CPU's, and the event that holds it */
 
@@ -21,7 +22,10 @@ struct events {
     size_t n_cpus;
     int *fds; /* of the threads */
     size_t n_fds;
-    int wake; /* epoll: a ring is half full */
+    int wake;       /* epoll: a ring is half full */
+    bool has_wakes; /* threads are given events for wakers.h, too */
+    struct wakers_format wakes;
+    size_t n_no_wakes; /* threads that could not be */
 };
 
 /* When an event begins to count. */
@@ -35,6 +39,9 @@ void events_close(struct events *e);
 
 /** events_add - a thread, and all that it starts from now on, on all CPUs. */
 int events_add(struct events *e, int32_t tid, enum events_begin begin);
+
+/** events_wakes - ask for who woke whom, before any thread is added; *why: what refused it. */
+int events_wakes(struct events *e, const char **why);
 
 /** events_may - would the kernel let us watch this thread if it were asked now? */
 bool events_may(int32_t tid);

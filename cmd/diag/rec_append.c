@@ -2,17 +2,37 @@
  *
  * rec_append.c - one run's recording behind another's, and sums of what programs say of themselves
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "diag/rec.h"
 
+/* map: what each thread of `more` is called in r; NULL: no memory. */
+static void append_wakes(struct recording *r, const struct recording *more, const uint32_t *map,
+                         int64_t after)
+{
+    for (size_t i = 0; map && i < more->n_wakes; i++) {
+        struct rec_wake w = more->wakes[i];
+
+        w.at += after;
+        w.waker = map[w.waker];
+        w.woken = map[w.woken];
+        rec_add_wake(r, &w);
+    }
+}
+
 static void append_threads(struct recording *r, const struct recording *more, int64_t after)
 {
+    uint32_t *map = calloc(more->n_threads + 1, sizeof *map);
+
+    r->failed |= !map;
     for (size_t i = 0; i < more->n_threads; i++) {
         const struct rec_thread *from = &more->threads[i];
         const struct rec_proc *proc = &more->procs[from->proc];
         uint32_t at = rec_thread_new(r, proc->pid, from->tid);
 
+        if (map)
+            map[i] = at;
         memcpy(r->threads[at].name, from->name, sizeof from->name);
         r->threads[at].born = from->born + after;
         r->threads[at].died = from->died == INT64_MAX ? INT64_MAX : from->died + after;
@@ -36,6 +56,8 @@ static void append_threads(struct recording *r, const struct recording *more, in
             rec_add_look(r, &look);
         }
     }
+    append_wakes(r, more, map, after);
+    free(map);
 }
 
 /* The name goes with the larger figure. */

@@ -3,9 +3,9 @@
  * records.c - records of perf_event_open, read from the rings the kernel writes
  *
  * HOW         A record is a header (type, flags, size), a body, and because of sample_id_all the
- *             24 bytes of who, when and where.  Sizes and the size of a ring are multiples of 8,
- *             so that a header never wraps; a record may.  It is copied out before it is looked
- *             at: what is checked is then what is used.
+ *             24 bytes of who, when and where, which a sample begins with.  Sizes and the size of a
+ * ring are multiples of 8, so that a header never wraps; a record may.  It is copied out before it
+ * is looked at: what is checked is then what is used.
  *
  * INVARIANTS  (I1) tail <= head <= tail + size
  *
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "diag/records.h"
+#include "diag/wakers.h"
 
 enum { RECORD_MAX = 256, HEADER = 8, TRAILER = 24, TASK_BODY = 24, LOST_BODY = 16 };
 
@@ -79,8 +80,27 @@ static bool read_name(const unsigned char *body, size_t n, struct switch_event *
     return true;
 }
 
+/* A sample: who, when and where, then the number of the tracepoint's bytes, and these. */
+static bool read_sample(const struct wakers_format *f, const unsigned char *body, size_t n,
+                        struct switch_event *e)
+{
+    if (!f || n < TRAILER + 4)
+        return false;
+    const unsigned char *raw = body + TRAILER + 4;
+    size_t most = n - TRAILER - 4, size = u32_at(body + TRAILER);
+
+    if (size > most || f->pid_at + 4u > size || f->flags_at + 1u > size)
+        return false;
+    read_trailer(body + TRAILER, e);
+    e->what = SWITCH_WAKE;
+    e->woken = (int32_t)u32_at(raw + f->pid_at);
+    e->interrupt = raw[f->flags_at] & WAKERS_INTERRUPT;
+    return true;
+}
+
 /* One whole record; false: not of interest, or shorter than its type. */
-static bool read_record(const unsigned char *record, size_t size, struct switch_event *ret)
+static bool read_record(const struct ring *r, const unsigned char *record, size_t size,
+                        struct switch_event *ret)
 {
     struct perf_event_header h;
     struct switch_event e = {0};
@@ -92,6 +112,10 @@ static bool read_record(const unsigned char *record, size_t size, struct switch_
     size_t n = size - HEADER - TRAILER;
     read_trailer(record + size, &e);
     switch (h.type) {
+    case PERF_RECORD_SAMPLE:
+        if (!read_sample(r->wakes, body, size - HEADER, &e))
+            return false;
+        break;
     case PERF_RECORD_SWITCH:
         e.what = !(h.misc & PERF_RECORD_MISC_SWITCH_OUT)        ? SWITCH_IN
                  : h.misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT ? SWITCH_PREEMPTED
@@ -138,7 +162,7 @@ bool ring_peek(struct ring *r)
         r->next_end = r->tail + h.size;
         if (h.size <= RECORD_MAX) {
             ring_copy(r, r->tail, h.size, record);
-            r->has_next = read_record(record, h.size, &r->next);
+            r->has_next = read_record(r, record, h.size, &r->next);
         }
         if (!r->has_next)
             r->tail = r->next_end;

@@ -11,9 +11,13 @@
  * =================================================================
  *
  * One ring a CPU.  Only what a dummy event with context_switch, task and comm yields is
- * understood, sampled with PERF_SAMPLE_TID | TIME | CPU; other records are passed over.  What
- * cannot be a record ends its ring until the kernel writes on: nothing behind it can be trusted.
+ * understood, sampled with PERF_SAMPLE_TID | TIME | CPU, and samples of the tracepoint of
+ * wakers.h, which have its bytes (PERF_SAMPLE_RAW) behind these; other records are passed over.
+ * What cannot be a record ends its ring until the kernel writes on: nothing behind it can be
+ * trusted.
  */
+
+struct wakers_format;
 
 enum switch_what {
     SWITCH_IN,
@@ -23,6 +27,7 @@ enum switch_what {
     SWITCH_EXIT,
     SWITCH_NAME,
     SWITCH_EXEC, /* a new program, and its name */
+    SWITCH_WAKE, /* it ends the wait of `woken` */
     SWITCH_LOST
 };
 
@@ -31,15 +36,18 @@ struct switch_event {
     int32_t pid, tid, parent;
     uint32_t cpu;
     uint8_t what;
+    bool interrupt; /* of a wake: not by the thread, by what interrupted it */
+    int32_t woken;
     uint64_t n_lost;
     char name[16];
 };
 
 struct ring {
     const unsigned char *data;
-    uint64_t size;       /* a power of two */
-    uint64_t head, tail; /* head as of the last look at what the kernel wrote */
-    uint64_t n_bad;      /* times that a ring ended in what is no record */
+    uint64_t size;                     /* a power of two */
+    uint64_t head, tail;               /* head as of the last look at what the kernel wrote */
+    uint64_t n_bad;                    /* times that a ring ended in what is no record */
+    const struct wakers_format *wakes; /* NULL: samples are passed over */
     struct switch_event next;
     uint64_t next_end; /* where the record of next ends */
     bool has_next;

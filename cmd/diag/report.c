@@ -37,7 +37,7 @@ const char *report_tier(enum rec_tier tier)
     case REC_T1:
         return "exact switches, no root";
     case REC_T1_PLUS:
-        return "exact switches and wake-ups";
+        return "T1+, exact switches and wake-ups";
     case REC_T2:
         break;
     }
@@ -319,6 +319,7 @@ void report(const struct diagnosis *d, const struct report_how *how, FILE *to)
     put_head(&p, d);
     put_verdict(&p, d);
     report_shares(&p, d);
+    report_wakers(&p, d->rec);
     (void)page_close(&p, to);
     if (how->lanes) {
         how->lanes(to, how->arg);

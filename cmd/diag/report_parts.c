@@ -8,6 +8,7 @@
 
 #include "diag/page.h"
 #include "diag/report.h"
+#include "diag/wakers.h"
 
 enum { NAME_COLUMNS = 30, BAR_COLUMNS = 22 };
 
@@ -93,6 +94,50 @@ void report_shares(struct page *p, const struct diagnosis *d)
     if (r->duty > 0 && r->duty < .999)
         buf_printf(&p->out, "  switches were recorded for %.0f %% of the time\n", r->duty * 100);
     buf_putc(&p->out, '\n');
+}
+
+/* "worker (12/15)": a thread, its process and its number if that is another. */
+static uint32_t put_thread(struct page *p, const struct recording *r, uint32_t thread,
+                           uint32_t columns)
+{
+    const struct rec_thread *t = &r->threads[thread];
+    int32_t pid = r->procs[t->proc].pid;
+    char number[32];
+
+    if (pid == t->tid)
+        snprintf(number, sizeof number, " (%d)", pid);
+    else
+        snprintf(number, sizeof number, " (%d/%d)", pid, t->tid);
+    uint32_t used = page_name(p, t->name[0] ? t->name : "?", columns - (uint32_t)strlen(number));
+    buf_puts(&p->out, number);
+    return used + (uint32_t)strlen(number);
+}
+
+static void put_waker(struct page *p, const struct recording *r, const struct waker_row *row)
+{
+    buf_printf(&p->out, "   %-11s", rec_kind_word(row->kind));
+    page_pad(p, put_thread(p, r, row->waker, NAME_COLUMNS), NAME_COLUMNS + 1);
+    buf_printf(&p->out, "%8.2f s  %llu of ", row->seconds, (unsigned long long)row->n);
+    if (row->woken == UINT32_MAX)
+        buf_puts(&p->out, "several threads");
+    else
+        put_thread(p, r, row->woken, NAME_COLUMNS);
+    buf_putc(&p->out, '\n');
+}
+
+void report_wakers(struct page *p, const struct recording *r)
+{
+    struct waker_table table;
+
+    if (r->tier != REC_T1_PLUS || wakers_take(r, &table) < 0 || table.n_waits == 0)
+        return;
+    page_styled(p, PAGE_BOLD, "  who ended the waits for others");
+    buf_putc(&p->out, '\n');
+    for (size_t i = 0; i < table.n_rows; i++)
+        put_waker(p, r, &table.row[i]);
+    buf_printf(&p->out, "  wakers known: %.0f %% of %llu waits for locks, pipes and children\n\n",
+               100.0 * (double)table.n_known / (double)table.n_waits,
+               (unsigned long long)table.n_waits);
 }
 
 static void put_gains(struct page *p, const char *what, const struct predict_gain *gains, size_t n,

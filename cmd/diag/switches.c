@@ -256,7 +256,54 @@ static void on_exec(struct switches *s, struct thread *t, const struct switch_ev
 /* Threads that take turns on a core are as they were; our own wake may have been the cause. */
 static bool is_news(const struct thread *t, const struct switch_event *e)
 {
-    return !t || (e->what != SWITCH_PREEMPTED && !(e->what == SWITCH_IN && t->state == REC_READY));
+    return !t || (e->what != SWITCH_WAKE && e->what != SWITCH_PREEMPTED &&
+                  !(e->what == SWITCH_IN && t->state == REC_READY));
+}
+
+/* The wait is over, although the thread may have to stand in line for a core. */
+static void on_wake(struct switches *s, const struct thread *waker, const struct switch_event *e,
+                    int64_t at)
+{
+    struct thread *t = threads_find(&s->threads, e->woken);
+
+    if (!t || t->state != REC_WAIT || at <= t->since)
+        return; /* of another program, or not asleep yet */
+    if (!t->awake_at)
+        t->awake_at = at;
+    if (!e->interrupt)
+        wakers_add(&s->wakers, s->rec,
+                   &(struct rec_wake){.at = at, .waker = waker->row, .woken = t->row});
+}
+
+/* A process that ends has no events any more when it wakes its parent: its end is the wake. */
+static void child_woke(struct switches *s, const struct thread *child, int64_t at)
+{
+    const struct thread *t = threads_find(&s->threads, s->rec->procs[child->proc->row].parent);
+
+    if (s->has_wakes && t && t->state == REC_WAIT && at > t->since &&
+        (!t->looked || t->look.kind == REC_CHILD))
+        wakers_add(&s->wakers, s->rec,
+                   &(struct rec_wake){.at = at, .waker = child->row, .woken = t->row});
+}
+
+void switches_wakes(struct switches *s)
+{
+    s->has_wakes = true;
+}
+
+uint64_t switches_wakes_heard(const struct switches *s)
+{
+    return s->wakers.n;
+}
+
+static void on_end(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
+{
+    thread_close(s, t, at);
+    if (t->proc->n_threads == 1) {
+        child_woke(s, t, at);
+        switches_left(s, e->pid, t->row, at);
+    }
+    thread_gone(s, t, at);
 }
 
 void switches_apply(struct switches *s, const struct switch_event *e, int64_t at)
@@ -275,7 +322,7 @@ void switches_apply(struct switches *s, const struct switch_event *e, int64_t at
     struct thread *t = threads_find(&s->threads, e->tid);
     if (is_news(t, e))
         s->quiet = false;
-    if (!t && e->what == SWITCH_EXIT)
+    if (!t && (e->what == SWITCH_EXIT || e->what == SWITCH_WAKE))
         return;
     if (!t) {
         t = thread_new(s, e->pid, e->tid, at);
@@ -291,10 +338,9 @@ void switches_apply(struct switches *s, const struct switch_event *e, int64_t at
         s->rec->n_switches++;
         on_out(s, t, e, at);
     } else if (e->what == SWITCH_EXIT) {
-        thread_close(s, t, at);
-        if (t->proc->n_threads == 1)
-            switches_left(s, e->pid, t->row, at);
-        thread_gone(s, t, at);
+        on_end(s, t, e, at);
+    } else if (e->what == SWITCH_WAKE) {
+        on_wake(s, t, e, at);
     } else {
         set_name(s->rec, t->row, e->name);
         if (e->what == SWITCH_EXEC)
@@ -478,6 +524,7 @@ void switches_finish(struct switches *s, int64_t now)
     threads_each(&s->threads, thread_finish, s, now);
     for (size_t i = 0; i < s->rec->n_threads; i++)
         guesses_give_row(&s->all, &s->rec->threads[i]);
+    wakers_finish(&s->wakers, s->rec);
 }
 
 void switches_free(struct switches *s)

@@ -22,6 +22,10 @@ void switches_free(struct switches *s);
 /** switches_apply - one record, at its time; records of one thread come in order. */
 void switches_apply(struct switches *s, const struct switch_event *e, int64_t at);
 
+/** switches_wakes - wakes will come too (T1+); switches_wakes_heard: so many have. */
+void switches_wakes(struct switches *s);
+uint64_t switches_wakes_heard(const struct switches *s);
+
 /** switches_found - a thread that began while nobody listened; one that it knows may have a new
  * name. */
 void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at);

@@ -8,6 +8,7 @@
 #include "diag/guess.h"
 #include "diag/switches.h"
 #include "diag/threads.h"
+#include "diag/wakers.h"
 
 enum { NO_STATE = REC_N_STATES, LEFT_MOST = 256 };
 
@@ -41,6 +42,8 @@ struct switches {
     size_t n_left, n_unseen;
     int64_t unseen_at;
     bool quiet;
+    bool has_wakes;
+    struct wakers wakers;
     bool gaps; /* there was a pause: what the kernel counts covers more than what was recorded */
 };
 

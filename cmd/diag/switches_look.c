@@ -116,7 +116,7 @@ static void wait_look(struct switches *s, struct thread *t, int64_t now)
     do {
         r = look_at(s->looker, t->proc->pid, t->tid, &t->look);
     } while (r == LOOK_RUNS && --tries > 0);
-    if (r == LOOK_RUNS)
+    if (r == LOOK_RUNS && !t->awake_at)
         t->awake_at = now;
     if (r == LOOK_RUNS || r == -ESRCH)
         return;

@@ -7,6 +7,7 @@
  *     many    10,000 threads, of which a few do something
  *     turns   A and B take turns on one core
  *     tasks   threads and tasks of a program that uses hob
+ *     wakes   who woke whom: a boss and a worker that wait for each other
  *     empty   nothing was seen
  */
 #include <stdio.h>
@@ -142,6 +143,23 @@ static void tasks(void)
     }
 }
 
+static void wakes(void)
+{
+    uint32_t boss = thread(100, 100, "boss"), worker = thread(100, 101, "worker");
+
+    r.tier = REC_T1_PLUS;
+    r.wall = 100 * HOB_MS;
+    for (int64_t at = 0; at < r.wall; at += 10 * HOB_MS) {
+        add(boss, at, at + 2 * HOB_MS, REC_RUN, REC_NO_KIND, 0, 0);
+        add(boss, at + 2 * HOB_MS, at + 10 * HOB_MS, REC_WAIT, REC_LOCK, 0, -1);
+        add(worker, at, at + 1 * HOB_MS, REC_WAIT, REC_LOCK, 0, -1);
+        add(worker, at + 1 * HOB_MS, at + 2 * HOB_MS, REC_READY, REC_NO_KIND, 0, -1);
+        add(worker, at + 2 * HOB_MS, at + 10 * HOB_MS, REC_RUN, REC_NO_KIND, 0, 1);
+        rec_add_wake(&r, &(struct rec_wake){at + 1 * HOB_MS, boss, worker});
+        rec_add_wake(&r, &(struct rec_wake){at + 10 * HOB_MS, worker, boss});
+    }
+}
+
 static void empty(void)
 {
     r.wall = 0;
@@ -152,8 +170,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*make)(void);
-    } scenes[] = {{"mixed", mixed}, {"dense", dense}, {"many", many},
-                  {"turns", turns}, {"tasks", tasks}, {"empty", empty}};
+    } scenes[] = {{"mixed", mixed}, {"dense", dense}, {"many", many},  {"turns", turns},
+                  {"tasks", tasks}, {"wakes", wakes}, {"empty", empty}};
 
     for (size_t i = 0; argc == 3 && i < sizeof scenes / sizeof *scenes; i++)
         if (strcmp(scenes[i].name, argv[1]) == 0) {

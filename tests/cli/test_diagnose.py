@@ -310,6 +310,61 @@ class Written(Diagnose):
         self.assertEqual((drawn.status, drawn.err), (0, ''))
 
 
+class Wakers(Diagnose):
+    """Tier 1+: with tracefs, in a mount namespace of the test's own where it is not mounted."""
+    ID = '/sys/kernel/tracing/events/sched/sched_waking/id'
+    MOUNTED = ['unshare', '-m', 'sh', '-c', 'test -e %s || mount -t tracefs tracefs '
+               '/sys/kernel/tracing || exit 99; exec "$@"' % ID, 'sh']
+
+    def test_locks_pipes_and_children_name_who_ended_them(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root may record tracepoints')
+        tried = subprocess.run(self.MOUNTED + ['cat', self.ID], capture_output=True, text=True)
+        if tried.returncode != 0:
+            self.skipTest('tracefs: ' + tried.stderr.strip())
+        json_file = self.path('v.json')
+        r = subprocess.run(self.MOUNTED + [cli.HOB, 'diagnose', '--json', json_file] + script("""
+            import subprocess, threading, time
+            r, w = os.pipe()
+            lock = threading.Lock()
+            lock.acquire()
+            def give():
+                for _ in range(20):
+                    time.sleep(0.01)  # sleep: the reader waits meanwhile
+                    os.write(w, b'x')
+                time.sleep(0.1)  # sleep: so that it is waited for
+                lock.release()
+            threading.Thread(target=give).start()
+            for _ in range(20):
+                os.read(r, 1)
+            lock.acquire()
+            subprocess.run(['sleep', '0.1'])
+            """), capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        if 'not tier' in r.stderr:
+            self.skipTest(r.stderr)
+        self.assertIn('tier: T1+', r.stderr)
+        self.assertIn('who ended the waits for others', r.stderr)
+        told = cli.rows_of(self.read('v.json'))[0]
+        self.assertEqual(told['recording']['tier'], 'T1+')
+        by = {(w['kind'], w['waker']['name'] == 'sleep',
+               w['waker']['thread'] == w['waker']['process']) for w in told['wakers']['by']}
+        self.assertIn(('pipe', False, False), by)
+        self.assertIn(('lock', False, False), by)
+        self.assertIn(('child', True, True), by)
+        self.assertGreater(told['wakers']['known'], 10)
+
+    @unittest.skipIf(os.geteuid() != 0, 'only root can become nobody')
+    def test_without_the_right_nobody_hears_of_it(self):
+        os.chmod(self.folder, 0o777)
+        tool = shutil.copy(cli.HOB, self.path('hob'))
+        r = subprocess.run([*Tiers.UNPRIVILEGED, tool, 'diagnose', '--json', self.path('v.json'),
+                            'true'], capture_output=True, text=True, timeout=cli.WAIT_MOST, cwd='/')
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertNotIn('1+', r.stderr)
+        self.assertIsNone(cli.rows_of(self.read('v.json'))[0]['wakers'])
+
+
 class Asked(Diagnose):
     def test_a_build_can_fail_on_a_verdict(self):
         for words, status in (('sleep', 3), ('io,sleep', 3), ('neither', 3), ('lock,gil', 0),

@@ -95,6 +95,7 @@ class Perfetto:
 
     def __init__(self, data):
         self.tracks, self.slices, self.counters, self.names = {}, {}, {}, {}
+        self.flows, self.flow_ends = {}, {}
         self.categories, running, cleared = {}, {}, False
         for field, packet in fields(data):
             if field != self.PACKET:
@@ -141,6 +142,10 @@ class Perfetto:
             raise AssertionError('an event on no track')
         if kind == 1:
             running.setdefault(track, []).append((at, self.names[one(e, 10)]))
+            for field, value in e:
+                if field in (47, 48):
+                    flow = struct.unpack('<Q', struct.pack('<d', value))[0]
+                    (self.flows if field == 47 else self.flow_ends)[flow] = (track, at)
             if len(running[track]) > 1:
                 raise AssertionError('slices of one track overlap')
         elif kind == 2:
@@ -275,6 +280,18 @@ class Viewers(cli.Case):
         self.assertEqual((r.status, r.err), (0, ''))
         with open(path, 'rb') as f:
             return f.read()
+
+    def test_arrows_from_who_woke_to_who_was_woken(self):
+        t = Perfetto(self.output('wakes', '.pftrace'))
+        boss, worker = t.named('boss')[0], t.named('worker')[0]
+        self.assertEqual(len(t.flows), 20)
+        self.assertEqual(len(t.flow_ends), 19)  # the last one wakes for what was not recorded
+        for flow, (track, at) in t.flow_ends.items():
+            by, began = t.flows[flow]
+            self.assertEqual({by, track}, {boss, worker})
+            self.assertLess(began, at)
+        ends = sorted(at for track, at in t.flow_ends.values() if track == worker)
+        self.assertEqual(ends[0], 1000000)  # where it was ready to go on
 
     def test_perfetto_reads_back(self):
         t = Perfetto(self.output('mixed', '.pftrace'))

@@ -3,7 +3,9 @@
 
 #include <linux/perf_event.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "diag/wakers.h"
 #include "lib/t.h"
 
 enum { SIZE = 4096 };
@@ -116,6 +118,63 @@ TEST(a_record_may_lie_across_the_end_at_any_place)
     }
 }
 
+static const struct wakers_format wakes = {.id = 375, .pid_at = 24, .flags_at = 2};
+
+/* A sample of sched_waking as the kernel writes it: 36 bytes, and 4 so that it ends at a word. */
+static void put_wake(struct written *w, uint64_t time, uint32_t waker, int32_t woken,
+                     unsigned char flags, uint32_t raw_size)
+{
+    struct {
+        struct trailer t;
+        uint32_t size;
+        unsigned char raw[40];
+        uint32_t end;
+    } body = {.t = {.pid = 7, .tid = waker, .time = time, .cpu = 3}, .size = raw_size};
+    struct perf_event_header h = {.type = PERF_RECORD_SAMPLE, .size = sizeof h + 24 + 4 + 36 + 8};
+
+    body.raw[2] = flags;
+    memcpy(body.raw + 24, &woken, sizeof woken);
+    put(w, &h, sizeof h);
+    put(w, &body, h.size - sizeof h);
+}
+
+TEST(a_sample_says_who_woke_whom)
+{
+    struct written w = {0};
+
+    put_wake(&w, 100, 8, 21, 0x01, 40);
+    put_wake(&w, 200, 8, 22, 0x10, 40);
+    put_switch(&w, 0, 300, 9);
+    struct ring r = ring_of(&w, 0);
+    r.wakes = &wakes;
+    struct switch_event e = next_of(&r);
+    CHECK(e.what == SWITCH_WAKE && e.pid == 7 && e.tid == 8 && e.time == 100 && e.cpu == 3);
+    CHECK(e.woken == 21 && !e.interrupt);
+    e = next_of(&r);
+    CHECK(e.woken == 22 && e.interrupt);
+    CHECK_INT(next_of(&r).tid, 9);
+    CHECK(!ring_peek(&r));
+
+    struct ring plain = ring_of(&w, 0); /* where none were asked for */
+    CHECK_INT(next_of(&plain).what, SWITCH_IN);
+}
+
+TEST(a_sample_with_other_bytes_is_passed_over)
+{
+    static const uint32_t sizes[] = {0, 2, 27, 49, 4000, UINT32_MAX};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct written w = {0};
+
+        put_wake(&w, 100, 8, 21, 0, sizes[i]);
+        put_switch(&w, 0, 300, 9);
+        struct ring r = ring_of(&w, 0);
+        r.wakes = &wakes;
+        CHECK_INT(next_of(&r).tid, 9);
+        CHECK_INT(r.n_bad, 0);
+    }
+}
+
 TEST(a_name_that_does_not_end_is_cut)
 {
     struct written w = {0};
@@ -195,6 +254,7 @@ TEST(noise_is_survived)
             data[i] = (unsigned char)(i % 8 == 6 ? seed >> 27 << 3 : i % 8 == 7 ? 0 : seed >> 24);
         }
         r.head = r.tail + SIZE;
+        r.wakes = &wakes;
         while (rings_next(&r, 1, UINT64_MAX, &e))
             n++;
         CHECK(n <= SIZE / 32);

@@ -131,6 +131,84 @@ TEST(a_wait_found_over_is_a_wait_for_a_core)
     rec_free(&rec);
 }
 
+static void wakes(int32_t waker, int32_t woken, bool interrupt, int64_t at)
+{
+    struct switch_event e = {
+        .what = SWITCH_WAKE, .pid = PID, .tid = waker, .woken = woken, .interrupt = interrupt};
+
+    switches_apply(s, &e, at);
+}
+
+TEST(a_wake_ends_a_wait_and_says_who_did_it)
+{
+    begin();
+    switches_wakes(s);
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_FORK, PID, TID2, 100);
+    happens(SWITCH_IN, PID, TID2, 200);
+    wakes(PID, TID2, false, 300); /* it is on CPU: not asleep yet */
+    happens(SWITCH_OUT, PID, TID2, 400);
+    waits_for(REC_LOCK, "");
+    switches_look(s, TICK, TICK, true);
+    wakes(PID, TID2, false, 2 * TICK);
+    wakes(PID, CHILD, false, 2 * TICK); /* of another program */
+    eye.answer = LOOK_RUNS;
+    switches_look(s, 3 * TICK, TICK, true);
+    happens(SWITCH_IN, PID, TID2, 4 * TICK);
+    is(1, 2, REC_WAIT, REC_LOCK, 400, 2 * TICK);
+    is(1, 3, REC_READY, REC_NO_KIND, 2 * TICK, 4 * TICK);
+    CHECK_INT(rec.n_wakes, 1);
+    CHECK_INT(rec.wakes[0].waker, 0);
+    CHECK_INT(rec.wakes[0].woken, 1);
+    CHECK_INT(rec.wakes[0].at, 2 * TICK);
+    CHECK_INT(switches_wakes_heard(s), 1);
+    end(5 * TICK);
+    rec_free(&rec);
+}
+
+TEST(an_interrupt_ends_a_wait_and_is_nobody)
+{
+    begin();
+    switches_wakes(s);
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_FORK, PID, TID2, 100);
+    happens(SWITCH_IN, PID, TID2, 200);
+    happens(SWITCH_OUT, PID, TID2, 400);
+    wakes(PID, TID2, true, 1000);
+    eye.answer = LOOK_RUNS;
+    switches_look(s, TICK, TICK, true); /* a look found it over: later than it was */
+    happens(SWITCH_IN, PID, TID2, 2 * TICK);
+    is(1, 2, REC_WAIT, REC_UNKNOWN, 400, 1000);
+    is(1, 3, REC_READY, REC_NO_KIND, 1000, 2 * TICK);
+    CHECK_INT(rec.n_wakes, 0);
+    end(5 * TICK);
+    rec_free(&rec);
+}
+
+TEST(the_end_of_a_child_wakes_its_parent)
+{
+    for (int asked = 0; asked < 2; asked++) {
+        begin();
+        if (asked)
+            switches_wakes(s);
+        happens(SWITCH_EXEC, PID, PID, 0);
+        happens(SWITCH_FORK, CHILD, CHILD, 100);
+        happens(SWITCH_IN, CHILD, CHILD, 200);
+        happens(SWITCH_OUT, PID, PID, 400);
+        waits_for(REC_CHILD, "");
+        switches_look(s, TICK, TICK, true);
+        happens(SWITCH_EXIT, CHILD, CHILD, 2 * TICK);
+        happens(SWITCH_IN, PID, PID, 3 * TICK);
+        CHECK_INT(rec.n_wakes, asked);
+        if (asked) {
+            CHECK_INT(rec.wakes[0].waker, 1);
+            CHECK_INT(rec.wakes[0].woken, 0);
+        }
+        end(4 * TICK);
+        rec_free(&rec);
+    }
+}
+
 TEST(a_timed_out_wait_for_a_lock_was_a_sleep)
 {
     begin();

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HOB_DIAG_WAKERS_H
+#define HOB_DIAG_WAKERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "diag/rec.h"
+
+/*
+ * Who woke whom (tier T1+)
+ * ========================
+ *
+ * The kernel's tracepoint sched_waking is hit by whoever ends another thread's wait.  It may be
+ * recorded with CAP_PERFMON (or as root) where tracefs says what its number is and where its
+ * fields lie; nothing is mounted for that.
+ */
+
+struct wakers_format {
+    uint64_t id;               /* of the tracepoint */
+    uint16_t pid_at, flags_at; /* in its bytes: who is woken (4), and in which context (1) */
+};
+
+/* flags: the waker was interrupted, and did nothing of the kind itself. */
+enum { WAKERS_INTERRUPT = 0x08 | 0x10 };
+
+/** wakers_parse_format - the fields' places from the text of its format file; 0 or -EBADMSG */
+int wakers_parse_format(const char *text, struct wakers_format *ret);
+
+/** wakers_find - from tracefs at `root`; NULL: where it is mounted as a rule.  0, or -ENOENT and
+ * others: it is not there or not to be read, -EBADMSG */
+int wakers_find(const char *root, struct wakers_format *ret);
+
+/** wakers_capable - may this process record tracepoints at all? */
+bool wakers_capable(void);
+
+/** wakers_open - an event for a thread on a CPU (-1: all), on, off or on by its exec; a descriptor
+ * or a negative errno */
+int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, bool on_exec);
+
+/*
+ * A recording keeps WAKES_MOST of them: beyond, every second one of those it has is dropped, and
+ * from then on of those that come, so that what is there stands for the whole run.
+ */
+enum { WAKES_MOST = 1 << 18 };
+
+struct wakers {
+    uint64_t n;     /* that were heard of */
+    uint32_t every; /* one in so many is kept; 0: all */
+};
+
+void wakers_add(struct wakers *w, struct recording *rec, const struct rec_wake *wake);
+
+/** wakers_finish - says in the recording's notes what was dropped. */
+void wakers_finish(const struct wakers *w, struct recording *rec);
+
+/*
+ * What it comes to: waits inside of the tree (locks, pipes, local sockets, children), by the
+ * thread that ended them.
+ */
+enum { WAKERS_ROWS = 8 };
+
+struct waker_row {
+    enum rec_kind kind;
+    uint32_t waker; /* a thread of the recording */
+    uint32_t woken; /* whose waits; UINT32_MAX: several threads' */
+    uint64_t n;     /* waits, */
+    double seconds; /* and how long they were */
+};
+
+struct waker_table {
+    struct waker_row row[WAKERS_ROWS]; /* the longest first */
+    size_t n_rows;
+    uint64_t n_known, n_waits; /* waits of these kinds: those with a waker, and all */
+};
+
+/** wakers_take - 0 or -ENOMEM */
+HOB_MUST_CHECK int wakers_take(const struct recording *rec, struct waker_table *ret);
+
+/**
+ * wakers_order - the wakes' indexes, by who wakes (or is woken) and then by time; free() it
+ *
+ * NULL: no memory.
+ */
+uint32_t *wakers_order(const struct recording *rec, bool by_woken);
+
+#endif
