@@ -19,13 +19,14 @@
 #include "diag/draw_file.h"
 #include "diag/draw_term.h"
 #include "diag/from_trace.h"
+#include "diag/live_timeline.h"
 #include "lib/option.h"
 #include "lib/out.h"
 
 struct timeline {
     const char *output, *format_name, *title;
     int64_t width, lanes, max_size;
-    bool demo, ascii;
+    bool demo, ascii, interactive;
     enum draw_format format;
     struct demo drawn; /* its recording is what is drawn, with or without windows */
     struct option_args args;
@@ -82,6 +83,17 @@ static int draw_here(const struct timeline *t)
     return status;
 }
 
+/* On a terminal, anew whenever its size changes. */
+static int draw_on(const struct timeline *t)
+{
+    struct draw_term_how how = {.title = t->title ? t->title : t->args.operand[0],
+                                .max_lanes = (uint32_t)t->lanes,
+                                .ascii = t->ascii};
+    int r = live_timeline(&t->drawn.rec, &how);
+
+    return r < 0 ? say("", hob_strerror(r)) : STATUS_DONE;
+}
+
 static int draw_there(const struct timeline *t)
 {
     struct draw_page_how how = {.title = t->title,
@@ -105,6 +117,10 @@ static int format_find(struct timeline *t)
     }
     if (t->format == DRAW_TERM && t->output && strcmp(t->output, "-") != 0)
         return usage("term is for the terminal: leave -o out");
+    if (t->interactive && (t->demo || t->output || t->format != DRAW_TERM))
+        return usage("-i draws a file on the terminal");
+    if (t->interactive && !out_is_terminal(STDOUT_FILENO))
+        return usage("-i wants standard output to be a terminal");
     return STATUS_DONE;
 }
 
@@ -138,6 +154,8 @@ int cmd_timeline(int argc, char *const argv[])
                     "of a page; slices of time are made wider until it fits (300kB)"),
         OPTION_STRING(0, "title", &t.title, "TEXT", "above the picture (the command)"),
         OPTION_FLAG(0, "ascii", &t.ascii, "draw with ASCII characters"),
+        OPTION_FLAG('i', "interactive", &t.interactive,
+                    "stay: draw anew when the terminal's size changes, pan and zoom by keys"),
         OPTION_FLAG(0, "demo", &t.demo, "run two tasks on one core, then on two, and draw them"),
         OPTION_END,
     };
@@ -155,7 +173,9 @@ int cmd_timeline(int argc, char *const argv[])
     else
         status = format_find(&t);
     if (status == STATUS_DONE && (status = load(&t)) == STATUS_DONE) {
-        status = t.format == DRAW_TERM ? draw_here(&t) : draw_there(&t);
+        status = t.interactive           ? draw_on(&t)
+                 : t.format == DRAW_TERM ? draw_here(&t)
+                                         : draw_there(&t);
         demo_free(&t.drawn);
     }
     option_free(&command, &t.args);

@@ -28,7 +28,8 @@
 
 enum {
     WIDTH = 80,
-    WIDTH_LEAST = 40,
+    WIDTH_LEAST = 16, /* what is narrower is drawn so and cut */
+    WIDTH_NOTES = 50, /* what is narrower has no notes at the right */
     WIDTH_MOST = 1000,
     CORES = 8,
     LANES = 12,
@@ -234,8 +235,8 @@ void draw_term_cut(struct buf *b, const char *line, size_t n, uint32_t columns)
 
         if (skip) {
             buf_add(b, at, skip);
+            coloured = strncmp(at, "\x1b[0m", skip) != 0;
             at += skip;
-            coloured = true;
             continue;
         }
         uint32_t wide = columns_of(draw_char(&at));
@@ -264,7 +265,7 @@ void draw_term_level(struct buf *b, double share, bool ascii)
 struct sheet {
     struct pen pen;
     const struct picture *p;
-    uint32_t name, plot; /* columns */
+    uint32_t name, plot, note; /* columns */
 };
 
 static void line_open(struct sheet *s, const char *name)
@@ -280,7 +281,7 @@ static void line_close(struct sheet *s, uint32_t drawn, const char *note)
     for (; drawn < s->plot; drawn++)
         buf_putc(s->pen.b, ' ');
     buf_puts(s->pen.b, s->pen.how->ascii ? "|" : "▏");
-    if (*note) {
+    if (*note && s->note) {
         buf_putc(s->pen.b, ' ');
         draw_term_name(s->pen.b, note, NOTE - 1, s->pen.how->ascii);
     }
@@ -375,7 +376,7 @@ static void axis_line(struct sheet *s, int64_t range)
         buf_puts(&text, s->pen.how->ascii ? "'" : "╵");
         draw_tick(&text, t, step, range);
         uint32_t wide = (uint32_t)text.len - (s->pen.how->ascii ? 0 : 2); /* ╵ is three octets */
-        if (!text.failed && column >= at && column + wide <= s->plot + NOTE) {
+        if (!text.failed && column >= at && column + wide <= s->plot + s->note) {
             for (; at < column; at++)
                 buf_putc(s->pen.b, ' ');
             buf_add(s->pen.b, text.p, text.len);
@@ -389,7 +390,7 @@ static void axis_line(struct sheet *s, int64_t range)
 
 static void legend_line(struct sheet *s)
 {
-    uint32_t at = s->name + EDGES, most = s->name + EDGES + s->plot + NOTE;
+    uint32_t at = s->name + EDGES, most = s->name + EDGES + s->plot + s->note;
     bool first = true;
 
     buf_printf(s->pen.b, " %*s", (int)s->name + 2, "");
@@ -399,7 +400,7 @@ static void legend_line(struct sheet *s)
 
         if (!s->p->used[i] || i == LOOK_IDLE)
             continue;
-        if (at + need > most) {
+        if (at + need > most && !first) {
             buf_printf(s->pen.b, "\n %*s", (int)s->name + 2, "");
             at = s->name + EDGES;
             first = true;
@@ -454,7 +455,7 @@ static void sheet_draw(struct sheet *s, int64_t range)
         legend_line(s);
 }
 
-int draw_term(const struct recording *rec, const struct draw_term_how *how, struct buf *out)
+static int sheets(const struct recording *rec, const struct draw_term_how *how, struct buf *out)
 {
     uint32_t width = how->width ? how->width : WIDTH;
     int64_t to = how->to ? how->to : rec->wall, length = to - how->from, range;
@@ -467,7 +468,9 @@ int draw_term(const struct recording *rec, const struct draw_term_how *how, stru
     length = length > 0 ? length : 1;
     range = how->range > length ? how->range : length;
     s.name = name_columns(rec, width);
-    s.plot = width - s.name - EDGES - 1 - NOTE;
+    s.name = s.name < width / 3 ? s.name : width / 3;
+    s.note = width < WIDTH_NOTES ? 0 : NOTE;
+    s.plot = width - s.name - EDGES - 1 - s.note;
     part = ceil((double)s.plot * (double)length / (double)range);
     r = picture_make(rec,
                      &(struct picture_how){.n_cells = part < 1 ? 1 : (uint32_t)part,
@@ -484,4 +487,24 @@ int draw_term(const struct recording *rec, const struct draw_term_how *how, stru
     sheet_draw(&s, range);
     picture_free(&p);
     return buf_error(out);
+}
+
+/* What may be longer (titles, counts, on a narrow terminal anything) ends at the last column. */
+int draw_term(const struct recording *rec, const struct draw_term_how *how, struct buf *out)
+{
+    uint32_t columns = how->width ? how->width : WIDTH;
+    struct buf b = {0};
+    int r = sheets(rec, how, &b);
+
+    if (r == 0)
+        r = buf_error(&b);
+    for (const char *line = b.p; r == 0 && line && *line;) {
+        size_t n = strcspn(line, "\n");
+
+        draw_term_cut(out, line, n, columns);
+        buf_putc(out, '\n');
+        line += n + (line[n] == '\n');
+    }
+    buf_free(&b);
+    return r < 0 ? r : buf_error(out);
 }

@@ -36,7 +36,7 @@ void draw_term_detect(int fd, struct draw_term_how *ret);
  * draw_term - the timeline as lines of text, each with its newline; -ENOMEM
  *
  * Cores first, then threads and tasks, a curve of what is in flight, the axis, the legend.  No
- * line is wider than how->width; one narrower than 40 columns is drawn as if it had 40.
+ * line is wider than how->width.
  */
 int draw_term(const struct recording *rec, const struct draw_term_how *how, struct buf *out);
 

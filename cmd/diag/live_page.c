@@ -30,9 +30,8 @@ static void put_head(struct page *p, const struct live_view *v)
     struct buf right = {0};
     uint32_t used;
 
-    buf_printf(&right, "%.1f s   %s", (double)v->now * 1e-9, report_tier(r->tier));
-    if (*v->keys)
-        buf_printf(&right, "   %s", v->keys);
+    buf_printf(&right, "%.1f s   %s%s%s", (double)v->now * 1e-9, v->keys, *v->keys ? "   " : "",
+               report_tier(r->tier));
     buf_puts(&p->out, p->ascii ? " hob diagnose --live - " : " hob diagnose --live — ");
     uint32_t room = p->width > 40 + right.len ? p->width - 26 - (uint32_t)right.len : 12;
     used = page_name(p, v->command ? v->command : "?", room);

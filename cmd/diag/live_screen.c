@@ -5,8 +5,8 @@
  * HOW         A picture is one write: the kernel does not mix it with what another process writes
  *   to the same terminal.  In the shared form it begins with "save cursor" and ends with "restore
  *   cursor", so that the command's output goes on where it was; the scroll region is set anew each
- *   time, because a command may have reset it.  Each begins with CAN, which ends an escape
- *   sequence that was cut short.
+ *   time, because a command may have reset it.  Each begins and ends with CAN, which ends
+ *   an escape sequence that was cut short and is nothing else to a terminal.
  *
  *   Keys are read from the terminal only where that takes them from nobody: without a command, or
  *   when its standard input is something else.
@@ -134,7 +134,7 @@ static void keys_take(struct live_screen *s)
     s->is.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     s->is.c_cc[VMIN] = 1;
     s->is.c_cc[VTIME] = 0;
-    if (tcsetattr(s->fd, TCSADRAIN, &s->is) == 0)
+    if (tcsetattr(s->fd, TCSANOW, &s->is) == 0)
         s->keys = s->fd;
     s->set = s->keys >= 0;
 }
@@ -179,6 +179,10 @@ void live_screen_leave(struct live_screen *s)
 
     if (!s->taken)
         return;
+    if (modes_ours(s))
+        tcsetattr(s->fd, TCSANOW, &s->was); /* not DRAIN: output may be stopped for ever */
+    s->keys = -1;
+    s->set = false;
     if (s->whole) {
         buf_puts(&b, "\030\033[?25h\033[?1049l");
     } else {
@@ -188,10 +192,6 @@ void live_screen_leave(struct live_screen *s)
     }
     put_all(s, &b);
     buf_free(&b);
-    if (modes_ours(s))
-        tcsetattr(s->fd, TCSADRAIN, &s->was);
-    s->keys = -1;
-    s->set = false;
     s->taken = false;
 }
 
@@ -240,6 +240,7 @@ void live_screen_show(struct live_screen *s, const char *text)
     put_lines(s, text, &b);
     if (!s->whole)
         buf_puts(&b, "\0338");
+    buf_puts(&b, "\030");
     if (buf_error(&b) == 0 && write(s->fd, b.p, b.len) < 0 && errno != EAGAIN)
         s->keys = -1; /* it is gone */
     buf_free(&b);

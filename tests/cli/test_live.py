@@ -2,90 +2,17 @@
 # SPDX-License-Identifier: MIT
 """test_live.py HOB SITE - hob diagnose --live on terminals of several kinds, and without one
 
-Pictures are told apart by the CAN that each begins with; nothing here depends on how many come.
+Nothing here depends on how many pictures come.
 """
-import fcntl
 import os
 import re
-import select
 import signal
-import struct
 import subprocess
 import termios
-import time
 import unittest
 
 import cli
-
-COLOURS = re.compile(r'\x1b\[[0-9;]*m')
-LINE = re.compile(r'\x1b\[(\d+);1H((?:[^\x1b]|\x1b\[[0-9;]*m)*)\x1b\[K')
-
-
-class Terminal:
-    """A pseudo-terminal whose other side one program has as its own."""
-
-    def __init__(self, case, args, rows=30, columns=90, stdin=None, env=None):
-        self.here, there = os.openpty()
-        self.resize(rows, columns)
-        self.was = termios.tcgetattr(there)
-
-        def own():
-            os.setsid()
-            fcntl.ioctl(2, termios.TIOCSCTTY, 0)
-
-        self.proc = subprocess.Popen(
-            [cli.HOB, 'diagnose', *args], stdin=there if stdin is None else stdin, stdout=there,
-            stderr=there, preexec_fn=own, pass_fds=(),
-            env={**os.environ, 'TERM': 'xterm-256color', 'LC_ALL': 'C.UTF-8', **(env or {})})
-        self.there, self.seen = there, ''
-        case.addCleanup(os.close, self.here)
-        case.addCleanup(os.close, there)
-        case.addCleanup(self.proc.wait)
-        case.addCleanup(self.proc.kill)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.here, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
-
-    def types(self, text):
-        os.write(self.here, text.encode())
-
-    def read(self):
-        if not select.select([self.here], [], [], cli.WAIT_MOST)[0]:
-            raise AssertionError('nothing more came after %r' % self.seen[-500:])
-        self.seen += os.read(self.here, 65536).decode('utf-8', 'replace')
-
-    def sees(self, what):
-        """Read until there is a match of it; what was seen until then goes."""
-        while True:
-            match = re.search(what, self.seen)
-            if match:
-                self.seen = self.seen[match.end():]
-                return match
-            self.read()
-
-    def picture(self, fits=lambda lines: True):
-        """{row: text} of the next whole picture that fits, colours and all."""
-        while True:
-            self.sees('\x18')
-            while '\x18' not in self.seen:
-                self.read()
-            lines = {int(row): text for row, text in LINE.findall(self.seen.split('\x18')[0])}
-            if lines and fits(lines):
-                return lines
-
-    def ended(self):
-        """The rest of what it writes, and its status."""
-        end = time.monotonic() + cli.WAIT_MOST
-        while self.proc.poll() is None or select.select([self.here], [], [], 0)[0]:
-            if select.select([self.here], [], [], 0.02)[0]:
-                self.seen += os.read(self.here, 65536).decode('utf-8', 'replace')
-            if time.monotonic() > end:
-                raise AssertionError('it does not end')
-        return self.seen, self.proc.returncode
-
-
-def plain(lines):
-    return '\n'.join(COLOURS.sub('', lines[row]) for row in sorted(lines))
+from screen import COLOURS, Terminal, plain
 
 
 class Live(cli.Case):
@@ -98,7 +25,8 @@ class Live(cli.Case):
 
     def attached(self, *args, **more):
         p = self.target()
-        return p, Terminal(self, ['--live', '--every', '30ms', *args, '-p', str(p.pid)], **more)
+        return p, Terminal(self, ['diagnose', '--live', '--every', '30ms', *args, '-p', str(p.pid)],
+                           **more)
 
 
 class Attached(Live):
@@ -175,7 +103,7 @@ class Shared(Live):
     """The terminal is the command's too."""
 
     def test_output_goes_on_above_the_view(self):
-        t = Terminal(self, ['--live', '--every', '30ms', 'sh', '-c',
+        t = Terminal(self, ['diagnose', '--live', '--every', '30ms', 'sh', '-c',
                             'echo up; read a; echo "got $a"; exit 7'], rows=24)
         t.sees('up')
         t.sees(re.escape('\x1b7\x1b[1;12r\x1b8\x1b[12A'))  # rows 13 to 24 are the view's
@@ -191,7 +119,7 @@ class Shared(Live):
         self.assertEqual(termios.tcgetattr(t.there), t.was)
 
     def test_every_picture_leaves_the_cursor_where_it_was(self):
-        t = Terminal(self, ['--live', '--every', '30ms', 'sh', '-c', 'read a'], rows=24)
+        t = Terminal(self, ['diagnose', '--live', '--every', '30ms', 'sh', '-c', 'read a'], rows=24)
         for _ in range(3):
             t.sees(re.escape('\x18\x1b7\x1b[0m\x1b[1;12r'))
             t.sees(re.escape('\x1b8'))
@@ -200,7 +128,7 @@ class Shared(Live):
 
     def test_q_ends_the_view_where_the_command_reads_something_else(self):
         r, w = os.pipe()
-        t = Terminal(self, ['--live', '--every', '30ms', 'cat'], stdin=r)
+        t = Terminal(self, ['diagnose', '--live', '--every', '30ms', 'cat'], stdin=r)
         os.close(r)
         lines = t.picture(lambda lines: 'LAST' in plain(lines))
         self.assertIn('q ends the view', plain(lines))
@@ -216,7 +144,7 @@ class Shared(Live):
         self.assertNotIn('\x18', rest)
 
     def test_ctrl_c_ends_the_command(self):
-        t = Terminal(self, ['--live', '--every', '30ms', 'sh', '-c', 'echo up; read a'])
+        t = Terminal(self, ['diagnose', '--live', '--every', '30ms', 'sh', '-c', 'echo up; read a'])
         t.sees('up')
         t.picture()
         t.types('\x03')
@@ -225,7 +153,7 @@ class Shared(Live):
         self.assertIn('VERDICT', rest)
 
     def test_it_moves_when_the_terminal_changes(self):
-        t = Terminal(self, ['--live', '--every', '30ms', 'sh', '-c', 'read a'], rows=24)
+        t = Terminal(self, ['diagnose', '--live', '--every', '30ms', 'sh', '-c', 'read a'], rows=24)
         t.picture()
         t.resize(40, 60)
         t.sees(re.escape('\x1b[13;1H\x1b[J'))  # what was the view's
@@ -236,13 +164,13 @@ class Shared(Live):
         self.assertEqual(t.ended()[1], 0)
 
     def test_a_terminal_too_small_to_share_is_left_alone(self):
-        t = Terminal(self, ['--live', '--every', '30ms', 'sh', '-c', 'sleep 0.2; echo out'], rows=7)
+        t = Terminal(self, ['diagnose', '--live', '--every', '30ms', 'sh', '-c', 'sleep 0.2; echo out'], rows=7)
         rest, status = t.ended()
         self.assertEqual(status, 0)
         self.assertNotIn('\x1b', rest.partition('VERDICT')[0].replace('\x1b[1m', ''))
 
     def test_a_command_that_cannot_run(self):
-        t = Terminal(self, ['--live', 'no-such-command-here'])
+        t = Terminal(self, ['diagnose', '--live', 'no-such-command-here'])
         rest, status = t.ended()
         self.assertEqual(status, 127)
         self.assertNotIn('\x1b', rest)

@@ -6,10 +6,13 @@ import os
 import re
 import struct
 import subprocess
+import termios
 import unittest
 import xml.etree.ElementTree
 
 import cli
+from screen import COLOURS, plain
+from screen import Terminal as Screen
 
 REC_MAKE = os.environ['REC_MAKE']
 VOID = {'meta', 'link', 'img', 'br', 'hr', 'input', 'base'}
@@ -212,6 +215,66 @@ class Terminal(cli.Case):
 
     def test_nothing_seen(self):
         self.assertIn('0', self.draw('empty'))
+
+
+class OnATerminal(cli.Case):
+    def test_a_picture_is_as_wide_as_the_terminal(self):
+        for columns in (200, 80, 41, 40, 23, 9, 2, 1):
+            t = Screen(self, ['timeline', scene(self, 'mixed')], columns=columns)
+            out, status = t.ended()
+            self.assertEqual(status, 0)
+            lines = COLOURS.sub('', out).replace('\r', '').splitlines()
+            self.assertGreater(len(lines), 10)
+            for line in lines:
+                wide = sum('\u2e80' <= c <= '\ua4cf' for c in line)
+                self.assertLessEqual(len(line) + wide, columns, line)
+            if columns > 20:
+                self.assertTrue(lines[0].startswith(' core 0 '), lines[0])
+
+    def interactive(self, *args, **more):
+        t = Screen(self, ['timeline', '-i', *args, scene(self, 'mixed')], **more)
+        t.sees(re.escape('\x1b[?1049h'))
+        return t
+
+    def test_it_is_drawn_anew_for_another_size(self):
+        t = self.interactive()
+        page = plain(t.picture())
+        self.assertIn('main', page)
+        self.assertIn('0 to 1.36 s of 1.36 s', page)
+        for rows, columns in ((50, 160), (12, 30), (1, 3), (30, 80)):
+            t.resize(rows, columns)
+
+            def fits(lines, rows=rows, columns=columns):
+                return (max(lines) == rows and
+                        max(len(COLOURS.sub('', s)) for s in lines.values()) <= columns)
+            t.picture(fits)
+        t.types('q')
+        rest, status = t.ended()
+        self.assertEqual(status, 0)
+        self.assertIn('\x1b[?1049l', rest)
+        self.assertEqual(termios.tcgetattr(t.there), t.was)
+
+    def test_keys_zoom_and_pan(self):
+        t = self.interactive('--ascii')
+        t.picture()
+        for keys, says in (('+', '340 ms to 1.02 s'), ('+', '510 ms to 850 ms'),
+                           ('\x1b[C', '595 ms to 935 ms'), ('\x1b[D\x1bOD', '425 ms to 765 ms'),
+                           ('-', '255 ms to 935 ms'), ('\x1b[H', '0 to 1.36 s'),
+                           ('--', '0 to 1.36 s'), ('x\x1b[Z', '0 to 1.36 s')):
+            t.types(keys)
+            t.picture(lambda lines, says=says: says + ' of' in plain(lines))
+        t.types('++++++++++++++++++++++++++++++++')  # no closer than a microsecond
+        t.picture(lambda lines: ' 680 ms to 680 ms' in plain(lines))
+        t.types('\x03')
+        self.assertEqual(t.ended()[1], 0)
+        self.assertEqual(termios.tcgetattr(t.there), t.was)
+
+    def test_it_wants_a_terminal_and_a_file(self):
+        r = cli.hob('timeline', '-i', scene(self, 'mixed'))
+        self.assertEqual((r.status, r.out), (2, ''))
+        self.one_line(r.err, '-i wants standard output to be a terminal')
+        r = cli.hob('timeline', '-i', '--demo')
+        self.assertEqual(r.status, 2)
 
 
 class Pages(cli.Case):

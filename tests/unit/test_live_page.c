@@ -157,7 +157,8 @@ TEST(a_line_is_cut_by_columns)
 {
     cut("abc", 5, "abc");
     cut("abcdef", 3, "abc");
-    cut("\x1b[1mab\x1b[0mcd", 3, "\x1b[1mab\x1b[0mc\x1b[0m");
+    cut("\x1b[1mab\x1b[0mcd", 3, "\x1b[1mab\x1b[0mc");
+    cut("\x1b[1mabcd\x1b[0m", 3, "\x1b[1mabc\x1b[0m");
     cut("▁▂▃", 2, "▁▂");
     cut("a日b", 2, "a"); /* half a wide one is none */
     cut("a日b", 3, "a日");
