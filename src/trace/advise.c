@@ -34,6 +34,7 @@
 
 #include "plat/cpu.h"
 #include "plat/env.h"
+#include "trace/record.h"
 
 enum { ROWS = 256, NAME_MAX_LEN = 48, ROWS_PRINTED = 12, QUIET_MAX = 128 << 20 };
 
@@ -302,9 +303,11 @@ static void env_exit(void)
     unsigned on = __atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED);
     int r = 0;
 
-    if (records && on & TRACE_RECORD)
+    if (records && records_quietly)
+        (void)hob__trace_stop_yielding();
+    else if (records && on & TRACE_RECORD)
         r = hob_trace_stop(NULL);
-    if (r < 0 && !records_quietly)
+    if (r < 0)
         fprintf(stderr, "hob: HOB_TRACE: %s\n", hob_strerror(r));
     if (on & TRACE_ADVISE)
         hob__advise_print(stderr);
@@ -321,7 +324,8 @@ static void env_record(const char *text)
     bool quiet = text[0] == '-';
     uint64_t most = quiet ? QUIET_MAX : 0;
     char *path = path_of(text + quiet);
-    int r = path ? hob_trace_start(HOB_TRACE_OPTS(.path = path, .max_bytes = most)) : -ENOMEM;
+    struct hob_trace_opts *o = HOB_TRACE_OPTS(.path = path, .max_bytes = most);
+    int r = !path ? -ENOMEM : quiet ? hob__trace_start_yielding(o) : hob_trace_start(o);
 
     records_quietly = quiet;
     if (r < 0 && !quiet)

@@ -67,6 +67,11 @@ struct hob_trace {
     size_t n_texts;
 };
 
+/* hob_trace_start and _stop, but of a recording that the program does not know of: a start of its
+ * own ends this one first, and its own stop finds none. */
+int hob__trace_start_yielding(const struct hob_trace_opts *opts);
+int hob__trace_stop_yielding(void);
+
 /* The bytes stay the caller's.  -EBADMSG: not a recording.  -ENOMEM. */
 int hob__record_read(const void *bytes, size_t n_bytes, struct hob_trace **ret);
 

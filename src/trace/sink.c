@@ -42,6 +42,7 @@ enum { SINK_PERIOD_MS = 10 };
 static struct sink {
     pthread_mutex_t lock; /* start and stop */
     bool on;
+    bool yields; /* asked for behind the program's back: makes way for its own */
     pthread_t thread;
     int wake_fd, file_fd; /* file_fd: -1 for a recording in memory */
 
@@ -209,7 +210,9 @@ static void sink_at_fork(void)
     pthread_atfork(NULL, NULL, sink_child);
 }
 
-int hob_trace_start(const struct hob_trace_opts *opts)
+static int sink_stop(hob_trace **ret);
+
+static int sink_start(const struct hob_trace_opts *opts, bool yields)
 {
     struct hob_trace_opts o = {0};
     static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -219,6 +222,8 @@ int hob_trace_start(const struct hob_trace_opts *opts)
         return r;
     pthread_once(&fork_once, sink_at_fork);
     pthread_mutex_lock(&sink.lock);
+    if (sink.on && sink.yields)
+        (void)sink_stop(NULL);
     if (sink.on) {
         pthread_mutex_unlock(&sink.lock);
         return -EBUSY;
@@ -229,6 +234,7 @@ int hob_trace_start(const struct hob_trace_opts *opts)
         r = sink_spawn();
     if (r == 0) {
         sink.on = true;
+        sink.yields = yields;
         __atomic_add_fetch(&hob__trace_session, 1, __ATOMIC_RELAXED);
         __atomic_or_fetch(&hob__trace_on, TRACE_RECORD, __ATOMIC_RELEASE);
     } else {
@@ -237,6 +243,16 @@ int hob_trace_start(const struct hob_trace_opts *opts)
     }
     pthread_mutex_unlock(&sink.lock);
     return r;
+}
+
+int hob_trace_start(const struct hob_trace_opts *opts)
+{
+    return sink_start(opts, false);
+}
+
+int hob__trace_start_yielding(const struct hob_trace_opts *opts)
+{
+    return sink_start(opts, true);
 }
 
 /* The last block; room for it is not limited. */
@@ -255,16 +271,12 @@ static void sink_end(void)
     }
 }
 
-int hob_trace_stop(hob_trace **ret)
+/* Under the lock, while it is on. */
+static int sink_stop(hob_trace **ret)
 {
     uint64_t one = 1;
     int r;
 
-    pthread_mutex_lock(&sink.lock);
-    if (!sink.on) {
-        pthread_mutex_unlock(&sink.lock);
-        return -EINVAL;
-    }
     __atomic_and_fetch(&hob__trace_on, ~(unsigned)TRACE_RECORD, __ATOMIC_RELEASE);
     (void)!write(sink.wake_fd, &one, sizeof(one)); /* cannot fail: the counter is 0 */
     pthread_join(sink.thread, NULL);
@@ -278,8 +290,26 @@ int hob_trace_stop(hob_trace **ret)
         r = r2 < 0 ? r2 : r == -EFBIG ? 0 : r;
     }
     sink_reset();
+    return r;
+}
+
+/* The program's own, or the one that was asked for behind its back. */
+static int sink_stop_if(bool yields, hob_trace **ret)
+{
+    pthread_mutex_lock(&sink.lock);
+    int r = sink.on && sink.yields == yields ? sink_stop(ret) : -EINVAL;
     pthread_mutex_unlock(&sink.lock);
     return r;
+}
+
+int hob_trace_stop(hob_trace **ret)
+{
+    return sink_stop_if(false, ret);
+}
+
+int hob__trace_stop_yielding(void)
+{
+    return sink_stop_if(true, NULL);
 }
 
 void hob_trace_mark(const char *text)

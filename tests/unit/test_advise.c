@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +219,35 @@ TEST(one_asked_for_quietly_says_nothing_where_it_cannot_be_written)
     CHECK_INT(hob_trace_pid(t), pid);
     hob_trace_free(t);
     unlink(path);
+    rmdir(dir);
+}
+
+static int records_itself(void *arg)
+{
+    hob_trace *t;
+    int r =
+        hob_trace_stop(NULL) == -EINVAL ? hob_trace_start(NULL) : -1; /* nothing of its own on */
+
+    if (r == 0)
+        r = naps(arg);
+    if (r == 0 && (r = hob_trace_stop(&t)) == 0) {
+        r = hob_trace_events(t) > 0 ? 0 : -1;
+        hob_trace_free(t);
+    }
+    return r;
+}
+
+TEST(one_asked_for_quietly_makes_way_for_the_programs_own)
+{
+    char dir[] = "/tmp/hob-advise-XXXXXX", path[64];
+    hob_trace *t;
+
+    CHECK(mkdtemp(dir));
+    snprintf(path, sizeof path, "-%s/trace", dir);
+    ask("HOB_TRACE", path, records_itself); /* it ends well */
+    CHECK_INT(hob_trace_load(path + 1, &t), 0);
+    hob_trace_free(t);
+    unlink(path + 1);
     rmdir(dir);
 }
 
