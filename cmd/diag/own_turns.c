@@ -126,6 +126,8 @@ static void walk_ival(struct walk *k, struct rec_ival *v)
     bool counts = within && waits_for_others((enum rec_kind)v->kind);
     cpu = covered > 0 ? (run < covered ? run / covered : 1) : 0;
     turns_charge(k, v, cpu, counts ? waits / covered : 0);
+    if (within && v->kind == REC_LOCK && k->w->place != HOB_TRACE_ON_LOOP)
+        k->own->job_locks += (int64_t)(waits * d);
     if (counts)
         k->kinds[v->kind] += (int64_t)(waits * d);
     if (waits > 0 && !within && is_idle(k->w, v)) {

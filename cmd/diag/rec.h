@@ -134,6 +134,7 @@ struct rec_own {
     int64_t held, held_longest;       /* of long_cpu: while other fibers of that loop could run,
                                        * or waited for I/O or the clock */
     int64_t blocked, blocked_longest; /* a fiber made its loop's thread wait */
+    int64_t job_locks;                /* jobs waited for another thread */
     int64_t job_waits;                /* jobs made a thread of the pool wait: I/O or the clock */
     int64_t send_any, recv_any;       /* one or more wait for room in a channel; for a value */
     int64_t lane_any, lane_sum;       /* one or more wait for a call on a lane; all of these */

@@ -88,6 +88,7 @@ void rec_own_add(struct rec_own *to, const struct rec_own *more)
     sum.held += more->held;
     sum.blocked += more->blocked;
     sum.job_waits += more->job_waits;
+    sum.job_locks += more->job_locks;
     sum.io_sum += more->io_sum;
     sum.cpu_sum += more->cpu_sum;
     sum.send_any += more->send_any;

@@ -103,6 +103,7 @@ void report_own_json(struct buf *b, const struct rec_own *o)
     out_text(b, "blocked_by", *o->blocked_by ? o->blocked_by : NULL);
     out_number(b, "jobs_wait", s_of(o->job_waits), 4);
     out_text(b, "jobs_wait_by", *o->job_by ? o->job_by : NULL);
+    out_number(b, "jobs_lock", s_of(o->job_locks), 4);
     out_number(b, "send", s_of(o->send_any), 4);
     out_number(b, "recv", s_of(o->recv_any), 4);
     out_number(b, "lane", s_of(o->lane_any), 4);

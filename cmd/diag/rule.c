@@ -118,6 +118,8 @@ static void facts_of_own(const struct measures *m, double *value)
     value[RULE_HELD] = (double)o->held / ns / had_core;
     value[RULE_BLOCKED] = (double)o->blocked / ns;
     value[RULE_JOB_WAITS] = jobs > 0 ? (double)o->job_waits / jobs : 0;
+    jobs = (double)(o->job_locks + o->job_cpu);
+    value[RULE_JOB_LOCKS] = jobs > 0 ? (double)o->job_locks / jobs : 0;
     value[RULE_JOB_THREADS] = (double)o->job_waits / ns;
     value[RULE_LANE] = (double)o->lane_any / ns;
     value[RULE_LANE_LINE] = o->lane_any > 0 ? (double)o->lane_sum / (double)o->lane_any : 0;
@@ -137,10 +139,15 @@ static bool loop_is_blocked(struct facts *f)
            !ask(f, RULE_CORES);
 }
 
+static bool jobs_wait_for_each_other(struct facts *f)
+{
+    return f->m->rec->own.n_traces > 0 && ask(f, RULE_JOB_LOCKS);
+}
+
 static bool threads_take_turns(struct facts *f)
 {
     return f->m->rivals.n >= 2 && ask(f, RULE_EVEN) && !ask(f, RULE_OVERLAP) &&
-           ask(f, RULE_CONTENDED) && !ask(f, RULE_TURN);
+           (ask(f, RULE_CONTENDED) || jobs_wait_for_each_other(f)) && !ask(f, RULE_TURN);
 }
 
 static bool is_network(enum rec_kind kind)

@@ -71,6 +71,7 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(HELD, .25, "part of the time in which a fiber holds its loop")                               \
     X(BLOCKED, .25, "part of the time in which a fiber makes its loop's thread wait")              \
     X(JOB_WAITS, .50, "part of the jobs' time in which they wait")                                 \
+    X(JOB_LOCKS, .50, "part of the jobs' time in which they wait for each other")                  \
     X(JOB_THREADS, .25, "threads of the pool that jobs make wait")                                 \
     X(LANE, .80, "part of the time with a call on a lane")                                         \
     X(LANE_LINE, 2.0, "calls on a lane and in line for it")                                        \
