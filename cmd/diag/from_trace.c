@@ -107,7 +107,7 @@ static void peer_from_outside(const struct trace_convert *c, const struct trace_
         const struct rec_ival *v = &th->ivals[i - 1];
 
         if (v->state == REC_WAIT && v->peer &&
-            (rec_kind_class(v->kind) == HOB_CLASS_IO || v->kind == REC_IPC)) {
+            (v->kind == REC_NET || v->kind == REC_DB || v->kind == REC_IPC)) {
             iv->kind = v->kind;
             iv->peer = v->peer;
             return;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -245,6 +246,49 @@ TEST(a_wait_within_a_turn_blocks_the_loop)
         copied |= main_row->ivals[i].flags & REC_IVAL_COPY && main_row->ivals[i].kind == REC_SLEEP;
     CHECK(copied);
     rec_free(&r);
+    hob_trace_free(t);
+}
+
+static int polls(void *arg)
+{
+    int p[2];
+
+    (void)arg;
+    if (pipe(p) < 0)
+        return -1;
+    int e = hob_fd_wait(p[0], EPOLLIN, hob_in(10 * HOB_MS));
+    close(p[0]);
+    close(p[1]);
+    return e == -ETIMEDOUT ? 0 : -1;
+}
+
+/* What the loop's thread was seen to do before its first turn, and then while it polled. */
+TEST(a_wait_for_the_network_gets_its_loops_peer_and_no_other)
+{
+    hob_time base = hob_now();
+    hob_trace *t = NULL;
+
+    CHECK_INT(hob_trace_start(NULL), 0);
+    CHECK_INT(hob_run(NULL, polls, NULL), 0);
+    CHECK_INT(hob_trace_stop(&t), 0);
+    struct rec_ival v = turn_of(t, base, true);
+    for (int with_peer = 0; with_peer <= 1; with_peer++) {
+        uint32_t at = seen_from_outside(0, 1, (struct rec_ival){.kind = REC_DISK});
+        r.threads[at].ivals[0].peer = rec_peer_of(&r, REC_DISK, "a file");
+        if (with_peer)
+            rec_add(&r, at,
+                    &(struct rec_ival){.from = v.from,
+                                       .to = v.to,
+                                       .state = REC_WAIT,
+                                       .kind = REC_DB,
+                                       .flags = REC_IVAL_SET,
+                                       .core = REC_NO_CORE,
+                                       .peer = rec_peer_of(&r, REC_DB, "tcp 10.0.0.1:5432")});
+        CHECK_INT(rec_join_trace(t, &r, base), 0);
+        CHECK_INT(sum_of(thread_named("main"), REC_WAIT, REC_DISK), 0);
+        CHECK(sum_of(thread_named("main"), REC_WAIT, with_peer ? REC_DB : REC_NET) >= 10 * HOB_MS);
+        rec_free(&r);
+    }
     hob_trace_free(t);
 }
 
