@@ -118,7 +118,7 @@ static void facts_of_own(const struct measures *m, double *value)
     value[RULE_HELD] = (double)o->held / ns / had_core;
     value[RULE_BLOCKED] = (double)o->blocked / ns;
     value[RULE_JOB_WAITS] = jobs > 0 ? (double)o->job_waits / jobs : 0;
-    jobs = (double)(o->job_locks + o->job_cpu);
+    jobs += (double)o->job_locks;
     value[RULE_JOB_LOCKS] = jobs > 0 ? (double)o->job_locks / jobs : 0;
     value[RULE_JOB_THREADS] = (double)o->job_waits / ns;
     value[RULE_LANE] = (double)o->lane_any / ns;

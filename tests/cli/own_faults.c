@@ -195,7 +195,7 @@ static int convoy_range(size_t from, size_t to, void *unused)
     (void)unused;
     for (size_t i = from; i < to; i++) {
         pthread_mutex_lock(&one_lock);
-        compute_ms(5);
+        compute_ms(3);
         pthread_mutex_unlock(&one_lock);
     }
     return 0;
@@ -204,7 +204,7 @@ static int convoy_range(size_t from, size_t to, void *unused)
 static int convoy(void *unused)
 {
     (void)unused;
-    return hob_for(0, 100, convoy_range, NULL, HOB_FOR_OPTS(.grain = 1));
+    return hob_for(0, 40, convoy_range, NULL, HOB_FOR_OPTS(.grain = 1));
 }
 
 /* Both ends take 15 ms or none, never at the same time: with room between them neither waits. */
@@ -304,24 +304,10 @@ static int full_lane(void *unused)
     return r;
 }
 
-static int compute_range(size_t from, size_t to, void *unused)
-{
-    (void)unused;
-    for (size_t i = from; i < to; i++)
-        compute_ms(5);
-    return 0;
-}
-
-static int all_cores(void *unused)
-{
-    (void)unused;
-    return hob_for(0, 200, compute_range, NULL, HOB_FOR_OPTS(.grain = 1));
-}
-
 static int one_fiber_computes(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 20; i++)
         compute_ms(10);
     return 0;
 }
@@ -354,7 +340,7 @@ static const struct {
     {"narrow-channel", narrow_channel},
     {"full-lane", full_lane},
     {"held-mutex", held_mutex},
-    {"all-cores", all_cores},
+
     {"one-fiber-computes", one_fiber_computes},
     {"endless", endless},
     {"killed", killed},

