@@ -1,65 +1,110 @@
 #!/usr/bin/env python3
-"""Breaks one numbered invariant of src/pool/ at a time and sees that explore_pool notices.
+"""Breaks one numbered invariant at a time and sees that what watches over it notices.
 
 usage: planted.py SOURCE_ROOT LIBRARY CC...
+
+The pool's and the door's are for the explorers of interleavings here, the fibers' for their unit
+test.
 """
+import collections
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-# invariant, file, what is there, what is put in its place
+# What is broken, where; who watches, with which arguments; what is compiled for it.
+Watch = collections.namedtuple('Watch', 'folder program args sources more')
+POOL = Watch('src/pool', 'explore_pool', [], ['tests/model/explore.c', 'tests/model/explore_pool.c'], [])
+DOOR = Watch('src/sched', 'explore_door', [], ['tests/model/explore.c', 'tests/model/explore_door.c'], [])
+FIBER = Watch('src/sched', 'test_fiber', ['a_switch'],
+              ['src/sched/fiber.c', 'tests/unit/test_fiber.c', 'tests/lib/t.c'],
+              ['-Wl,--wrap=' + name for name in ('malloc', 'calloc', 'realloc', 'clock_gettime')])
+
+# watch, invariant, file, what is there, what is put in its place
 PLANTS = [
-    ("D1", "deque.h", "if (!atomic_compare_exchange_strong(&d->top, &top, top + 1)) /* (D1) */",
+    (POOL, "D1", "deque.h", "if (!atomic_compare_exchange_strong(&d->top, &top, top + 1)) /* (D1) */",
      "if ((*&d->top = top + 1, false))"),
-    ("D3", "deque.h", "if (bottom - atomic_load(&d->top) >= DEQUE_SLOTS)",
+    (POOL, "D3", "deque.h", "if (bottom - atomic_load(&d->top) >= DEQUE_SLOTS)",
      "if (bottom - atomic_load(&d->top) > DEQUE_SLOTS)"),
-    ("I2", "idle.h", "idle_sleep(i); /* (I2): its token is given or about to be */", ";"),
-    ("I3 look once more", "worker.c", "if (work_visible()) {", "if (false) {"),
-    ("I3 wake the next", "worker.c",
+    (POOL, "I2", "idle.h", "idle_sleep(i); /* (I2): its token is given or about to be */", ";"),
+    (POOL, "I3 look once more", "worker.c", "if (work_visible()) {", "if (false) {"),
+    (POOL, "I3 wake the next", "worker.c",
      "if (idle_search_end(&hob__pool.idle) && work_visible())",
      "if (idle_search_end(&hob__pool.idle) && false)"),
-    ("Q1", "inject.h", "if (n)\n        atomic_fetch_sub", "atomic_fetch_sub"),
-    ("P1", "worker.c", "if (!found && stop)", "if (false)"),
-    ("W2", "worker.c", "deque_steal(&thief->deque, &j->state, JOB_DONE)",
+    (POOL, "Q1", "inject.h", "if (n)\n        atomic_fetch_sub", "atomic_fetch_sub"),
+    (POOL, "P1", "worker.c", "if (!found && stop)", "if (false)"),
+    (POOL, "W2", "worker.c", "deque_steal(&thief->deque, &j->state, JOB_DONE)",
      "deque_steal(&thief->deque, NULL, 0)"),
-    ("W4", "worker.c", "if (atomic_exchange(&j->state, JOB_DONE) == JOB_PARKED)",
+    (POOL, "W4", "worker.c", "if (atomic_exchange(&j->state, JOB_DONE) == JOB_PARKED)",
      "if (atomic_exchange(&j->state, JOB_DONE) == JOB_DONE)"),
+    (DOOR, "I1 the barrier", "door.h", "barrier_heavy();", ";"),
+    (DOOR, "I2 the sender", "door.h",
+     "return door_step(d, open + DOOR_KNOCKED, DOOR_SENT); /* (I2) */",
+     "return door_step(d, open + DOOR_KNOCKED, DOOR_SENT) || true;"),
+    (DOOR, "I2 the join", "door.h", "DOOR_KNOCKED && door_step(d, state, DOOR_SHUT)) /* (I2) */",
+     "DOOR_KNOCKED)"),
+    (DOOR, "I3", "door.h", "!door_step(d, open, DOOR_KNOCKED)) /* (I3) */",
+     "(atomic_store(&d->state, open + DOOR_KNOCKED), false))"),
+    (FIBER, "I1 on a switch", "fiber.c", "l->current = to; /* (I1) */\n    san_leave(from_san",
+     "san_leave(from_san"),
+    (FIBER, "I1 at an end", "fiber.c", "l->current = to; /* (I1) */\n    san_leave(&f->san",
+     "san_leave(&f->san"),
+    (FIBER, "I4 the clock", "fiber.c", "san_leave(from_san, to_san, false);",
+     "(void)hob__now();\n    san_leave(from_san, to_san, false);"),
+    (FIBER, "I4 memory", "fiber.c", "san_leave(from_san, to_san, false);",
+     "(void)hob__task_refill(l);\n    san_leave(from_san, to_san, false);"),
 ]
 
 
-def build(root, library, cc, folder):
-    """Compiles explore_pool in `folder`, whose src/pool/ comes before the real one."""
-    program = folder / "explore_pool"
+def build(root, library, cc, watch, folder):
+    """Compiles the watcher in `folder`, whose broken sources come before the real ones."""
+    program = folder / watch.program
     subprocess.run(
-        [*cc, "-std=gnu17", "-O1", "-w", "-D_GNU_SOURCE", f"-I{folder}/src", f"-I{root}/src",
-         f"-I{root}/include", *sorted(str(p) for p in (folder / "tests/model").glob("*.c")),
-         library, "-pthread", "-o", str(program)], check=True)
+        [*cc, "-std=gnu17", "-O1", "-w", "-D_GNU_SOURCE", f"-I{folder}/src", f"-I{folder}/tests",
+         f"-I{root}/src", f"-I{root}/include", *(str(folder / s) for s in watch.sources),
+         library, *watch.more, *libraries(), "-pthread", "-o", str(program)], check=True)
     return program
+
+
+def libraries():
+    """What the static library needs."""
+    return subprocess.run(["pkg-config", "--libs", "libcurl", "liburing"], stdout=subprocess.PIPE,
+                          text=True, check=True).stdout.split()
+
+
+def said(run):
+    """The line that tells most."""
+    lines = run.stdout.splitlines() or ["status %d" % run.returncode]
+    if 'decisions' in run.stdout:
+        return lines[-2]
+    return next((line for line in lines if line.startswith('not ok')), lines[-1])
+
+
+def noticed(root, library, cc, plant):
+    """What the watcher says of it; None: nothing."""
+    watch, name, file, old, new = plant
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = pathlib.Path(tmp)
+        for part in {watch.folder, 'tests/model', 'tests/lib', 'tests/unit'}:
+            shutil.copytree(f"{root}/{part}", folder / part)
+        path = folder / watch.folder / file
+        text = path.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            print(f"{name}: {file} has this {text.count(old)} times, not once: {old}")
+            return None
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        run = subprocess.run([build(root, library, cc, watch, folder), *watch.args], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
+        return said(run) if run.returncode else None
 
 
 def main(root, library, *cc):
     missed = 0
-    for name, file, old, new in PLANTS:
-        with tempfile.TemporaryDirectory() as tmp:
-            folder = pathlib.Path(tmp)
-            shutil.copytree(f"{root}/src/pool", folder / "src/pool")
-            shutil.copytree(f"{root}/tests/model", folder / "tests/model")
-            path = folder / "src/pool" / file
-            text = path.read_text(encoding="utf-8")
-            if text.count(old) != 1:
-                print(f"{name}: {file} has this {text.count(old)} times, not once: {old}")
-                missed += 1
-                continue
-            path.write_text(text.replace(old, new), encoding="utf-8")
-            run = subprocess.run([build(root, library, cc, folder)], stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
-            if run.returncode == 0:
-                print(f"{name}: not noticed")
-                missed += 1
-            else:
-                print(f"{name}: {run.stdout.splitlines()[-2 if 'decisions' in run.stdout else -1]}")
+    for plant in PLANTS:
+        what = noticed(root, library, cc, plant)
+        missed += what is None
+        print(f"{plant[0].program} {plant[1]}: {what or 'not noticed'}", flush=True)
     return 1 if missed else 0
 
 

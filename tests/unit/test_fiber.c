@@ -11,6 +11,47 @@
 #include "lib/t.h"
 #include "sched/park.h"
 
+/* The linker puts these between the library and the system. */
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+static _Atomic(unsigned) n_allocations, n_clock_reads;
+static struct timespec stopped_clock;
+static _Atomic(bool) clock_stands;
+
+void *__wrap_malloc(size_t size)
+{
+    n_allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    n_allocations++;
+    return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    n_allocations++;
+    return __real_realloc(old, size);
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    n_clock_reads++;
+    if (!clock_stands)
+        return __real_clock_gettime(clock, ret);
+    *ret = stopped_clock;
+    return 0;
+}
+
 static int give_back(void *arg)
 {
     return *(int *)arg;
@@ -329,6 +370,70 @@ TEST(a_fiber_that_recurses_for_ever_is_named)
         setenv("HOB_SIM", sims[i % 2], 1);
         recursion_says(name, "hob: stack overflow: fiber page 17, stack of ");
         recursion_says(NULL, "hob: stack overflow: fiber the group, stack of ");
+    }
+}
+
+/* --- what a switch does not do ---------------------------------------------------------------- */
+
+enum { SWITCHES = 20000 };
+
+static int yields_on(void *arg)
+{
+    int r = 0;
+
+    for (int i = 0; i < SWITCHES && r == 0; i++) {
+        if (hob__self() != hob__loop->current) /* (I1) */
+            return -EPROTO;
+        r = hob_yield();
+    }
+    (void)arg;
+    return r;
+}
+
+static int at_once(void *arg)
+{
+    return hob__self() == hob__loop->current ? 0 : *(int *)arg;
+}
+
+/* Pairs that yield to each other, and short tasks, while the clock stands: no run is long then. */
+static int switches(void *arg)
+{
+    int r = 0, wrong = -EPROTO;
+
+    (void)arg;
+    for (int warm = 1; warm >= 0 && r == 0; warm--) {
+        hob_group g;
+
+        r = hob_group_open(&g, NULL);
+        n_allocations = n_clock_reads = 0;
+        uint64_t turns = hob__loop->n_turns;
+        for (int i = 0; i < 2 && r == 0; i++)
+            r = hob_go(&g, yields_on, NULL);
+        for (int i = 0; i < 20 && r == 0; i++)
+            r = hob_go(&g, at_once, &wrong);
+        r = hob_group_join(&g, r);
+        turns = hob__loop->n_turns - turns;
+        if (warm || r < 0)
+            continue;
+        CHECK_INT(n_allocations, 0); /* (I4) */
+        CHECK(turns < SWITCHES / 8);
+        CHECK(n_clock_reads < 2 * SWITCHES / 4); /* a few a turn */
+    }
+    return r;
+}
+
+TEST(a_switch_reads_no_clock_and_allocates_nothing)
+{
+    t_timeout(5);
+    for (int i = 0; i < 2; i++) {
+        setenv("HOB_POLL", i ? "epoll" : "uring", 1);
+        clock_gettime(CLOCK_MONOTONIC, &stopped_clock);
+        clock_stands = true;
+        int r = hob_run(HOB_OPTS(.loops = 1), switches, NULL);
+        clock_stands = false;
+        if (i == 0 && (r == -ENOSYS || r == -EPERM))
+            continue; /* no io_uring here: tests/unit/test_poll says so */
+        CHECK_INT(r, 0);
     }
 }
 
