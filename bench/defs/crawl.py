@@ -32,15 +32,28 @@ def html_files(output, tmp):
     return sum(name.endswith(".html") for _, _, names in os.walk(tmp) for name in names)
 
 
+def hob(name, env):
+    return Subject(name, ("{hob}", "crawl", "{start}", "--db", "crawl.db",
+                          "--jsonl", "rows.jsonl", "--allow-private", "--delay", "0",
+                          "--per-host", CONCURRENCY, "-j", CONCURRENCY, "--field", "title=css:h1",
+                          "--field", "price=css:.amount"), count=jsonl_pages, env=env)
+
+
+def watched(name, what, env):
+    """What it costs to be watched: the same crawl with and without."""
+    return Bench(name, what, unit="pages/cpu-s", better="higher", value=pages_per_cpu_second,
+                 cores="rest", site=SITE, expect_pages=PAGES, timeout=180,
+                 subjects=(hob("hob", env), hob("off", {})), targets={"off": 0.95})
+
+
 BENCHES = [
+    watched("trace_crawl", "the crawl, recorded into a file", {"HOB_TRACE": "crawl.trace"}),
+    watched("advise_crawl", "the crawl, summed up for advice", {"HOB_ADVISE": "1"}),
     Bench("crawl", f"a closed site of {PAGES:,} pages of 28 KB, title and price of each",
           unit="pages/cpu-s", better="higher", value=pages_per_cpu_second, cores="rest",
           site=SITE, expect_pages=PAGES, timeout=180, argv_in_dir=("{start}", CONCURRENCY),
           subjects=(
-              Subject("hob", ("{hob}", "crawl", "{start}", "--db", "crawl.db",
-                              "--jsonl", "rows.jsonl", "--allow-private", "--delay", "0",
-                              "--per-host", CONCURRENCY, "-j", CONCURRENCY, "--field", "title=css:h1",
-                              "--field", "price=css:.amount"), count=jsonl_pages),
+              hob("hob", {}),
               Subject("asyncio", ("/usr/bin/python3", "{src}/peers/python/crawl_asyncio.py",
                                   "{start}", CONCURRENCY),
                       needs=("python:aiohttp", "python:lxml")),

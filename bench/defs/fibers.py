@@ -26,7 +26,24 @@ def tokio(mode):
             Subject("tokio-mt", (program, mode, "1"), TOKIO))
 
 
+def watched(name, env):
+    return Subject(name, ("{release}/bench/yield",), env=env)
+
+
+TRACED = {"HOB_TRACE": "yield.trace"}  # in the run's own folder
+
 BENCHES = [
+    Bench("trace_off", "the same yield, nobody watching, and without the question whether anybody is",
+          unit="ns/switch", better="lower", value=printed("yield"),
+          subjects=(hob("yield"), Subject("not compiled in", ("{release}/bench/yield_untraced",))),
+          targets={"not compiled in": 0.99}),
+    Bench("trace_yield", "the same yield, recorded into a file",
+          unit="ns/switch", better="lower", value=printed("yield"),
+          subjects=(watched("hob", TRACED), watched("off", {})), targets={"off": 0.95}),
+    Bench("advise_yield", "the same yield, summed up for advice",
+          unit="ns/switch", better="lower", value=printed("yield"),
+          subjects=(watched("hob", {"HOB_ADVISE": "1"}), watched("off", {})),
+          targets={"off": 0.95}),
     Bench("yield", "two tasks on one core yield to each other",
           unit="ns/switch", better="lower", value=printed("yield"),
           subjects=(hob("yield"), go("yield"), *tokio("yield")),

@@ -49,6 +49,13 @@ enum hob_wait_class {
  * it ends at 128 MiB, for a tool that asks behind the program's back.  HOB_ADVISE=1 prints at exit,
  * to standard error, the verdict of the program and of each kind of task, and names fibers that
  * held their loop for 10 ms and more. HOB_TOP=1 lets `hob top` watch it while it runs.
+ *
+ * All three tell a loop's time switch by switch as long as that takes about a thirtieth of it, and
+ * the first thousands of switches in any case.  Fibers that run for less than some microseconds at
+ * a time would be slowed down by more: their runs are told in sums, "folded", for at most about a
+ * millisecond each.  A fiber's beginning and end are always told, and its sums always make up its
+ * life; within such a millisecond each fiber that ran has an equal part of it as one run, and
+ * how long its longest run was is not known.  hob_trace_folded says how much that is.
  */
 
 /** A finished recording; does not change any more, so any thread may read it. */
@@ -67,8 +74,8 @@ struct hob_trace_opts {
  * hob_trace_start - record what every task does from now on
  * @opts: NULL for all defaults
  *
- * Tasks that began earlier are recorded only if they belong to a flow.  A recording costs each
- * switch of a task two clock reads and an event of 24 bytes.
+ * Tasks that began earlier are recorded only if they belong to a flow.  A recording costs a loop a
+ * few per cent of its time, see above.
  *
  * Return: 0, -EBUSY (one is on already, or another process records into that file), -E2BIG,
  * -ENOMEM, or why the file cannot be written.
@@ -111,6 +118,14 @@ HOB_API HOB_ANY_THREAD uint64_t hob_trace_events(const hob_trace *t);
 
 /** hob_trace_lost - how many it lost, because the sink was late or a limit was reached. */
 HOB_API HOB_ANY_THREAD uint64_t hob_trace_lost(const hob_trace *t);
+
+/**
+ * hob_trace_folded - how much of the loops' time is told in sums
+ * @ret_runs: of how many runs; NULL: not asked
+ *
+ * Return: that time; 0: every run is there by itself.
+ */
+HOB_API HOB_ANY_THREAD hob_dur hob_trace_folded(const hob_trace *t, uint64_t *ret_runs);
 
 /** What an event says of a task, or of the thread it happened on. */
 enum hob_trace_what {

@@ -39,6 +39,7 @@
 #include <hob/fiber.h>
 
 #include "base/assert.h"
+#include "sched/fold.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "trace/advise.h"
@@ -86,57 +87,55 @@ void hob__task_slabs_free(struct loop *l)
     l->free_tasks = NULL;
 }
 
-/* What accounted fibers cost, out of the way of the others. */
-static HOB_RARE void traced_begin(struct fiber *f)
+/* What accounted fibers cost, out of the way of the others: fold.h. */
+static HOB_RARE void traced_begin(struct loop *l, struct fiber *f)
 {
     hob_time now = hob__now();
+    bool folded = hob__fold_break(l, now);
 
     trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
                     f->task->group->name, hob__advise_stage(f->task->group->name, ADVISE_FIBER));
     trace_ready(&f->trace, now); /* says its name */
     trace_run(&f->trace, now);
+    l->n_accounted++;
+    hob__fold_resume(l, f, now, folded);
 }
 
-static HOB_RARE void traced_ready(struct fiber *f)
+static HOB_RARE void traced_end(struct loop *l, struct fiber *f)
 {
-    trace_ready(&f->trace, hob__now());
-}
+    hob_time now = hob__now();
+    bool folded = hob__fold_break(l, now);
 
-static HOB_RARE void traced_run(struct fiber *f)
-{
-    trace_run(&f->trace, hob__now());
-}
-
-static HOB_RARE void traced_park(struct fiber *f)
-{
-    trace_park(&f->trace, (enum hob_wait)f->wait, hob__now());
-}
-
-static HOB_RARE void traced_end(struct fiber *f)
-{
-    trace_end(&f->trace, hob__now());
+    trace_end(&f->trace, now);
     f->trace.flags = 0; /* (I5) */
+    f->trace.stamp = 0;
+    l->n_accounted--;
+    hob__fold_resume(l, NULL, now, folded);
 }
 
 /* It may run; it is not in the queue yet. */
-static inline void fiber_set_ready(struct fiber *f)
+static inline void fiber_set_ready(struct loop *l, struct fiber *f)
 {
     f->run.state = RUN_READY;
-    if (unlikely(trace_accounted(&f->trace)))
-        traced_ready(f);
+#ifndef HOB_UNTRACED /* bench/: what the question alone costs */
+    if (unlikely(f->trace.stamp != l->stamp))
+        hob__fold_woken(l, f);
+#endif
 }
 
-static inline void fiber_set_running(struct fiber *f)
+static inline void fiber_set_running(struct loop *l, struct fiber *f)
 {
+    bool tell = unlikely(f->run.state == RUN_TELL);
+
     f->run.state = RUN_RUNNING;
-    if (unlikely(trace_accounted(&f->trace)))
-        traced_run(f);
+    if (tell)
+        hob__fold_ran(l, f);
 }
 
 /* A fiber that stands in no queue and has no timer. */
 static inline void fiber_ready(struct loop *l, struct fiber *f)
 {
-    fiber_set_ready(f);
+    fiber_set_ready(l, f);
     runq_push(&l->ready, &f->run);
 }
 
@@ -204,7 +203,7 @@ static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
     list_push(&s->members, &f->member);
     f->trace.name = NULL;
     if (trace_watching())
-        traced_begin(f);
+        traced_begin(l, f);
 }
 
 /* Returns who has waited for it, or NULL. */
@@ -212,7 +211,7 @@ static inline struct fiber *fiber_end(struct loop *l, struct fiber *f, int rc)
 {
     HOB_ASSERT(f->scope == f->own_scope); /* (I3) */
     if (unlikely(trace_accounted(&f->trace)))
-        traced_end(f);
+        traced_end(l, f);
     list_cut(&f->member);
     f->run.state = RUN_DEAD;
     return task_ended(l, f->task, rc);
@@ -253,6 +252,8 @@ static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
     hob_dur used;
     uint32_t n;
 
+    if (unlikely(l->tells))
+        hob__fold_left(l);
     l->n_run += l->chunk;
     n = l->n_run < l->turn_switches ? l->turn_switches - l->n_run : 0;
     if (n == 0 || (used = hob__now() - l->turn_start) >= TURN_TIME) {
@@ -260,7 +261,7 @@ static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
         l->left = 1;
         return false;
     }
-    if (used > RUN_LONG * l->n_run)
+    if (l->tells || used > RUN_LONG * l->n_run)
         n = 1;
     else if (n > 2 * TURN_CHECK)
         n = 2 * TURN_CHECK;
@@ -303,6 +304,7 @@ static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
     f->timer.set = false;
     f->timer.fire = fiber_timeout;
     f->trace.flags = 0;
+    f->trace.stamp = f->fold_window = 0;
     san_new(&f->san, lo, usable);
     hob__ctx_make(&f->begin, lo, (size_t)((char *)f - lo), fiber_main, f);
     return f;
@@ -336,9 +338,9 @@ static inline struct fiber *fiber_new(struct loop *l, struct task *t)
 /* The fiber to switch to for `r`; NULL if it was a task that could not get a stack and ended. */
 static inline struct fiber *runnable_fiber(struct loop *l, struct runnable *r)
 {
-    if (likely(r->state == RUN_READY)) {
+    if (likely(r->state != RUN_NEW)) {
         struct fiber *f = container_of(r, struct fiber, run);
-        fiber_set_running(f);
+        fiber_set_running(l, f);
         return f;
     }
     struct task *t = container_of(r, struct task, run);
@@ -392,10 +394,10 @@ static void fiber_main(void *arg)
     for (;;) {
         struct fiber *joiner = fiber_end(l, f, f->task->fn(f->task->arg));
         if (joiner) {
-            fiber_set_ready(joiner);
+            fiber_set_ready(l, joiner);
             if (likely(!l->ready.head && l->left > 1)) { /* it would be next: no queue */
                 l->left--;
-                fiber_set_running(joiner);
+                fiber_set_running(l, joiner);
                 fiber_exit(l, f, joiner);
             }
             runq_push(&l->ready, &joiner->run);
@@ -451,8 +453,6 @@ static inline __attribute__((always_inline)) void fiber_park(struct fiber *f, en
     f->run.state = RUN_PARKED;
     f->park_kind = (uint8_t)kind;
     f->wait = (uint8_t)why;
-    if (unlikely(trace_accounted(&f->trace)))
-        traced_park(f);
     fiber_leave(l, f);
 }
 
@@ -529,17 +529,23 @@ void hob__interrupt(struct fiber *f, int rc)
 
 void hob__fiber_stage(struct fiber *f, struct trace_stage *stage)
 {
+    struct loop *l = f->loop;
     hob_time now = hob__now();
+    bool folded = hob__fold_break(l, now);
 
-    if (trace_accounted(&f->trace))
+    if (trace_accounted(&f->trace)) {
         trace_end(&f->trace, now);
+        l->n_accounted--;
+    }
     const char *name = stage ? stage->name : f->own_scope->group->name;
     trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
                     name, stage ? stage : hob__advise_stage(name, ADVISE_FIBER));
     if (trace_accounted(&f->trace)) {
         trace_ready(&f->trace, now);
         trace_run(&f->trace, now);
+        l->n_accounted++;
     }
+    hob__fold_resume(l, f, now, folded);
 }
 
 int hob_yield(void)
@@ -551,7 +557,8 @@ int hob_yield(void)
         return -EPERM;
     if (unlikely((r = hob__check(f))))
         return r;
-    fiber_ready(f->loop, f);
+    f->run.state = RUN_READY; /* RUN_TELL too, where that is wanted: the next to run sees to it */
+    runq_push(&f->loop->ready, &f->run);
     fiber_leave(f->loop, f);
     return 0;
 }

@@ -30,6 +30,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "sched/fold.h"
 #include "sched/park.h"
 #include "sched/rt.h"
 
@@ -42,6 +43,7 @@ int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_s
     l->index = index;
     l->n_groups = atomic_fetch_add(&n_loops, 1) << 36; /* of 61 bits */
     l->turn_switches = TURN_SWITCHES;
+    hob__fold_init(l);
     runq_init(&l->ready);
     runq_init(&l->spread.queue);
     inbox_init(&l->inbox);
@@ -85,8 +87,12 @@ static void loop_fibers(struct loop *l)
 {
     if (!l->turn_start)
         l->turn_start = hob__now();
-    l->n_run = 0;
-    l->chunk = l->slow ? 1 : TURN_CHECK;
+    l->fold.n_past += loop_turn_runs(l);
+    l->n_run = l->chunk = 0;
+    l->left = 1; /* none of this turn has run */
+    if (unlikely(l->n_accounted))
+        hob__fold_turn(l);
+    l->chunk = l->slow || l->tells ? 1 : TURN_CHECK;
     if (l->chunk > l->turn_switches)
         l->chunk = l->turn_switches;
     l->left = l->chunk + 1; /* counted at the next one: so many run before the first look */
@@ -97,9 +103,7 @@ static void loop_fibers(struct loop *l)
 /* What this turn's runs were like is what the next one's are expected to be.  (I5) */
 static void loop_learn(struct loop *l, hob_time now)
 {
-    uint32_t n_runs = l->n_run + l->chunk - l->left + 1;
-
-    l->slow = now - l->turn_start > RUN_LONG * n_runs;
+    l->slow = now - l->turn_start > RUN_LONG * loop_turn_runs(l);
 }
 
 static void loop_messages(struct loop *l)
@@ -121,10 +125,12 @@ static void loop_poll(struct loop *l, hob_time until)
 }
 
 /* Nothing is ready here. */
-static void loop_sleep(struct loop *l)
+static void loop_sleep(struct loop *l, hob_time now)
 {
     hob_time until = hob__wheel_next(&l->timers);
 
+    if (unlikely(l->n_accounted))
+        hob__fold_sleep(l, now);
     if (!inbox_sleep(&l->inbox)) /* (I2) */
         until = 0;
     else if (hob__rt_idle(l->rt, l))
@@ -151,7 +157,7 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
     if (l->stop)
         return false;
     if (!l->ready.head && may_sleep)
-        loop_sleep(l);
+        loop_sleep(l, now);
     else if (l->poller->ops->busy(l->poller)) /* (I4) */
         loop_poll(l, 0);
     return l->ready.head != NULL;

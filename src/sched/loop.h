@@ -33,7 +33,8 @@ struct group;
 struct loop;
 struct rt;
 
-enum run_state { RUN_NEW, RUN_READY, RUN_RUNNING, RUN_PARKED, RUN_DEAD };
+/* RUN_TELL: ready, and an account wants to know when it runs (fold.h). */
+enum run_state { RUN_NEW, RUN_READY, RUN_TELL, RUN_RUNNING, RUN_PARKED, RUN_DEAD };
 
 /* First in struct task and struct fiber: what a ready queue holds. */
 struct runnable {
@@ -132,6 +133,8 @@ struct fiber {
     struct task *task; /* what it was started from; goes home with the result */
     void *stack;
     struct trace_task trace;
+    struct fiber *fold_next; /* fold.c: the next one noted in the window ... */
+    uint64_t fold_window;    /* ... of this number */
 };
 
 enum {
@@ -143,6 +146,22 @@ enum {
 /* A run is long when TURN_CHECK of them would fill a turn. */
 #define RUN_LONG (TURN_TIME / TURN_CHECK)
 
+/* What a switch told exactly costs: three events and their clock reads.  Measured, rounded up. */
+#define FOLD_SWITCH ((hob_dur)150)
+
+/* Fibers that are told together, and what may be spent on telling them one by one: fold.h. */
+struct fold {
+    struct fiber *first, **last; /* noted in this window */
+    uint32_t n_noted, n_ran;
+    hob_time start;    /* of the window */
+    uint64_t window;   /* its number; 0: there was none */
+    uint64_t n_before; /* runs up to its start */
+    hob_dur credit;
+    hob_time seen;   /* up to when the credit was counted; 0: not since the loop slept */
+    uint64_t n_seen; /* and up to which run */
+    uint64_t n_past; /* runs of all turns before this one */
+};
+
 struct loop {
     struct fiber *current; /* NULL: the loop's own context runs */
     struct runq ready;
@@ -150,6 +169,9 @@ struct loop {
     uint32_t chunk; /* what `left` began with */
     uint32_t n_run; /* switches of this turn before this chunk */
     uint32_t turn_switches;
+    uint64_t stamp;              /* fold.h: the window that is open; 0: none */
+    uint32_t n_accounted;        /* fibers whose time is accounted */
+    bool tells;                  /* and each switch of theirs is told */
     bool slow;                   /* the last turn's runs were long: look at the clock after each */
     hob_time turn_start;         /* 0: not read since the last poll */
     struct runnable *idle;       /* struct fiber: ended, to be used again with their stacks */
@@ -160,6 +182,7 @@ struct loop {
     struct ctx ctx;
     struct san san;
     struct wheel timers;
+    struct fold fold;
     struct poller *poller;
     struct inbox inbox;
     _Atomic(uint32_t) n_posters; /* threads that may still touch this loop to wake it */
@@ -211,6 +234,12 @@ static inline struct runnable *runq_pop(struct runq *q)
     if (!q->head)
         q->tail = &q->head;
     return r;
+}
+
+/* How many have run in the turn that is, or was the last one. */
+static inline uint32_t loop_turn_runs(const struct loop *l)
+{
+    return l->n_run + l->chunk - l->left + 1;
 }
 
 /* loop.c */

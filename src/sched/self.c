@@ -6,6 +6,7 @@
 
 #include <hob/fiber.h>
 
+#include "sched/fold.h"
 #include "sched/park.h"
 
 int hob_sleep_until(hob_time until)
@@ -67,7 +68,14 @@ void hob_fiber_name(const char *name)
 
     if (!f)
         return;
-    f->trace.name = name;
-    if (unlikely(trace_accounted(&f->trace)))
-        hob__task_renamed(&f->trace, hob__now());
+    if (unlikely(trace_accounted(&f->trace))) {
+        hob_time now = hob__now();
+        bool folded = hob__fold_break(f->loop, now);
+
+        f->trace.name = name;
+        hob__task_renamed(&f->trace, now);
+        hob__fold_resume(f->loop, f, now, folded);
+    } else {
+        f->trace.name = name;
+    }
 }

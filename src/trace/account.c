@@ -10,6 +10,7 @@
 
 unsigned hob__trace_on;
 uint32_t hob__trace_session;
+void (*hob__trace_settle)(void);
 
 const char *hob__wait_text(enum hob_wait w)
 {
@@ -122,6 +123,21 @@ void hob__task_flush(struct trace_task *t)
         __atomic_add_fetch(&s->n_tasks, 1, __ATOMIC_RELAXED);
     t->run_ns = t->ready_ns = t->longest_run_ns = t->join_ns = t->offload_ns = 0;
     t->n_runs = t->n_long = 0;
+}
+
+void hob__task_ran(struct trace_task *t, int64_t from, int64_t to, uint32_t n_runs)
+{
+    if (t->state == TRACE_PARKED)
+        trace_ready(t, from);
+    if (trace_recording())
+        hob__trace_emit(TRACE_EV_RUN, from, t->id, 0, 0);
+    trace_charge(t, from);
+    trace_move(t, TRACE_RUNNING, 0);
+    if (to > t->since) {
+        t->run_ns += to - t->since;
+        t->since = to;
+    }
+    t->n_runs += n_runs;
 }
 
 void hob__task_renamed(struct trace_task *t, int64_t now)

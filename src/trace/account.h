@@ -78,9 +78,10 @@ struct trace_task {
     int64_t longest_run_ns;
     int64_t join_ns, offload_ns;
     uint32_t n_runs, n_long;
-    uint8_t flags; /* enum trace_flags */
-    uint8_t state; /* enum trace_state */
-    uint8_t wait;  /* enum hob_wait, while parked */
+    uint8_t flags;  /* enum trace_flags */
+    uint8_t state;  /* enum trace_state */
+    uint8_t wait;   /* enum hob_wait, while parked */
+    uint64_t stamp; /* whoever schedules it: sched/fold.h; 0: not accounted, 1 at first if it is */
 };
 
 void hob__stage_init(struct trace_stage *s, const char *name);
@@ -118,13 +119,24 @@ static inline bool trace_recording(void)
     return unlikely(__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) & TRACE_RECORD);
 }
 
+/*
+ * Many short runs told as one: it was as it is until `from`, and ran from there to `to`.  It is
+ * running then.  Neither its longest run nor its long ones are known of such a time.
+ */
+void hob__task_ran(struct trace_task *t, int64_t from, int64_t to, uint32_t n_runs);
+
+/* Whoever tells many runs together has those of the calling thread told now; NULL: nobody does. */
+extern void (*hob__trace_settle)(void);
+
 /* No clock read.  Accounted when it has a stage or when anybody watches. */
 static inline void trace_task_init(struct trace_task *t, uint64_t id, const char *name,
                                    struct trace_stage *stage)
 {
     *t = (struct trace_task){.id = id, .name = name, .stage = stage};
-    if (stage || trace_watching())
+    if (stage || trace_watching()) {
         t->flags = TRACE_ACCOUNTED;
+        t->stamp = 1;
+    }
 }
 
 static inline bool trace_accounted(const struct trace_task *t)

@@ -90,6 +90,11 @@ static int reader_event(struct reader *rd, const struct trace_event *e, int lane
         rd->last = e->at;
     if (e->len)
         return reader_text(rd, e, lane);
+    if (e->kind == TRACE_EV_FOLD) {
+        t->fold_ns += e->task < INT64_MAX / 2 ? (int64_t)e->task : 0;
+        t->n_folded += e->arg;
+        return 0;
+    }
     if (e->kind == TRACE_EV_GAP)
         t->n_lost += e->arg;
     if (array_grow(&t->events, t->n_events, &rd->cap_events, sizeof(*t->events)) < 0)
@@ -303,4 +308,11 @@ uint64_t hob_trace_events(const hob_trace *t)
 uint64_t hob_trace_lost(const hob_trace *t)
 {
     return t->n_lost;
+}
+
+hob_dur hob_trace_folded(const hob_trace *t, uint64_t *ret_runs)
+{
+    if (ret_runs)
+        *ret_runs = t->n_folded;
+    return t->fold_ns;
 }

@@ -59,6 +59,8 @@ struct hob_trace {
     int64_t start, stop;
     int32_t pid;
     uint64_t n_lost;
+    int64_t fold_ns;             /* of the loops' time, how much was told in sums ... */
+    uint64_t n_folded;           /* ... and of how many runs */
     struct record_event *events; /* by time; of equal times, in the order of their thread */
     size_t n_events;
     struct trace_lane_info *lanes;

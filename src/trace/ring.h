@@ -31,6 +31,7 @@ enum trace_kind {
     TRACE_EV_STAGE, /* arg: a stage's id; text: its name */
     TRACE_EV_MARK,  /* text: the program says something happened */
     TRACE_EV_GAP,   /* arg: events lost on this thread since the one before */
+    TRACE_EV_FOLD,  /* runs until `at`, task: for how many ns, arg: how many, were told together */
     TRACE_N_KINDS
 };
 

@@ -277,6 +277,8 @@ static int sink_stop(hob_trace **ret)
     uint64_t one = 1;
     int r;
 
+    if (hob__trace_settle)
+        hob__trace_settle();
     __atomic_and_fetch(&hob__trace_on, ~(unsigned)TRACE_RECORD, __ATOMIC_RELEASE);
     (void)!write(sink.wake_fd, &one, sizeof(one)); /* cannot fail: the counter is 0 */
     pthread_join(sink.thread, NULL);
