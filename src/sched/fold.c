@@ -2,9 +2,9 @@
  *
  * fold.c - many short runs are told together, so that a trace costs a loop a few per cent
  *
- * WHAT        A budget in time: a thirtieth of what the loop's turns take.  A turn whose switches
- * it can pay for is told exactly.  Else a window opens, in which a fiber is noted once and no clock
- * is read; it closes when there is budget for a turn again.
+ * WHAT        A budget in time: a sixtieth of what the loop's turns take.  A turn whose switches it
+ * can pay for is told exactly.  Else a window opens, in which a fiber is noted once and no clock is
+ * read; it closes when there is budget for a turn again.
  *
  * HOW         turns   | exact |      folded: one window       | exact |    folded   ...
  *                             ^ start                         ^ close
@@ -17,9 +17,11 @@
  *         C           |  as it was          |--run--|
  *
  *   So nothing is lost: a task's sums are its life, the loop's are the window, the runs are as many
- *   as there were.  What is not known within a window, of at most a millisecond or so, is who of
- *   those n had more of it and which of its short waits was for what.  The recording gets these
- *   runs as events, and one more that says how many runs they stand for.
+ *   as there were.  What is not known within a window is who of those n had more of it and what
+ *   each of its short waits was for.  A window is a millisecond or two, or one run if that is
+ * longer: after it there is budget for thousands of exact switches, so that a fiber that holds its
+ * loop again and again is seen by name.  The recording gets the n parts as runs, and one event more
+ *   that says how many runs they stand for.
  *
  *   A fiber that begins, ends or changes its name closes the window before: those are told when
  *   they happen, always.  So does a loop that goes to sleep: long waits are exact.
@@ -37,7 +39,7 @@
  */
 #include "sched/fold.h"
 
-enum { BUDGET_PART = 32, NOTED_MAX = 512 /* so that closing never takes long */ };
+enum { BUDGET_PART = 64, NOTED_MAX = 512 /* so that closing never takes long */ };
 #define CREDIT_MAX HOB_MS /* a loop's first ms of telling is free: short programs are exact */
 
 void hob__fold_init(struct loop *l)
@@ -241,9 +243,8 @@ void hob__fold_turn(struct loop *l)
         n_runs = TURN_SWITCHES; /* there was nobody to tell of for a while */
     cost = (hob_dur)n_runs * FOLD_SWITCH;
     w->n_seen = fold_runs(l);
-    /* A loop that slept has made system calls that cost more than its switches. */
-    fold_credit(w, (w->seen ? (now - w->seen) / BUDGET_PART : 2 * FOLD_SWITCH) -
-                       (l->tells ? cost : 0));
+    /* A loop that slept has made system calls, which cost far more than one switch. */
+    fold_credit(w, (w->seen ? (now - w->seen) / BUDGET_PART : FOLD_SWITCH) - (l->tells ? cost : 0));
     w->seen = now;
     l->tells = w->credit >= cost || hob__env->sim; /* (I3) */
     if (l->tells && l->stamp)

@@ -2,7 +2,7 @@
  *
  * fold.h - what accounts may cost a loop: switches told one by one, or many runs together
  *
- * A loop's time is told exactly, switch by switch, as long as that takes a thirtieth of it.  Where
+ * A loop's time is told exactly, switch by switch, as long as that takes a sixtieth of it.  Where
  * fibers run for less than some microseconds each it would take more: a clock read costs as much as
  * several switches.  Such turns are folded (fold.c): each fiber is told once a window, and in
  * between a turn is exact when there is budget for one.

@@ -147,7 +147,7 @@ enum {
 #define RUN_LONG (TURN_TIME / TURN_CHECK)
 
 /* What a switch told exactly costs: three events and their clock reads.  Measured, rounded up. */
-#define FOLD_SWITCH ((hob_dur)150)
+#define FOLD_SWITCH ((hob_dur)200)
 
 /* Fibers that are told together, and what may be spent on telling them one by one: fold.h. */
 struct fold {
