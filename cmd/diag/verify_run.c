@@ -31,7 +31,7 @@
 
 static const double foreign_max = .1; /* of the cores: beyond it the time is not the command's */
 
-enum { CPUS = 8192, CPU_BYTES = CPUS / 8 };
+enum { CPUS = 8192, CPU_BYTES = CPUS / 8, PEERS_MOST = 16 };
 
 /* --- standard input --------------------------------------------------------------------------- */
 
@@ -232,12 +232,63 @@ static int64_t ns_of(struct timeval t)
     return t.tv_sec * HOB_SEC + t.tv_usec * HOB_US;
 }
 
-static double foreign_of(struct load *l, int64_t wall, const struct rusage *ru, double *ret_cores)
+/* The local servers that worked for the first run, and what each has had of the cores so far:
+ * they are no other programs. */
+struct peers {
+    struct {
+        uint32_t index; /* in the first run's peers */
+        int64_t cpu;    /* ns */
+    } peer[PEERS_MOST];
+    size_t n;
+};
+
+static int64_t cpu_of(int32_t pid)
+{
+    char text[1024];
+    struct procfs_stat st;
+
+    if (procfs_read(text, sizeof text, "/proc/%d/stat", pid) <= 0 ||
+        procfs_parse_stat(text, &st) < 0)
+        return -1;
+    return (int64_t)(st.user + st.sys + st.cuser + st.csys) * (HOB_SEC / sysconf(_SC_CLK_TCK));
+}
+
+static void peers_begin(struct peers *p, const struct recording *first)
+{
+    p->n = 0;
+    for (size_t i = 0; i < first->n_peers && p->n < PEERS_MOST; i++) {
+        int64_t cpu = first->peers[i].peer_cpu > 0 ? cpu_of(first->peers[i].pid) : -1;
+        bool known = false;
+
+        for (size_t k = 0; k < p->n; k++)
+            known |= first->peers[p->peer[k].index].pid == first->peers[i].pid;
+        if (cpu >= 0 && !known) {
+            p->peer[p->n].index = (uint32_t)i;
+            p->peer[p->n++].cpu = cpu;
+        }
+    }
+}
+
+static void peers_end(const struct peers *p, const struct recording *first, struct recording *ret)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct rec_peer *was = &first->peers[p->peer[i].index];
+        uint32_t at = rec_peer_of(ret, was->kind, was->name ? was->name : "");
+        int64_t cpu = cpu_of(was->pid) - p->peer[i].cpu;
+
+        ret->peers[at].pid = was->pid;
+        ret->peers[at].peer_cpu = cpu > 0 ? cpu : 0;
+    }
+}
+
+static double foreign_of(struct load *l, const struct verify_session *s, const struct peers *peers,
+                         int64_t wall, const struct rusage *ru, double *ret_cores)
 {
     struct recording rec;
     double foreign;
 
     rec_init(&rec);
+    peers_end(peers, s->d->rec, &rec);
     rec.wall = wall;
     rec.user = ns_of(ru->ru_utime);
     rec.system = ns_of(ru->ru_stime);
@@ -285,6 +336,7 @@ int verify_once(struct verify_session *s, const struct knob *k, uint32_t level,
                 struct verify_sample *ret)
 {
     struct rusage ru = {0};
+    struct peers peers;
     struct load load;
     double cores;
     int go = -1, r = 0;
@@ -296,6 +348,7 @@ int verify_once(struct verify_session *s, const struct knob *k, uint32_t level,
     if (k->kind == KNOB_CORES && level != k->now)
         r = cores_set(pid, level);
     load_begin(&load, pid, false, (size_t)sysconf(_SC_NPROCESSORS_CONF));
+    peers_begin(&peers, s->d->rec);
     int64_t began = hob_now();
     if (r == 0 && write(go, "g", 1) < 0)
         r = -errno;
@@ -303,7 +356,7 @@ int verify_once(struct verify_session *s, const struct knob *k, uint32_t level,
     *ret = (struct verify_sample){.status = child_wait(s, pid, &ru)};
     int64_t wall = hob_now() - began;
     ret->seconds = (double)wall * 1e-9;
-    ret->foreign = foreign_of(&load, wall, &ru, &cores);
+    ret->foreign = foreign_of(&load, s, &peers, wall, &ru, &cores);
     load_free(&load);
     sample_judge(s, ret, cores);
     return r;
