@@ -84,6 +84,30 @@ uint32_t page_name(struct page *p, const char *name, uint32_t columns)
     return used;
 }
 
+static uint32_t columns_shown(const struct page *like, const char *name)
+{
+    struct page p = {.ascii = like->ascii};
+    uint32_t columns = page_name(&p, name, UINT32_MAX);
+
+    buf_free(&p.out);
+    return columns;
+}
+
+uint32_t page_middle(struct page *p, const char *name, uint32_t columns)
+{
+    const char *tail = name;
+
+    if (columns < 8 || columns_shown(p, name) <= columns)
+        return page_name(p, name, columns);
+    uint32_t front = columns / 2 + 2, back = columns - front; /* the dots are in front */
+    uint32_t used = page_name(p, name, front);
+    for (size_t n = strlen(name); n > 4 * (size_t)back && tail < name + n - 4 * (size_t)back;)
+        tail++; /* no tail that long can fit */
+    while (*tail && (((unsigned char)*tail & 0xc0) == 0x80 || columns_shown(p, tail) > back))
+        tail++;
+    return used + page_name(p, tail, back);
+}
+
 void page_pad(struct page *p, uint32_t used, uint32_t columns)
 {
     for (; used < columns; used++)

@@ -26,6 +26,10 @@ int page_close(struct page *p, FILE *to);
  * as \xNN; at most `columns` of them, the last two dots if it was longer.  Returns how many. */
 uint32_t page_name(struct page *p, const char *name, uint32_t columns);
 
+/** page_middle - the same, but one that is longer loses its middle: of a command line its end, what
+ * it works on, says as much as its beginning */
+uint32_t page_middle(struct page *p, const char *name, uint32_t columns);
+
 /** page_pad - blanks until `columns` are full when `used` are */
 void page_pad(struct page *p, uint32_t used, uint32_t columns);
 

@@ -230,6 +230,7 @@ static void put_head(struct page *p, const struct diagnosis *d)
                               ? r->procs[d->measures.worst].command
                               : "?";
     struct buf right = {0};
+    const uint32_t beside = 18; /* our own name, and what stands between */
     uint32_t used, room;
 
     put_seconds(&right, d->measures.all.wall);
@@ -240,9 +241,15 @@ static void put_head(struct page *p, const struct diagnosis *d)
     buf_printf(&right, "   tier: %s", report_tier(r->tier));
     buf_puts(&p->out, " hob diagnose ");
     buf_puts(&p->out, p->ascii ? "- " : "— ");
-    room = p->width > 20 + right.len ? p->width - 18 - (uint32_t)right.len : 20;
-    used = page_name(p, command, room);
-    page_pad(p, used, room + 2);
+    room = p->width > beside + right.len ? p->width - beside - (uint32_t)right.len : 0;
+    if (strlen(command) <= room) {
+        used = page_name(p, command, room);
+        page_pad(p, used, room + 2);
+    } else { /* a line of its own, and the figures below */
+        page_middle(p, command, p->width - beside);
+        buf_putc(&p->out, '\n');
+        page_pad(p, 0, beside - 2);
+    }
     buf_add(&p->out, right.p, right.len);
     buf_puts(&p->out, "\n\n");
     buf_free(&right);

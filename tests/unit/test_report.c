@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "diag/json.h"
+#include "diag/page.h"
 #include "diag/report.h"
 #include "diag_util.h"
 
@@ -56,6 +57,35 @@ TEST(the_page_says_what_to_do_and_why)
     CHECK(holds(text, "the rule, step by step"));
     free(text);
     rec_free(&r);
+}
+
+TEST(a_long_command_has_a_line_of_its_own_and_loses_its_middle)
+{
+    struct recording r;
+    struct diagnosis d;
+    struct page p = {.ascii = true};
+    char command[300] = "python3 ";
+
+    memset(command + 8, 'x', 200);
+    strcpy(command + 208, " to the end.py");
+    make(&r, "/usr/bin/python3.11", command);
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 80, .ascii = true});
+    CHECK(holds(text, " hob diagnose - python3 xxx"));
+    CHECK(holds(text, "x..x"));
+    CHECK(holds(text, "x to the end.py\n "));
+    CHECK(strcspn(text, "\n") <= 80);
+    free(text);
+    rec_free(&r);
+    for (uint32_t columns = 8; columns < 30; columns++) {
+        buf_reset(&p.out);
+        page_middle(&p, "\xc3\xa4 0123456789 abcdefg \x1b", columns);
+        CHECK(p.out.len <= columns);
+    }
+    buf_reset(&p.out);
+    CHECK_INT(page_middle(&p, "short", 8), 5);
+    CHECK_STR(p.out.p, "short");
+    buf_free(&p.out);
 }
 
 TEST(a_page_in_ascii_without_colours_is_that)
