@@ -163,6 +163,33 @@ static int end_as_it_did(int status)
     return 128 + sig;
 }
 
+/*
+ * A signal that comes between the command's end and the last line that is written about it was
+ * meant for the command: timeout(1) sends one to hob and another to the process group.  So the
+ * first of them waits, and the second ends hob.  Exec makes a handler the default again, which is
+ * what it was; where a signal was ignored it stays so, for the command's sake.
+ */
+static volatile sig_atomic_t late_signals;
+
+static void on_late_signal(int sig)
+{
+    if (late_signals++ > 0) {
+        signal(sig, SIG_DFL);
+        raise(sig); /* when this has returned */
+    }
+}
+
+static void late_signals_wait(void)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    const struct sigaction once = {.sa_handler = on_late_signal, .sa_flags = SA_RESTART};
+    struct sigaction was;
+
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+        if (sigaction(ending[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+            sigaction(ending[i], &once, NULL);
+}
+
 /* Runs it as often as asked, into one recording; ends early when a run could not be made. */
 static int record_all(struct diagnose_command *cmd, struct buf *err)
 {
@@ -188,6 +215,7 @@ static int command_go(struct diagnose_command *cmd)
     struct buf err = {0};
     int status, r;
 
+    late_signals_wait();
     r = record_all(cmd, &err);
     if (err.len > 0)
         fprintf(stderr, "hob diagnose: %s\n", err.p);

@@ -122,8 +122,8 @@ static int knobs_choose(const struct verify_opts *o, const struct diagnosis *d,
 static void tell_plan(const struct verify_opts *o, const struct verify *v, size_t n, double seconds)
 {
     fprintf(o->tell,
-            "hob diagnose: --verify runs the command again, at least %zu times and about "
-            "%.*f s, output discarded, all else as it does it:",
+            "hob diagnose: --verify: runs it again, %zu times or more, about %.*f s; output is "
+            "discarded, what else it does it does again:",
             n, seconds < 10, seconds);
     for (size_t i = 0; i < v->n_knobs; i++) {
         const struct verify_knob *vk = &v->knob[i];

@@ -365,6 +365,41 @@ class Wakers(Diagnose):
         self.assertIsNone(cli.rows_of(self.read('v.json'))[0]['wakers'])
 
 
+class Late(Diagnose):
+    """Signals that come when the command has ended and hob has not."""
+
+    def start_late(self):
+        """hob at the point where it waits for somebody to read its JSON."""
+        self.fifo = self.path('fifo')
+        os.mkfifo(self.fifo)
+        report = self.path('report')
+        p = cli.hob_start('diagnose', '-o', report, '--json', self.fifo, 'sh', '-c', 'exit 3')
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.stderr.close)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        cli.until('the report', lambda: os.path.exists(report) and 'why' in self.read('report'))
+        return p
+
+    def test_one_does_not_keep_the_verdict_from_being_written(self):
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            p = self.start_late()
+            p.send_signal(sig)
+            rows = cli.rows_of(self.read('fifo'))
+            self.assertEqual(rows[0]['exit_status'], 3 << 8)
+            self.assertEqual(self.ended(p), 3)
+            os.unlink(self.fifo)
+            os.unlink(self.path('report'))
+
+    def test_a_second_one_ends_hob(self):
+        p = self.start_late()
+        p.send_signal(signal.SIGTERM)
+        cli.until('the first has come', lambda: 'ShdPnd:\t' + '0' * 16 in
+                  self.read('/proc/%d/status' % p.pid))
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(self.ended(p), -signal.SIGTERM)
+
+
 class Asked(Diagnose):
     def test_a_build_can_fail_on_a_verdict(self):
         for words, status in (('sleep', 3), ('io,sleep', 3), ('neither', 3), ('lock,gil', 0),

@@ -123,7 +123,7 @@ class Untouched(Verify):
         r, _ = self.verify(self.script('echo out; echo err >&2'), '-j', '2')
         self.assertEqual((r.status, r.out), (0, 'out\n'))
         self.assertEqual(r.err.count('err\n'), 1)
-        self.assertIn('runs the command again', r.err)
+        self.assertIn('runs it again', r.err)
         self.assertGreater(len(self.runs()), 3)
 
     def test_status_is_the_first_runs(self):
