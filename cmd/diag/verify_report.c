@@ -220,6 +220,12 @@ static void put_gain(struct page *p, const struct verify_knob *vk)
     buf_free(&b);
 }
 
+static bool speaks_of_a_change(enum hob_advice advice)
+{
+    return advice == HOB_ADVICE_CONCURRENCY || advice == HOB_ADVICE_PARALLELISM ||
+           advice == HOB_ADVICE_BOTH || advice == HOB_ADVICE_BATCHES || advice == HOB_ADVICE_LOCK;
+}
+
 static void put_word(struct page *p, const struct verify_knob *vk, const struct diagnosis *d)
 {
     struct buf b = {0};
@@ -234,7 +240,9 @@ static void put_word(struct page *p, const struct verify_knob *vk, const struct 
         buf_puts(&b, "is CONTRADICTED by these times: trust them and not the verdict");
         break;
     case VERIFY_UNTRIED:
-        buf_puts(&b, "is not tried by this: it speaks of a change to the program itself");
+        buf_puts(&b, "is not tried by these times");
+        if (speaks_of_a_change(d->ruling.is.advice))
+            buf_puts(&b, ": it speaks of a change to the program itself");
         break;
     }
     if (buf_error(&b) == 0)
