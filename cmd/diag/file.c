@@ -191,16 +191,6 @@ int file_of(struct looker *l, struct look_proc *p, int fd, struct file **ret)
     return 0;
 }
 
-void file_ask(struct looker *l, struct look_proc *p, int fd, struct file *f)
-{
-    int got = file_dup(p, fd);
-
-    if (got < 0)
-        return;
-    socket_awaits(l, got, f);
-    close(got); /* (I2) */
-}
-
 bool file_counts(const struct file *f)
 {
     return f->role == FILE_CLIENT || f->role == FILE_DATAGRAM;

@@ -67,6 +67,7 @@ void looker_free(struct looker *l)
     pollset_free(l);
     free(l->files);
     free(l->answers);
+    free(l->inet.sock);
     free(l->text);
     free(l);
 }

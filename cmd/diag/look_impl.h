@@ -5,6 +5,12 @@
 #ifndef HOB_DIAG_LOOK_IMPL_H
 #define HOB_DIAG_LOOK_IMPL_H
 
+#include <linux/inet_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <hob/rt.h>
 
 #include "diag/calls.h"
@@ -72,6 +78,30 @@ struct answers {
     uint32_t n, next;
 };
 
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+};
+
+/* A connection as the kernel lists it. */
+struct inet_sock {
+    uint64_t ino;
+    int type;
+    bool listens, connected;
+    union address own, peer;
+    struct tcp_info info;
+    size_t n_info; /* bytes of it that the kernel filled */
+};
+
+struct inet_table {
+    struct inet_sock *sock; /* by inode */
+    size_t n, cap;
+    int64_t at, cost; /* when it was read; 0: never */
+    bool refused;
+};
+
 struct look_watched {
     uint32_t peer;
     int32_t pid;
@@ -88,6 +118,7 @@ struct looker {
     struct procfs_listener ports[LOOK_PORTS];
     size_t n_ports;
     int64_t ports_at, ports_cost;
+    struct inet_table inet;
     struct pollset *sets[LOOK_PROCS];
     char *text; /* for the larger files of /proc */
     size_t cap_text;
@@ -122,9 +153,6 @@ int file_of(struct looker *l, struct look_proc *p, int fd, struct file **ret);
 /** file_by_ino - what is known of an inode, made when new; *ret is good until the next call. */
 int file_by_ino(struct looker *l, uint64_t ino, struct file **ret);
 
-/** file_ask - is an answer outstanding on this connection? */
-void file_ask(struct looker *l, struct look_proc *p, int fd, struct file *f);
-
 /** file_counts - is it a connection on which the program may have requests of its own? */
 bool file_counts(const struct file *f);
 
@@ -148,6 +176,20 @@ void socket_address(struct looker *l, const void *address, size_t n, struct look
 /** socket_awaits - by what the kernel knows of a connection; fd is the duplicate. */
 void socket_awaits(struct looker *l, int fd, struct file *f);
 
+/** socket_awaits_listed - by what the kernel lists of it. */
+void socket_awaits_listed(struct looker *l, struct file *f);
+
+/* netlink.c */
+
+/** netlink_sockets - f for each socket, and how many bytes of attributes follow its message. */
+typedef void netlink_fn(void *arg, const struct inet_diag_msg *m, size_t left);
+int netlink_sockets(int protocol, uint32_t states, bool info, netlink_fn *f, void *arg);
+
+/* inet.c */
+
+/** inet_find - one of TCP or UDP, good until the next call; NULL: none (*ret_none), or too new. */
+const struct inet_sock *inet_find(struct looker *l, uint64_t ino, bool *ret_none);
+
 /* listen.c */
 
 /** listener_of - the socket that listens on a port of this machine; NULL: none. */
@@ -169,6 +211,9 @@ void peer_finish(struct looker *l);
 /** members_read - the descriptors that a call waits for, in a block for free(). */
 int members_read(struct looker *l, int32_t pid, const struct call *c, struct procfs_member **ret,
                  size_t *ret_n);
+
+/** ring_find - the state of an io_uring that a process waits for. */
+bool ring_find(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret);
 
 /* pollset.c */
 

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "diag/look_impl.h"
@@ -129,6 +130,30 @@ static int read_files(int32_t pid, struct procfs_member **ret, size_t *ret_n)
     *ret = list;
     *ret_n = n;
     return 0;
+}
+
+static bool ring_read(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", pid, fd);
+    return look_read(l, path) >= 0 && procfs_parse_ring(l->text, ret) == 0;
+}
+
+/* A ring may be entered by its number among the registered ones, which leads to no descriptor:
+ * then the process's first ring is meant, as it seldom has two. */
+bool ring_find(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret)
+{
+    enum { FD_MOST = 64 };
+    char link[64];
+
+    if (ring_read(l, pid, fd, ret))
+        return true;
+    for (fd = 3; fd < FD_MOST; fd++)
+        if (procfs_link(link, sizeof link, "/proc/%d/fd/%d", pid, fd) > 0 &&
+            strcmp(link, "anon_inode:[io_uring]") == 0)
+            return ring_read(l, pid, fd, ret);
+    return false;
 }
 
 int members_read(struct looker *l, int32_t pid, const struct call *c, struct procfs_member **ret,

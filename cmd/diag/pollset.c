@@ -272,6 +272,8 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
             *m = (struct member){.fd = m->fd, .ino = m->ino, .role = FILE_OTHER, .seen = true};
             return;
         }
+        if (f->role == FILE_CLIENT || f->role == FILE_SERVER || f->role == FILE_DATAGRAM)
+            socket_awaits_listed(l, f);
     } else {
         bool is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
         int r = is_socket ? file_by_ino(l, st.st_ino, &f) : file_of(l, p, m->fd, &f);
@@ -429,11 +431,9 @@ static bool look_single(const struct pollset *s, const struct call *c, struct lo
 static void look_ring(struct looker *l, const struct pollset *s, const struct call *c,
                       struct look *ret)
 {
-    char path[64];
     struct procfs_ring ring;
 
-    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", s->pid, c->fd);
-    if (look_read(l, path) < 0 || procfs_parse_ring(l->text, &ring) < 0)
+    if (!ring_find(l, s->pid, c->fd, &ring))
         return;
     rec_note(l->rec, "io_uring: operations are counted, but not which file each is for");
     uint32_t open = ring.submitted - ring.completed;

@@ -27,13 +27,6 @@
 
 #include "diag/look_impl.h"
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    struct sockaddr_un un;
-};
-
 static const struct {
     uint16_t port;
     uint8_t kind;
@@ -112,30 +105,28 @@ static enum rec_kind path_kind(const char *path)
     return REC_IPC;
 }
 
-static void inet_describe(struct looker *l, struct look_proc *p, int fd, int type, struct file *f)
+/* peer: NULL when it has none. */
+static void inet_describe(struct looker *l, int32_t pid, const union address *own,
+                          const union address *peer, int type, struct file *f)
 {
-    union address peer = {.any.sa_family = 0}, own = {.any.sa_family = 0};
-    socklen_t n_peer = sizeof peer, n_own = sizeof own;
     char name[96];
-    bool connected = getpeername(fd, &peer.any, &n_peer) == 0;
 
-    getsockname(fd, &own.any, &n_own);
-    if (type == SOCK_DGRAM && !connected) {
-        bool bound = port_of(&own) != 0 && port_of(&own) < 32768;
+    if (type == SOCK_DGRAM && !peer) {
+        bool bound = port_of(own) != 0 && port_of(own) < 32768;
         f->role = bound ? FILE_LISTENS : FILE_DATAGRAM;
         f->kind = bound ? REC_ACCEPT : REC_NET;
         f->peer = look_peer(l, (enum rec_kind)f->kind, "udp");
         return;
     }
-    if (type != SOCK_DGRAM && !connected) {
+    if (type != SOCK_DGRAM && !peer) {
         f->role = FILE_UNKNOWN; /* still connecting, so its peer has no name yet: ask again */
         f->kind = REC_NET;
         return;
     }
-    service_of(port_of(&peer), f);
+    service_of(port_of(peer), f);
     if (type == SOCK_DGRAM) {
         f->role = FILE_DATAGRAM;
-    } else if (listener_of(l, p->pid, port_of(&own))) {
+    } else if (listener_of(l, pid, port_of(own))) {
         f->role = FILE_SERVER;
         f->kind = REC_ACCEPT;
         f->peer = look_peer(l, REC_ACCEPT, "clients");
@@ -143,13 +134,48 @@ static void inet_describe(struct looker *l, struct look_proc *p, int fd, int typ
     } else {
         f->role = FILE_CLIENT;
     }
-    address_print(&peer, type == SOCK_DGRAM ? "udp" : "tcp", name, sizeof name);
+    address_print(peer, type == SOCK_DGRAM ? "udp" : "tcp", name, sizeof name);
     f->peer = look_peer(l, (enum rec_kind)f->kind, name);
     const struct procfs_listener *here = NULL;
-    if (type != SOCK_DGRAM && address_is_local(&peer))
-        here = listener_of(l, p->pid, port_of(&peer));
+    if (type != SOCK_DGRAM && address_is_local(peer))
+        here = listener_of(l, pid, port_of(peer));
     if (here)
         peer_seek(l, f->peer, here->ino);
+}
+
+static void inet_ask(struct looker *l, struct look_proc *p, int fd, int type, struct file *f)
+{
+    union address peer = {.any.sa_family = 0}, own = {.any.sa_family = 0};
+    socklen_t n_peer = sizeof peer, n_own = sizeof own;
+    bool connected = getpeername(fd, &peer.any, &n_peer) == 0;
+
+    getsockname(fd, &own.any, &n_own);
+    inet_describe(l, p->pid, &own, connected ? &peer : NULL, type, f);
+}
+
+static void listens(struct looker *l, int32_t pid, struct file *f)
+{
+    f->role = FILE_LISTENS;
+    f->kind = REC_ACCEPT;
+    look_rec_proc(l, pid)->listens = true;
+    l->ports_at = 0;
+}
+
+/* What is not listed is a Unix socket, of which only that is known. */
+static void listed_describe(struct looker *l, int32_t pid, struct file *f)
+{
+    bool none;
+    const struct inet_sock *s = inet_find(l, f->ino, &none);
+
+    if (s && s->listens) {
+        listens(l, pid, f);
+    } else if (s) {
+        inet_describe(l, pid, &s->own, s->connected ? &s->peer : NULL, s->type, f);
+    } else if (none) {
+        f->role = FILE_UNIX;
+        f->kind = REC_IPC;
+        f->peer = look_peer(l, REC_IPC, "unix");
+    }
 }
 
 void socket_address(struct looker *l, const void *address, size_t n, struct look *ret)
@@ -215,12 +241,9 @@ void socket_describe(struct looker *l, struct look_proc *p, int fd, struct file 
     n = sizeof accepts;
     getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &n);
     if (accepts) {
-        f->role = FILE_LISTENS;
-        f->kind = REC_ACCEPT;
-        look_rec_proc(l, p->pid)->listens = true;
-        l->ports_at = 0;
+        listens(l, p->pid, f);
     } else if (domain == AF_INET || domain == AF_INET6) {
-        inet_describe(l, p, fd, type, f);
+        inet_ask(l, p, fd, type, f);
     } else if (domain == AF_UNIX) {
         unix_describe(l, p, fd, f);
     } else {
@@ -234,8 +257,10 @@ void socket_find(struct looker *l, struct look_proc *p, int fd, struct file *f)
     int got = file_dup(p, fd);
 
     f->kind = REC_NET;
-    if (got < 0)
+    if (got < 0) {
+        listed_describe(l, p->pid, f);
         return;
+    }
     socket_describe(l, p, got, f);
     close(got);
 }
@@ -325,31 +350,49 @@ static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info 
     return awaits && sent <= silent_after(l, f->peer);
 }
 
+static void info_take(struct looker *l, struct file *f, struct tcp_info *info, size_t n)
+{
+    int64_t now = hob_now();
+    bool awaits;
+
+    if (n < offsetof(struct tcp_info, tcpi_data_segs_out) + sizeof info->tcpi_data_segs_out)
+        info->tcpi_data_segs_in = info->tcpi_data_segs_out = 1; /* an old kernel does not count */
+    if (f->role == FILE_SERVER)
+        awaits = info->tcpi_last_data_recv < info->tcpi_last_data_sent;
+    else
+        awaits = info_awaits(l, f, info, now);
+    f->awaits = awaits ? AWAITS : AWAITS_NOT;
+    f->segs_out = info->tcpi_data_segs_out;
+    f->segs_in = info->tcpi_data_segs_in;
+    f->asked = now;
+}
+
 void socket_awaits(struct looker *l, int fd, struct file *f)
 {
     struct tcp_info info;
     socklen_t n = sizeof info;
-    int64_t now = hob_now();
+
+    memset(&info, 0, sizeof info);
+    if (f->role == FILE_DATAGRAM)
+        f->awaits = AWAITS;
+    else if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+        f->awaits = AWAITS_NOT;
+    else
+        info_take(l, f, &info, n);
+}
+
+void socket_awaits_listed(struct looker *l, struct file *f)
+{
+    bool none;
+    const struct inet_sock *s = inet_find(l, f->ino, &none);
 
     if (f->role == FILE_DATAGRAM) {
         f->awaits = AWAITS;
-        return;
-    }
-    memset(&info, 0, sizeof info);
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0) {
+    } else if (!s || s->n_info == 0) {
         f->awaits = AWAITS_NOT;
-        return;
+    } else {
+        struct tcp_info info = s->info;
+
+        info_take(l, f, &info, s->n_info);
     }
-    if (n < offsetof(struct tcp_info, tcpi_data_segs_out) + sizeof info.tcpi_data_segs_out) {
-        info.tcpi_data_segs_in = info.tcpi_data_segs_out = 1; /* an old kernel does not count */
-    }
-    bool awaits;
-    if (f->role == FILE_SERVER)
-        awaits = info.tcpi_last_data_recv < info.tcpi_last_data_sent;
-    else
-        awaits = info_awaits(l, f, &info, now);
-    f->awaits = awaits ? AWAITS : AWAITS_NOT;
-    f->segs_out = info.tcpi_data_segs_out;
-    f->segs_in = info.tcpi_data_segs_in;
-    f->asked = now;
 }

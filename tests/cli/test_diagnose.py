@@ -23,6 +23,24 @@ def script(text):
     return [PYTHON, '-c', 'import os, signal, sys\n' + textwrap.dedent(text)]
 
 
+BUSY = '''
+    import threading
+    stop = threading.Event()
+    def busy():
+        while not stop.is_set():
+            stop.wait(0.0005)
+    threads = [threading.Thread(target=busy) for _ in range(8)]
+    for t in threads:
+        t.start()
+    print('up', flush=True)
+    sys.stdin.read()
+    stop.set()
+    for t in threads:
+        t.join()
+    print('still here', flush=True)
+    '''
+
+
 class Diagnose(cli.Case):
     def diagnose(self, *command, options=(), **more):
         """Run a command under hob diagnose, its report in a file: (what it came to, the report)."""
@@ -137,16 +155,21 @@ class PassThrough(Diagnose):
         self.assertEqual(self.ended(p), 3)
 
     def test_it_lives_on_when_hob_is_killed(self):
-        p = self.start(*script('''
-            print('up', flush=True)
-            sys.stdin.read()
-            print('still here', flush=True)
-            '''), stdin=subprocess.PIPE)
-        p.kill()
-        self.assertEqual(self.ended(p), -signal.SIGKILL)
-        p.stdin.close()
-        p.stdin = None  # closed for good
-        self.assertEqual(p.stdout.readline(), b'still here\n')
+        for tier in ('1', '2'):
+            p = cli.hob_start('diagnose', '-o', self.path('report'), '--tier', tier, '--',
+                              *script(BUSY), stdin=subprocess.PIPE)
+            self.addCleanup(p.stdout.close)
+            self.addCleanup(p.stderr.close)
+            self.addCleanup(p.stdin.close)
+            self.addCleanup(p.kill)
+            if p.stdout.readline() != b'up\n':
+                self.assertIn(b'no recording', p.stderr.read())  # this tier is not to be had
+                p.wait(cli.WAIT_MOST)
+                continue
+            p.kill()
+            self.assertEqual(self.ended(p), -signal.SIGKILL)
+            p.stdin.close()
+            self.assertEqual(p.stdout.readline(), b'still here\n')
 
     def test_one_that_ends_at_once(self):
         for _ in range(20):
@@ -170,8 +193,10 @@ class PassThrough(Diagnose):
 class Tiers(Diagnose):
     SECCOMP = '''
         import ctypes, struct
-        REFUSE, ALLOW, NUMBER = 0x00050000 | 1, 0x7fff0000, 298  # EPERM; perf_event_open
-        steps = [(0x20, 0, 0, 0), (0x15, 0, 1, NUMBER), (0x06, 0, 0, REFUSE), (0x06, 0, 0, ALLOW)]
+        REFUSE, ALLOW = 0x00050000 | 1, 0x7fff0000  # EPERM
+        numbers = [298, 438]  # perf_event_open, pidfd_getfd: what Docker's default refuses
+        steps = [(0x20, 0, 0, 0), *((0x15, len(numbers) - i, 0, n) for i, n in enumerate(numbers)),
+                 (0x06, 0, 0, ALLOW), (0x06, 0, 0, REFUSE)]
         code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *s) for s in steps))
         program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', len(steps),
                                                           ctypes.addressof(code)))
@@ -199,6 +224,80 @@ class Tiers(Diagnose):
                            capture_output=True, text=True, timeout=cli.WAIT_MOST)
         self.assertEqual((r.returncode, r.stdout), (1, ''))
         self.one_line(r.stderr, 'not permitted here')
+
+    def test_connections_that_may_not_be_taken_are_found_in_the_kernels_list(self):
+        with cli.Site(pages=10, latency='200ms') as site:
+            fetch = '''
+                import http.client
+                for _ in range(5):
+                    c = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]))
+                    c.request('GET', '/')
+                    c.getresponse().read()
+                '''
+            out, port = self.path('v.json'), site.base.rstrip('/').rsplit(':', 1)[1]
+            r = subprocess.run(script(self.SECCOMP) + [cli.HOB, 'diagnose', '--json', out, '--',
+                                                       *script(fetch), port],
+                               capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        d = cli.rows_of(self.read(out))[0]
+        self.assertIn(('network', 'tcp 127.0.0.1:' + port),
+                      [(p['kind'], p['name']) for p in d['peers']])
+
+    def test_one_that_may_not_be_looked_into_is_recorded_from_outside(self):
+        closed = script('''
+            import ctypes
+            assert ctypes.CDLL(None).prctl(4, 0, 0, 0, 0) == 0  # not dumpable
+            print('up', flush=True)
+            print(sys.stdin.read())
+            ''')
+        self.attach_as_nobody(closed, 'may not be read')
+
+    @unittest.skipUnless(os.path.exists('/proc/sys/kernel/yama/ptrace_scope'), 'no Yama here')
+    def test_yama_forbids_looks_at_strangers(self):
+        scope = self.read('/proc/sys/kernel/yama/ptrace_scope').strip()
+        if scope not in '12':
+            self.skipTest('kernel.yama.ptrace_scope is ' + scope)
+        self.attach_as_nobody(script('''
+            print('up', flush=True)
+            print(sys.stdin.read())
+            '''), 'may not be read')
+
+    def attach_as_nobody(self, command, note):
+        """-p from another process of the same user, who has no capability."""
+        if os.geteuid() != 0:
+            self.skipTest('only root can become nobody')
+        os.chmod(self.folder, 0o777)
+        tool = shutil.copy(cli.HOB, self.path('hob'))
+        p = subprocess.Popen([*self.UNPRIVILEGED, *command], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, cwd='/')
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        self.addCleanup(p.stdout.close)
+        if p.stdout.readline() != 'up\n':
+            self.skipTest('nobody cannot run ' + PYTHON)
+        for tier in ((), ('--tier', '2')):
+            r = subprocess.run([*self.UNPRIVILEGED, tool, 'diagnose', *tier, '--for', '50ms', '-p',
+                                str(p.pid)], capture_output=True, text=True, timeout=cli.WAIT_MOST,
+                               cwd='/')
+            self.assertEqual((r.returncode, r.stdout), (0, ''), r.stderr)
+            self.assertIn(note, ' '.join(r.stderr.split()))
+        self.assertEqual(p.communicate('lives', timeout=cli.WAIT_MOST)[0], 'lives\n')
+        self.assertEqual(p.returncode, 0)
+
+    def test_an_io_uring_is_counted_and_what_is_not_known_said(self):
+        with cli.Site(pages=10, latency='400ms') as site:
+            env = {**os.environ, 'HOB_POLL': 'uring'}
+            if cli.hob('fetch', site.url('/'), env=env).status:
+                self.skipTest('no io_uring here')
+            for tier in ('1', '2'):
+                out = self.path('v%s.json' % tier)
+                r, _ = self.diagnose(cli.HOB, 'fetch', site.url('/'), env=env,
+                                     options=['--tier', tier, '--json', out])
+                if 'no recording' in r.err:
+                    continue
+                self.assertEqual(r.status, 0, r.err)
+                d = cli.rows_of(self.read(out))[0]
+                self.assertIn('io_uring: operations are counted', str(d['recording']['notes']))
 
     @unittest.skipIf(os.geteuid() != 0, 'only root can become nobody')
     def test_nobody_without_capabilities_can(self):
