@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <hob/rt.h>
@@ -239,6 +240,33 @@ static bool task_sample(struct sampler *s, struct tree_task *k, int64_t now)
     return true;
 }
 
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static void task_gone(struct sampler *s, size_t task, int64_t at)
+{
+    struct tree_task *k = &s->tree.tasks[task];
+
+    if (k->seen)
+        track_end(&k->track, s->rec, at, true);
+    if (s->tree.procs[k->proc].n_tasks == 1)
+        looker_gone(s->looker, s->tree.procs[k->proc].pid);
+    tree_remove(&s->tree, task, at);
+}
+
+/* The kernel's sums have what a child did as soon as it was waited for: those that ended since they
+ * were last looked at must be counted as ended too. */
+static void ended_find(struct sampler *s, int64_t now)
+{
+    for (size_t i = 0; i < s->tree.n_tasks;) {
+        const struct tree_task *k = &s->tree.tasks[i];
+
+        if (syscall(SYS_tgkill, s->tree.procs[k->proc].pid, k->tid, 0) < 0 && errno == ESRCH)
+            task_gone(s, i, now);
+        else
+            i++;
+    }
+}
+
 /* --- what was too short to be seen ------------------------------------------------------------ */
 
 /* Adds CPU time in (from, now], on as many rows as it takes. */
@@ -290,6 +318,7 @@ static void missed_look_all(struct sampler *s, int64_t now)
         return;
     s->missed_at = now;
     s->missed_pid = s->tree.last_pid;
+    ended_find(s, now);
     for (size_t i = 0; i < s->tree.n_procs; i++)
         s->tree.procs[i].live = 0;
     for (size_t i = 0; i < s->tree.n_tasks; i++)
@@ -363,11 +392,7 @@ static int64_t sampler_tick(void *state, int64_t now)
             i++;
             continue;
         }
-        if (k->seen)
-            track_end(&k->track, s->rec, at, true);
-        if (s->tree.procs[k->proc].n_tasks == 1)
-            looker_gone(s->looker, s->tree.procs[k->proc].pid);
-        tree_remove(&s->tree, i, at);
+        task_gone(s, i, at);
     }
     s->opened = true;
     tree_names(&s->tree, now);

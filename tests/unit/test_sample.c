@@ -16,6 +16,7 @@
 #include <hob/rt.h>
 
 #include "diag/source.h"
+#include "diag/tree.h"
 #include "lib/t.h"
 
 struct scene {
@@ -242,6 +243,39 @@ TEST(children_that_come_and_go_are_counted)
     CHECK(s.rec.n_procs > 1);
     CHECK(seconds(&s, REC_WAIT, REC_CHILD) > 0.1);
     scene_free(&s);
+}
+
+/* A shell, its script and what that started, all found to have ended at one scan, oldest first. */
+TEST(what_a_chain_did_is_counted_at_its_top)
+{
+    enum { N = 4 };
+    struct recording rec;
+    struct tree_proc procs[N];
+    struct tree_task tasks[N];
+    int64_t due[N] = {0};
+    struct tree t = {.rec = &rec, .root = 10, .procs = procs, .n_procs = N, .tasks = tasks};
+
+    rec_init(&rec);
+    t.due = due;
+    t.n_tasks = t.cap_tasks = N;
+    t.known = calloc(1, 1024);
+    if (!t.known)
+        t_fail(__FILE__, __LINE__, "no memory");
+    for (int i = 0; i < N; i++) {
+        uint32_t row = rec_thread_of(&rec, 10 + i, 10 + i);
+
+        procs[i] = (struct tree_proc){
+            .pid = 10 + i, .parent = i ? 9 + i : 0, .row = (uint32_t)i, .n_tasks = 1, .used = true};
+        tasks[i] = (struct tree_task){
+            .tid = 10 + i, .proc = (uint32_t)i, .sched_fd = -1, .track = {.row = row, .added = i}};
+    }
+    tree_remove(&t, 1, HOB_MS); /* the last takes its place, and goes before its own parent */
+    tree_remove(&t, 1, HOB_MS);
+    tree_remove(&t, 1, HOB_MS);
+    CHECK_INT(t.n_tasks, 1);
+    CHECK_INT(procs[0].counted, 1 + 2 + 3);
+    free(t.known);
+    rec_free(&rec);
 }
 
 /* Too short for a single sample: nothing but the kernel's sum says that it was there. */
