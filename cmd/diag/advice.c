@@ -19,6 +19,7 @@ enum cure {
     CURE_BOTH,
     CURE_POOL_IO,
     CURE_LOOP,
+    CURE_AWAIT, /* a loop that stands in a call */
     CURE_GIL,
     CURE_LOCK,
     CURE_OVERSUB,
@@ -33,6 +34,7 @@ static const char *const words[N_CURES] = {
     [CURE_BOTH] = "wait for {n} at once, and compute on {p} cores",
     [CURE_POOL_IO] = "one process with {n} operations at once instead of a pool",
     [CURE_LOOP] = "move the computing off the event loop",
+    [CURE_AWAIT] = "no call that blocks on the event loop: one that waits without it",
     [CURE_GIL] = "processes instead of threads: threads share the interpreter's lock",
     [CURE_LOCK] = "hold the lock for less, or split it (one for each shard)",
     [CURE_OVERSUB] = "{p} threads, as many as cores",
@@ -52,11 +54,13 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_LOOP] = "await loop.run_in_executor(ProcessPoolExecutor({p}), work, item)",
             [CURE_GIL] = "ProcessPoolExecutor({p}).map(work, items), or a free-threaded build",
             [CURE_LOCK] = "ProcessPoolExecutor({p}): each process with data of its own",
+            [CURE_AWAIT] = "await asyncio.sleep(s); await asyncio.to_thread(call, item)",
             [CURE_OVERSUB] = "Pool({p})",
             [CURE_BATCH] = "with db: db.executemany(sql, rows)  # one commit for all of them",
         },
     [LANG_NODE] =
         {
+            [CURE_AWAIT] = "await setTimeout(ms) (timers/promises); fs.promises, not ...Sync",
             [CURE_CONCURRENCY] = "await Promise.all(urls.map(pLimit({n})(fetch)))",
             [CURE_FILES] = "UV_THREADPOOL_SIZE={n}, and Promise.all over fs.promises",
             [CURE_PARALLELISM] = "worker_threads: {p} Workers (piscina)",
@@ -111,6 +115,7 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_POOL_IO] = "one process: Async::Semaphore.new({n})",
             [CURE_LOOP] = "Parallel.map(..., in_processes: {p}), or a Ractor",
             [CURE_GIL] = "Parallel.map(items, in_processes: {p}) { |x| work(x) }, or Ractors",
+            [CURE_AWAIT] = "Async { |task| task.sleep(s) }; Thread.new { call(item) }.value",
             [CURE_OVERSUB] = "in_processes: {p}",
             [CURE_BATCH] = "db.transaction { rows.each { |r| insert(r) } }",
         },
@@ -128,6 +133,7 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_PARALLELISM] = "Parallel::ForkManager->new({p})",
             [CURE_BOTH] = "Mojo::Promise->map {n} at once; Parallel::ForkManager->new({p})",
             [CURE_POOL_IO] = "one process: Mojo::Promise->map({concurrency => {n}}, ...)",
+            [CURE_AWAIT] = "Mojo::IOLoop->timer(s => sub { ... }); Mojo::IOLoop->subprocess",
             [CURE_BATCH] = "$db->begin_work; ... ; $db->commit",
         },
     [LANG_C] =
@@ -140,6 +146,8 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_POOL_IO] = "one process: a group of fibers, .max_live = {n}",
             [CURE_LOOP] = "hob_offload(work, item): the fiber parks, the pool computes",
             [CURE_LOCK] = "one lock for each shard; compute before it is taken",
+            [CURE_AWAIT] =
+                "hob_sleep(d); hob_block(call, item, until): the fiber parks, the loop goes on",
             [CURE_OVERSUB] = "hob_for, or a pool of {p} threads",
             [CURE_BATCH] = "begin; many rows; commit: one disk sync for all of them",
         },
@@ -167,7 +175,8 @@ static enum cure cure_of(const struct measures *m, const struct ruling *r)
     case MISMATCH_POOL_IO:
         return CURE_POOL_IO;
     case MISMATCH_LOOP_BLOCKED:
-        return CURE_LOOP;
+        return r->is.bound == HOB_BOUND_SLEEP || r->is.bound == HOB_BOUND_IO ? CURE_AWAIT
+                                                                             : CURE_LOOP;
     case MISMATCH_GIL:
         return CURE_GIL;
     case MISMATCH_LOCK:

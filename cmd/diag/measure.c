@@ -10,6 +10,7 @@
  *   nothing to tell it by, so it stays.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "diag/measure_impl.h"
@@ -39,6 +40,22 @@ static int frame_open(struct measure_frame *f, const struct recording *r)
     return 0;
 }
 
+/*
+ * Switch records say when a thread had its core, not when the core had a hypervisor's.  A disk of a
+ * virtual machine is the host at work: a read there may never switch, and looks like computing.
+ */
+static double taken_of(const struct measures *m)
+{
+    const struct recording *r = m->rec;
+    double counted = (double)(r->user + r->system) * 1e-9;
+    const double least = .05, most = .95;
+
+    if (r->tier == REC_T2 || r->attached || r->user < 0 || r->system < 0 || m->all.cpu <= 0)
+        return 0;
+    double taken = 1 - counted / m->all.cpu;
+    return taken < least ? 0 : taken < most ? taken : most;
+}
+
 static void sums(struct measures *m)
 {
     const struct recording *r = m->rec;
@@ -48,9 +65,11 @@ static void sums(struct measures *m)
     m->user = r->user >= 0 && r->system >= 0 && r->user + r->system > 0
                   ? (double)r->user / (double)(r->user + r->system)
                   : 1;
+    m->taken = taken_of(m);
     m->startup_cpu = m->all.cpu - s->cpu;
     m->cores = busy > 0 ? s->cpu / busy : 0;
-    m->demand = wanted > 0 ? (s->cpu + s->ready) / wanted : 0;
+    double ready = r->tier == REC_T2 ? fmin(s->ready, m->ready_known) : s->ready;
+    m->demand = wanted > 0 ? (s->cpu + ready) / wanted : 0;
     m->press = s->wall > 0 ? (s->cpu + s->ready) / s->wall : 0;
     m->foreign = r->foreign;
 }

@@ -43,9 +43,10 @@ struct measure_peer {
     double blamed; /* s */
 };
 
-/* Threads of the busiest process that take turns instead of running at once. */
+/* Threads of the busiest process, or processes, that take turns instead of running at once. */
 struct measure_rivals {
-    uint32_t n;       /* threads with a real part of that process's CPU time */
+    uint32_t n;       /* those with a real part of the CPU time */
+    bool processes;   /* that is what they are */
     double even;      /* 1: one does all of it; n: all do the same */
     double overlap;   /* of the time that any of them runs: two or more do */
     double contended; /* threads of them that wait for a lock while another runs or could */
@@ -61,9 +62,12 @@ struct measures {
     double ending;            /* s; after the last wait of the dominant kind: a serial end */
     double ending_cpu;        /* s */
     double user;              /* share of the CPU time that is not the kernel's */
+    double taken;             /* share of what looks like CPU time that nobody was charged for: a
+                               * hypervisor or an interrupt had the core */
     double cores;             /* busy, mean while something runs */
     double demand;            /* threads that run or could, mean while there is any */
-    double press;             /* cores and threads in line, mean over the wall time */
+    double ready_known; /* s that threads could have run, of those that lived for long enough */
+    double press;       /* cores and threads in line, mean over the wall time */
 
     /* operations sent and not answered */
     double in_flight; /* mean while at least one is */
@@ -78,6 +82,7 @@ struct measures {
     struct measure_rivals rivals;
     double loop_blocked; /* s: a loop computed while events waited for it */
     double loop_stretch; /* s: the longest time without a look at them */
+    double loop_slept;   /* s: a loop slept or blocked in one call, with operations in flight */
     bool loop_looked;    /* such looks were made; without them both are guesses */
     bool has_loop;       /* some thread waits for a set of descriptors */
 

@@ -31,6 +31,16 @@ int measure_threads(const struct measure_frame *f, struct measures *m);
 int measure_rivals(const struct measure_frame *f, uint32_t proc, const double *cpu_of_thread,
                    struct measure_rivals *ret);
 
+/* A process: its own time on CPU and in waits for I/O, and the index of its parent. */
+struct measure_proc {
+    double cpu, io; /* s */
+    int64_t parent; /* -1: none in the tree */
+};
+
+/** measure_sharers - whether processes take turns: then they replace *ret, else it stays */
+int measure_sharers(const struct measure_frame *f, const struct measure_proc *sums,
+                    struct measure_rivals *ret);
+
 /** measure_looks - how long loops computed while events waited */
 int measure_looks(const struct measure_frame *f, struct measures *m);
 

@@ -6,6 +6,9 @@
  *   wait: is its epoll set ready, and how many reads and writes has it made?  Looks in a row that
  *   find the set ready and the count unchanged are one stretch: it computed, and did not serve.
  *
+ *   A loop that sleeps, or stands in a call that blocks, is blocked as well; there is nothing to
+ *   look at, its waits say so.
+ *
  *   Without looks (it was never on CPU for long without being interrupted) there is only a guess:
  *   how long threads that wait for several operations at once ran between two waits.
  */
@@ -70,10 +73,46 @@ static void guess_of(const struct measure_frame *f, const struct rec_thread *t, 
     stretch_end(m, turn, guess_min, 0);
 }
 
+/* A call that keeps its thread: a loop has no business in one. */
+static bool blocks(const struct rec_ival *iv)
+{
+    switch (iv->kind) {
+    case REC_SLEEP:
+    case REC_CHILD:
+    case REC_DISK:
+    case REC_FSYNC:
+    case REC_NET:
+    case REC_DB:
+    case REC_DNS:
+        return !(iv->flags & (REC_IVAL_SET | REC_IVAL_FOLDED));
+    default:
+        return false;
+    }
+}
+
+/* Of a thread that waits for several operations at once: how long it stood in one call between two
+ * such waits.  What was in flight at the one before is what waited for it. */
+static void slept_of(const struct measure_frame *f, const struct rec_thread *t, struct measures *m)
+{
+    uint32_t in_flight = 0;
+
+    for (size_t i = 0; i < t->n_ivals; i++) {
+        const struct rec_ival *iv = &t->ivals[i];
+        double d = measure_s(iv->to - iv->from);
+
+        if (iv->flags & REC_IVAL_SET && measure_is_io(f, iv))
+            in_flight = iv->in_flight;
+        else if (in_flight >= 2 && iv->state == REC_WAIT && d >= guess_min && blocks(iv))
+            m->loop_slept += d;
+    }
+}
+
 int measure_looks(const struct measure_frame *f, struct measures *m)
 {
     const struct recording *r = f->rec;
 
+    for (size_t i = 0; i < r->n_threads; i++)
+        slept_of(f, &r->threads[i], m);
     m->loop_looked = r->n_looks > 0;
     m->has_loop |= m->loop_looked;
     if (!m->loop_looked) {

@@ -13,7 +13,8 @@
 #include "diag/edges.h"
 #include "diag/measure_impl.h"
 
-static const double rival_part = .08; /* of the process's CPU time; less is a helper */
+static const double rival_part = .08; /* of the process's CPU time; less is a helper, */
+static const double like_part = .2; /* unless no thread does much more: one for each request, say */
 
 struct turns {
     const struct recording *rec;
@@ -60,13 +61,16 @@ static void turns_edge(struct turns *t, const struct edge *e)
 static void rivals_count(const struct recording *r, uint32_t proc, const double *cpu,
                          bool *is_rival, struct measure_rivals *ret)
 {
-    double total = 0, squares = 0, sum = 0;
+    double total = 0, squares = 0, sum = 0, most = 0;
 
     for (size_t i = 0; i < r->n_threads; i++)
-        if (r->threads[i].proc == proc)
+        if (r->threads[i].proc == proc) {
             total += cpu[i];
+            most = cpu[i] > most ? cpu[i] : most;
+        }
+    double least = like_part * most < rival_part * total ? like_part * most : rival_part * total;
     for (size_t i = 0; i < r->n_threads; i++) {
-        is_rival[i] = r->threads[i].proc == proc && cpu[i] > rival_part * total;
+        is_rival[i] = r->threads[i].proc == proc && cpu[i] > least;
         if (!is_rival[i])
             continue;
         ret->n++;

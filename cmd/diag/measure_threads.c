@@ -17,13 +17,11 @@ static const double io_part = .15;
 /* Of all weight; below it no single program is the one to change. */
 static const double heavy_part = .4;
 
-struct proc_sums {
-    double cpu, io; /* s */
-    int64_t parent; /* index, -1: none in the tree */
-};
+/* Of a thread that lived shorter a sample or two say little about when it had a core. */
+static const int64_t lived_min = 50 * HOB_MS;
 
 struct thread_sums {
-    double cpu, io;
+    double cpu, io, ready;
 };
 
 struct proc_id {
@@ -46,7 +44,11 @@ static struct thread_sums thread_sums(const struct measure_frame *f, const struc
         if (p.wait > 0 && !(iv->flags & REC_IVAL_COPY) && measure_is_io(f, iv))
             sums.io += p.wait * d;
         m->has_loop |= (iv->flags & REC_IVAL_SET) != 0;
+        sums.ready += p.ready * d;
     }
+    int64_t lived = t->n_ivals > 0 ? t->ivals[t->n_ivals - 1].to - t->ivals[0].from : 0;
+    if (lived >= lived_min)
+        m->ready_known += sums.ready;
     return sums;
 }
 
@@ -58,7 +60,7 @@ static int by_pid(const void *a, const void *b)
                             : (x->index > y->index) - (x->index < y->index);
 }
 
-static int proc_parents(const struct recording *r, struct proc_sums *procs)
+static int proc_parents(const struct recording *r, struct measure_proc *procs)
 {
     struct proc_id *ids = calloc(r->n_procs + 1, sizeof(*ids));
 
@@ -89,14 +91,15 @@ static int proc_parents(const struct recording *r, struct proc_sums *procs)
 }
 
 /* The program's path, or that of the process it was forked from. */
-static const char *exe_of(const struct recording *r, const struct proc_sums *procs, size_t i)
+static const char *exe_of(const struct recording *r, const struct measure_proc *procs, size_t i)
 {
     while (!(r->procs[i].exe && *r->procs[i].exe) && procs[i].parent >= 0)
         i = (size_t)procs[i].parent;
     return r->procs[i].exe ? r->procs[i].exe : "";
 }
 
-static enum language language_of(const struct recording *r, const struct proc_sums *procs, size_t i)
+static enum language language_of(const struct recording *r, const struct measure_proc *procs,
+                                 size_t i)
 {
     struct rec_proc p = r->procs[i];
 
@@ -105,7 +108,7 @@ static enum language language_of(const struct recording *r, const struct proc_su
 }
 
 /* Workers that their own program made by fork: started by a shell they would be another program. */
-static bool is_forked(const struct recording *r, const struct proc_sums *procs, size_t i)
+static bool is_forked(const struct recording *r, const struct measure_proc *procs, size_t i)
 {
     const char *exe = exe_of(r, procs, i);
 
@@ -113,7 +116,7 @@ static bool is_forked(const struct recording *r, const struct proc_sums *procs, 
            strcmp(exe, exe_of(r, procs, (size_t)procs[i].parent)) == 0;
 }
 
-static void io_workers(const struct recording *r, const struct proc_sums *procs,
+static void io_workers(const struct recording *r, const struct measure_proc *procs,
                        const double *thread_io, struct measures *m)
 {
     double most_proc = 0, most_thread = 0;
@@ -133,7 +136,7 @@ static void io_workers(const struct recording *r, const struct proc_sums *procs,
     m->forked = n_forked >= 2 && m->language != LANG_SHELL;
 }
 
-static void language_find(const struct recording *r, const struct proc_sums *procs,
+static void language_find(const struct recording *r, const struct measure_proc *procs,
                           struct measures *m)
 {
     double total = 0, most = -1;
@@ -165,7 +168,7 @@ static void language_find(const struct recording *r, const struct proc_sums *pro
 int measure_threads(const struct measure_frame *f, struct measures *m)
 {
     const struct recording *r = f->rec;
-    struct proc_sums *procs = calloc(r->n_procs + 1, sizeof(*procs));
+    struct measure_proc *procs = calloc(r->n_procs + 1, sizeof(*procs));
     double *cpu = calloc(r->n_threads + 1, sizeof(*cpu));
     double *io = calloc(r->n_threads + 1, sizeof(*io));
     int err = -ENOMEM;
@@ -194,6 +197,8 @@ int measure_threads(const struct measure_frame *f, struct measures *m)
     language_find(r, procs, m);
     io_workers(r, procs, io, m);
     err = measure_rivals(f, busiest, cpu, &m->rivals);
+    if (err == 0 && (m->rivals.n < 2 || m->rivals.contended <= 0))
+        err = measure_sharers(f, procs, &m->rivals);
 out:
     free(procs);
     free(cpu);

@@ -163,6 +163,13 @@ void report_mismatch(struct buf *b, const struct measures *m, const struct rulin
                    m->io_procs, m->in_flight, m->main.wall > 0 ? m->main.cpu / m->main.wall : 0);
         return;
     case MISMATCH_LOOP_BLOCKED:
+        if (r->is.bound == HOB_BOUND_SLEEP || r->is.bound == HOB_BOUND_IO) {
+            buf_printf(b,
+                       "the event loop is blocked: for %.2f s it stood in a call that sleeps or "
+                       "waits, with operations in flight",
+                       m->loop_slept);
+            return;
+        }
         buf_printf(b,
                    "the event loop is blocked: it computed for %.2f s while events waited, %.0f ms "
                    "at a stretch",
@@ -171,9 +178,9 @@ void report_mismatch(struct buf *b, const struct measures *m, const struct rulin
     case MISMATCH_GIL:
     case MISMATCH_LOCK:
         buf_printf(b,
-                   "%u threads take turns under %s: two of them run at once for %.0f %% of the "
+                   "%u %s take turns under %s: two of them run at once for %.0f %% of the "
                    "time",
-                   m->rivals.n,
+                   m->rivals.n, m->rivals.processes ? "processes" : "threads",
                    r->is.mismatch == MISMATCH_GIL ? "the interpreter's lock (GIL)" : "a lock",
                    m->rivals.overlap * 100);
         return;

@@ -37,6 +37,8 @@ static const struct {
 #undef RULE_TEST_ROW
 
 static const double close_call = .1;
+/* Samples widen short turns, so that they seem to overlap; but who waits for a lock cannot run. */
+static const double in_wait_most = 1.5;
 static const double foreign_min = .1; /* of the cores; less than that is taken as none */
 
 struct facts {
@@ -60,25 +62,30 @@ static bool ask(struct facts *f, enum rule_test t)
 /* The cores that other programs took count as in use: without them these threads had run there. */
 static double cores_wanted(const struct measures *m)
 {
-    return fmax(m->cores, fmin(m->demand, m->cores + m->foreign));
+    return fmax(m->cores, fmin(m->demand, m->rec->n_cores));
 }
 
-/* The part of the time that would be left without other programs.  What could run and had no core
- * while nothing of its own ran was kept from it by them, if they used any to speak of. */
+/* The part of the time that would be left without other programs and other machines.  What could
+ * run and had no core while nothing of its own ran was kept from it by them, if they used any to
+ * speak of. */
 static double without_others(const struct measures *m)
 {
     double n_cores = m->rec->n_cores ? m->rec->n_cores : 1;
+    double theirs = m->main.run * m->taken;
 
-    return m->foreign > foreign_min * n_cores && m->main.no_core < 1 ? 1 - m->main.no_core : 1;
+    if (m->foreign > foreign_min * n_cores)
+        theirs += m->main.no_core;
+    return theirs < 1 ? 1 - theirs : 1;
 }
 
 /* Waiting for I/O, and what the kernel computes to do it: who does more at once does more of both
  * at once.  A program that hardly waits uses the kernel for something else. */
-static double io_with_kernel(const struct measures *m)
+static double io_with_kernel(const struct measures *m, double part)
 {
     const double waits = .2;
+    double io = m->main.io / part, kernel = m->main.run * (1 - m->taken) * (1 - m->user) / part;
 
-    return m->main.io + (m->main.io >= waits ? m->main.run * (1 - m->user) : 0);
+    return io >= waits ? io + kernel : io;
 }
 
 static void facts_gather(const struct measures *m, double *value)
@@ -90,17 +97,18 @@ static void facts_gather(const struct measures *m, double *value)
 
     value[RULE_SLEEP] = s->blame[REC_SLEEP] / part;
     value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = s->io / part;
-    value[RULE_IO] = io_with_kernel(m) / part;
+    value[RULE_IO] = io_with_kernel(m, part);
     value[RULE_FSYNC] = m->fsync;
     value[RULE_FSYNC_FLIGHT] = value[RULE_FLIGHT] = m->in_flight;
-    value[RULE_MIX_CPU] = s->run * m->user / part;
-    value[RULE_DEMAND] = s->wall > 0 ? s->cpu / (s->wall * part) / n_cores : 0;
+    value[RULE_MIX_CPU] = s->run * (1 - m->taken) * m->user / part;
+    value[RULE_DEMAND] = s->wall > 0 ? s->cpu * (1 - m->taken) / (s->wall * part) / n_cores : 0;
     value[RULE_CPU] = 1 - (1 - s->run - s->no_core) / part;
     value[RULE_POOL_EACH] = m->in_flight / (m->io_procs ? m->io_procs : 1);
     value[RULE_LOOP_SHARE] = m->loop_blocked / cpu;
     value[RULE_LOOP_STRETCH] = m->loop_stretch;
+    value[RULE_LOOP_SLEPT] = m->all.wall > 0 ? m->loop_slept / m->all.wall : 0;
     value[RULE_EVEN] = m->rivals.even;
-    value[RULE_OVERLAP] = m->rivals.overlap;
+    value[RULE_OVERLAP] = m->rivals.overlap / fmin(fmax(1, m->rivals.contended), in_wait_most);
     value[RULE_CONTENDED] = m->rivals.contended;
     value[RULE_TURN] = m->rivals.turn;
     value[RULE_PRESS] = m->press / n_cores;
@@ -130,18 +138,29 @@ static void facts_of_own(const struct measures *m, double *value)
     value[RULE_CHAN_LEAST] = o->chan_least <= 1000000 ? o->chan_least * 1e-6 : 0;
 }
 
+/* Events from outside: a worker's loop has messages of its own program to wait for. */
+static bool serves(const struct measures *m)
+{
+    return m->server || m->n_ops > 0;
+}
+
 static bool loop_is_blocked(struct facts *f)
 {
     if (f->m->rec->own.n_traces > 0)
         return ask(f, RULE_HELD) && !ask(f, RULE_CORES);
     /* Where every core is in use its work has nowhere else to go. */
-    return f->m->has_loop && ask(f, RULE_LOOP_SHARE) && ask(f, RULE_LOOP_STRETCH) &&
+    return f->m->has_loop && serves(f->m) && ask(f, RULE_LOOP_SHARE) && ask(f, RULE_LOOP_STRETCH) &&
            !ask(f, RULE_CORES);
 }
 
 static bool jobs_wait_for_each_other(struct facts *f)
 {
     return f->m->rec->own.n_traces > 0 && ask(f, RULE_JOB_LOCKS);
+}
+
+static bool loop_stands(struct facts *f)
+{
+    return f->m->has_loop && ask(f, RULE_LOOP_SLEPT);
 }
 
 static bool threads_take_turns(struct facts *f)
@@ -160,6 +179,10 @@ static struct reading reading_io(struct facts *f)
     const struct measures *m = f->m;
     struct reading r = {HOB_BOUND_IO, HOB_ADVICE_CONCURRENCY, MISMATCH_NONE, PATTERN_NONE};
 
+    if (loop_stands(f)) {
+        r.mismatch = MISMATCH_LOOP_BLOCKED;
+        return r;
+    }
     if (m->forked && m->io_procs >= 2 && is_network(m->io_kind) && !ask(f, RULE_POOL_EACH)) {
         r.mismatch = MISMATCH_POOL_IO;
         return r;
@@ -181,7 +204,7 @@ static struct reading reading_cpu(struct facts *f)
         return r;
     }
     if (threads_take_turns(f)) {
-        bool gil = lang_has_gil(f->m->language);
+        bool gil = !f->m->rivals.processes && lang_has_gil(f->m->language);
         r.mismatch = gil ? MISMATCH_GIL : MISMATCH_LOCK;
         r.advice = gil ? HOB_ADVICE_PARALLELISM : HOB_ADVICE_LOCK;
         return r;
@@ -247,6 +270,9 @@ static struct reading reading_of_bound(struct facts *f, enum hob_bound bound)
         return (struct reading){bound, HOB_ADVICE_NONE, MISMATCH_NONE,
                                 f->m->server ? PATTERN_NO_LOAD : PATTERN_NONE};
     case HOB_BOUND_SLEEP:
+        return (struct reading){bound, HOB_ADVICE_NONE,
+                                loop_stands(f) ? MISMATCH_LOOP_BLOCKED : MISMATCH_NONE,
+                                PATTERN_NONE};
     case HOB_BOUND_LOCK:
         break;
     }

@@ -61,8 +61,9 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(POOL_EACH, 1.5, "in flight in each process")                                                 \
     X(LOOP_SHARE, .30, "part of the CPU time in which events waited")                              \
     X(LOOP_STRETCH, .05, "longest such stretch, s")                                                \
+    X(LOOP_SLEPT, .30, "part of the time in which a loop stood in a call while others waited")     \
     X(EVEN, 1.5, "threads that share the work evenly")                                             \
-    X(OVERLAP, .25, "part of the work with two of them at once")                                   \
+    X(OVERLAP, .25, "part of the work with two of them at once, for each one that waits")          \
     X(CONTENDED, .50, "threads waiting for a lock meanwhile")                                      \
     X(TURN, .20, "length of a turn, s")                                                            \
     X(PRESS, 3.0, "threads that want each core")                                                   \

@@ -287,6 +287,108 @@ TEST(threads_that_alternate_under_a_lock_are_rivals)
     rec_free(&r);
 }
 
+TEST(threads_that_come_and_go_are_rivals_when_none_does_much_more)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    for (int i = 0; i < 40; i++) { /* each does 2.5 % */
+        uint32_t t = made_thread(&r, 10, 10 + i, 0, "/usr/bin/prog");
+        made_wait(&r, t, i * 5 - (i > 0 ? 5 : 0), i * 5, REC_LOCK, NULL);
+        made_run(&r, t, i * 5, i * 5 + 5);
+    }
+    struct measures m = take(&r);
+    CHECK_INT(m.rivals.n, 40);
+    CHECK_NEAR(m.rivals.overlap, 0, 1e-9);
+    CHECK(m.rivals.contended > .9);
+    rec_free(&r);
+}
+
+/* Three processes that wait for `kind` while another one works, by itself or by a child. */
+static struct measures sharers(struct recording *r, enum rec_kind first, bool by_child)
+{
+    uint32_t t[3], child;
+
+    made_open(r, 2);
+    made_run(r, made_thread(r, 9, 9, 0, "/usr/bin/sh"), 0, 1);
+    for (int i = 0; i < 3; i++)
+        t[i] = made_thread(r, 10 + i, 10 + i, 9, "/usr/bin/prog");
+    for (int turn = 0; turn < 12; turn++) {
+        double from = 1 + turn * 10;
+        for (int i = 0; i < 3; i++)
+            if (i != turn % 3)
+                made_wait(r, t[i], from, from + 10, i == (turn + 1) % 3 ? first : REC_LOCK, NULL);
+        if (!by_child) {
+            made_run(r, t[turn % 3], from, from + 10);
+            continue;
+        }
+        child = made_thread(r, 100 + turn, 100 + turn, 10 + turn % 3, "/usr/bin/gzip");
+        made_wait(r, t[turn % 3], from, from + 10, REC_CHILD, NULL);
+        made_run(r, child, from, from + 10);
+    }
+    return take(r);
+}
+
+TEST(processes_that_alternate_under_a_lock_are_rivals)
+{
+    for (int by_child = 0; by_child < 2; by_child++) {
+        struct recording r;
+        struct measures m = sharers(&r, REC_LOCK, by_child);
+
+        CHECK(m.rivals.processes);
+        CHECK_INT(m.rivals.n, 3);
+        CHECK_NEAR(m.rivals.even, 3, 1e-9);
+        CHECK_NEAR(m.rivals.overlap, 0, 1e-9);
+        CHECK_NEAR(m.rivals.contended, 2, 1e-9);
+        CHECK_NEAR(m.rivals.turn, .010, 1e-9);
+        rec_free(&r);
+    }
+}
+
+TEST(idle_workers_of_a_pool_are_no_rivals)
+{
+    struct recording r;
+    struct measures m = sharers(&r, REC_PIPE, false); /* the first in line waits for work */
+
+    CHECK(!m.rivals.processes);
+    rec_free(&r);
+}
+
+TEST(cpu_time_nobody_was_charged_for_was_taken)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    r.wall = 100 * HOB_MS;
+    made_run(&r, made_thread(&r, 10, 10, 0, "/usr/bin/prog"), 0, 100);
+    r.user = 10 * HOB_MS;
+    r.system = 30 * HOB_MS;
+    CHECK_NEAR(take(&r).taken, .6, 1e-9);
+    r.system = 88 * HOB_MS; /* as exact as clocks are */
+    CHECK_NEAR(take(&r).taken, 0, 0);
+    r.system = 30 * HOB_MS;
+    r.tier = REC_T2; /* whose intervals are made of what was charged */
+    CHECK_NEAR(take(&r).taken, 0, 0);
+    rec_free(&r);
+}
+
+TEST(a_loop_stands_in_calls_that_keep_others_waiting)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_set(&r, t, 0, 10, 12);
+    made_wait(&r, t, 10, 110, REC_SLEEP, NULL); /* 12 wait */
+    made_set(&r, t, 110, 120, 1);
+    made_wait(&r, t, 120, 220, REC_SLEEP, NULL); /* nobody does */
+    made_set(&r, t, 220, 230, 5);
+    made_wait(&r, t, 230, 240, REC_SLEEP, NULL); /* hardly worth a word */
+    made_wait(&r, t, 240, 300, REC_LOCK, NULL);  /* another thread has the loop */
+    CHECK_NEAR(take(&r).loop_slept, .1, 1e-9);
+    rec_free(&r);
+}
+
 TEST(a_blocked_loop_is_as_long_as_its_looks_say)
 {
     struct recording r;

@@ -12,6 +12,7 @@ static struct measures figures(double run, double io, double in_flight)
     struct measures m = {.rec = &rec,
                          .user = 1,
                          .in_flight = in_flight,
+                         .n_ops = in_flight > 0 ? 100 : 0,
                          .io_procs = 1,
                          .io_threads = 1,
                          .io_kind = io > 0 ? REC_NET : REC_NO_KIND};
@@ -113,15 +114,57 @@ TEST(one_busy_core_wants_parallelism_and_all_of_them_nothing)
     CHECK_RULING(&m, "cpu", "ok-parallel", no_mismatch);
 }
 
-TEST(cores_that_others_took_count_as_used)
+TEST(cores_that_its_threads_wanted_and_did_not_get_count_as_used)
 {
     struct measures m = figures(1, 0, 0);
 
-    m.cores = 1.1;
-    m.demand = 1.9;
+    m.cores = m.demand = 1.1;
     CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
-    m.foreign = .9;
+    m.demand = 1.9; /* others had them, or the kernel put two threads on one */
     CHECK_RULING(&m, "cpu", "ok-parallel", no_mismatch);
+}
+
+TEST(what_a_hypervisor_took_is_no_computing)
+{
+    struct measures m = figures(.78, .17, 1); /* a disk of a virtual machine */
+
+    m.user = 0;
+    m.io_kind = REC_DISK;
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.taken = .56;
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+    m = figures(1, 0, 0); /* one that computes and was kept from it is still one */
+    m.taken = .5;
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+}
+
+TEST(a_loop_that_stands_in_a_call_is_blocked)
+{
+    struct measures m = figures(.05, 0, 12);
+
+    m.main.blame[REC_SLEEP] = .9;
+    m.has_loop = true;
+    m.loop_slept = .2 * m.all.wall;
+    CHECK_RULING(&m, "sleep", "neither", no_mismatch);
+    m.loop_slept = .8 * m.all.wall;
+    CHECK_RULING(&m, "sleep", "neither", "loop-blocked");
+    m = figures(.05, .9, 12);
+    m.has_loop = true;
+    m.loop_slept = .8 * m.all.wall; /* in a read of its own, and nobody reads the others */
+    CHECK_RULING(&m, "io", "concurrency", "loop-blocked");
+}
+
+TEST(a_workers_loop_with_nobody_outside_is_not_blocked)
+{
+    struct measures m = figures(.95, 0, 0);
+
+    m.has_loop = true;
+    m.loop_blocked = .8;
+    m.loop_stretch = .12;
+    m.n_ops = 0;
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.server = true;
+    CHECK_RULING(&m, "cpu", "parallelism", "loop-blocked");
 }
 
 TEST(many_threads_in_line_for_a_core_are_too_many)
@@ -147,6 +190,11 @@ TEST(threads_that_take_turns_share_a_lock)
     CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
     m.rivals.even = 4;
     m.rivals.turn = 1; /* phases one after the other */
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.rivals.turn = .005;
+    m.rivals.processes = true; /* no interpreter's lock is between processes */
+    CHECK_RULING(&m, "cpu", "lock", "lock");
+    m.rivals.overlap = .6; /* all cores busy, and more threads in line than cores */
     CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
 }
 
