@@ -132,7 +132,7 @@ void tree_remove(struct tree *t, size_t task, int64_t now)
         struct tree_proc *parent = proc_find(t, p->parent);
         if (parent)
             parent->counted += p->counted;
-        /* A chain that ended between two scans is found from the top: that gets what its end did. */
+        /* A chain that ended between two scans is found from the top, which gets what it did. */
         for (size_t i = 0; i < t->n_procs; i++)
             if (t->procs[i].used && t->procs[i].parent == p->pid)
                 t->procs[i].parent = p->parent;

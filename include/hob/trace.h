@@ -50,12 +50,13 @@ enum hob_wait_class {
  * to standard error, the verdict of the program and of each kind of task, and names fibers that
  * held their loop for 10 ms and more. HOB_TOP=1 lets `hob top` watch it while it runs.
  *
- * All three tell a loop's time switch by switch as long as that takes about a sixtieth of it, and the
- * first thousands of switches in any case.  Fibers that run for less than some microseconds at a
- * time would be slowed down by more: their runs are told in sums, "folded", for a millisecond or
- * two at a time.  A fiber's beginning and end and its longer waits are always told, and its sums always
- * make up its life; within a folded millisecond each fiber that ran has an equal part of it as
- * one run, and how long its longest run was is not known.  hob_trace_folded says how much that is.
+ * All three tell a loop's time switch by switch as long as that takes about a sixtieth of it, and
+ * the first thousands of switches in any case.  Fibers that run for less than some microseconds at
+ * a time would be slowed down by more: their runs are told in sums, "folded", for a millisecond or
+ * two at a time.  A fiber's beginning and end and its longer waits are always told, and its sums
+ * always make up its life; within a folded millisecond each fiber that ran has an equal part of it
+ * as one run, and how long its longest run was is not known.  hob_trace_folded says how much that
+ * is.
  */
 
 /** A finished recording; does not change any more, so any thread may read it. */

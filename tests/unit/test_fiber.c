@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * test_fiber.c - fibers run, park, wake and end, and what is planted in them is found
+ *
+ * Length: one file as fiber.c is one; its cases share the few fibers they are made of.
+ */
 #include <hob/hob.h>
 
 #include <pthread.h>
