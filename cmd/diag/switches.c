@@ -19,8 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <hob/base.h>
 
@@ -103,8 +101,7 @@ static void close_wait(struct switches *s, struct thread *t, int64_t at)
             &(struct rec_ival){.from = end, .to = at, .state = REC_READY, .core = REC_NO_CORE});
 }
 
-/* The state a thread was in until `at` becomes an interval. */
-static void thread_close(struct switches *s, struct thread *t, int64_t at)
+void switches_close(struct switches *s, struct thread *t, int64_t at)
 {
     if (at <= t->since || t->state == NO_STATE)
         return;
@@ -146,8 +143,7 @@ static void row_named(struct switches *s, struct thread *t)
     guesses_merge(&s->all, t->guesses);
 }
 
-/* The thread has ended, at < 0: the recording has. */
-static void thread_gone(struct switches *s, struct thread *t, int64_t at)
+void switches_gone(struct switches *s, struct thread *t, int64_t at)
 {
     row_named(s, t);
     if (at >= 0)
@@ -164,7 +160,7 @@ static void thread_gone(struct switches *s, struct thread *t, int64_t at)
 static void on_in(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
 {
     if (t->state != REC_RUN) /* (I1) */
-        thread_close(s, t, at);
+        switches_close(s, t, at);
     if (t->state == REC_WAIT)
         switches_woke(s, t, at);
     if (t->state != REC_READY && t->state != REC_RUN)
@@ -192,7 +188,7 @@ static void on_out(struct switches *s, struct thread *t, const struct switch_eve
         t->core = (uint16_t)(e->cpu < REC_NO_CORE ? e->cpu : REC_NO_CORE);
     }
     if (t->state == REC_RUN) /* (I1) */
-        thread_close(s, t, at);
+        switches_close(s, t, at);
     thread_enter(t, e->what == SWITCH_OUT ? REC_WAIT : REC_READY, at);
     if (t->state == REC_WAIT)
         switches_wait_begins(s, t);
@@ -209,7 +205,7 @@ static void on_fork(struct switches *s, const struct switch_event *e, int64_t at
     struct recording *rec = s->rec;
 
     if (old) /* its end was lost */
-        thread_gone(s, old, at);
+        switches_gone(s, old, at);
     struct thread *t = thread_new(s, e->pid, e->tid, at);
     if (!t)
         return;
@@ -239,7 +235,7 @@ static void other_gone(void *arg, struct thread *t, int64_t at)
     const struct exec *x = arg;
 
     if (t != x->by && t->proc == x->by->proc)
-        thread_gone(x->s, t, at);
+        switches_gone(x->s, t, at);
 }
 
 /* The process runs another program: it has one thread, and nothing of what it had open for it. */
@@ -298,12 +294,12 @@ uint64_t switches_wakes_heard(const struct switches *s)
 
 static void on_end(struct switches *s, struct thread *t, const struct switch_event *e, int64_t at)
 {
-    thread_close(s, t, at);
+    switches_close(s, t, at);
     if (t->proc->n_threads == 1) {
         child_woke(s, t, at);
         switches_left(s, e->pid, t->row, at);
     }
-    thread_gone(s, t, at);
+    switches_gone(s, t, at);
 }
 
 void switches_apply(struct switches *s, const struct switch_event *e, int64_t at)
@@ -384,7 +380,7 @@ void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
         return;
     }
     if (t) /* its end was not heard of, and the kernel has given out its number again */
-        thread_gone(s, t, t->since);
+        switches_gone(s, t, t->since);
     t = thread_new(s, pid, tid, at);
     if (!t)
         return;
@@ -396,101 +392,6 @@ void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
         t->looked = true;
         t->looked_at = at;
     }
-}
-
-/* --- gaps ------------------------------------------------------------------------------------- */
-
-static void thread_pause(void *arg, struct thread *t, int64_t now)
-{
-    struct switches *s = arg;
-    bool looked = t->looked;
-    struct look look = t->look;
-
-    thread_close(s, t, now);
-    t->since = now;
-    t->looked = looked;
-    t->look = look;
-}
-
-/* Did it end while nobody listened?  Only what did nothing since then is worth asking. */
-static bool thread_ended(const struct thread *t)
-{
-    return !t->changed && syscall(SYS_tgkill, t->proc->pid, t->tid, 0) < 0 && errno == ESRCH;
-}
-
-/* What it did before, spread over the gap; one that did not change goes on as it was. */
-static void thread_resume(void *arg, struct thread *t, int64_t now)
-{
-    struct switches *s = arg;
-    int64_t all = t->sum[REC_RUN] + t->sum[REC_READY] + t->sum[REC_WAIT];
-
-    if (thread_ended(t)) {
-        thread_gone(s, t, t->since);
-        return;
-    }
-    if (t->changed && all > 0 && now > t->since) {
-        struct rec_ival v = {.from = t->since,
-                             .to = now,
-                             .core = REC_NO_CORE,
-                             .run_ppm = (uint32_t)((double)t->sum[REC_RUN] / (double)all * 1e6),
-                             .ready_ppm = (uint32_t)((double)t->sum[REC_READY] / (double)all * 1e6),
-                             .kind = t->main_wait.kind,
-                             .peer = t->main_wait.peer,
-                             .in_flight = t->main_wait.in_flight,
-                             .state = t->sum[REC_WAIT] > 0 ? REC_WAIT : REC_RUN,
-                             .flags = REC_IVAL_FOLDED | REC_IVAL_GUESSED |
-                                      (t->main_wait.flags & REC_IVAL_SET)};
-        rec_add(s->rec, t->row, &v);
-        t->since = now;
-        if (t->state == REC_WAIT)
-            switches_wait_begins(s, t); /* maybe another one than before */
-    }
-    memset(t->sum, 0, sizeof t->sum);
-    t->main_wait_lasted = 0;
-    t->main_wait.kind = REC_UNKNOWN;
-    t->changed = false;
-}
-
-void switches_pause(struct switches *s, int64_t now)
-{
-    s->gaps = true;
-    threads_each(&s->threads, thread_pause, s, now);
-}
-
-void switches_resume(struct switches *s, int64_t now)
-{
-    threads_each(&s->threads, thread_resume, s, now);
-}
-
-/* --- what goes on ----------------------------------------------------------------------------- */
-
-struct open_call {
-    rec_open_fn *f;
-    void *arg;
-};
-
-static void thread_open(void *arg, struct thread *t, int64_t now)
-{
-    const struct open_call *c = arg;
-    struct rec_ival v = {.from = t->since,
-                         .to = now,
-                         .state = t->state,
-                         .core = t->state == REC_RUN ? t->core : REC_NO_CORE};
-
-    if (now <= t->since || t->state == NO_STATE || (t->state == REC_WAIT && !t->looked))
-        return;
-    if (t->state == REC_WAIT) {
-        v.kind = look_kind_ended(&t->look, now - t->looked_at);
-        v.peer = t->look.peer;
-        v.in_flight = t->look.in_flight;
-        v.flags = t->look.flags & REC_IVAL_SET;
-    }
-    c->f(c->arg, t->row, &v);
-}
-
-void switches_open(struct switches *s, int64_t now, rec_open_fn *f, void *arg)
-{
-    threads_each(&s->threads, thread_open, &(struct open_call){f, arg}, now);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -515,8 +416,8 @@ int switches_new(struct recording *rec, struct looker *looker, struct switches *
 
 static void thread_finish(void *arg, struct thread *t, int64_t now)
 {
-    thread_close(arg, t, now);
-    thread_gone(arg, t, -1);
+    switches_close(arg, t, now);
+    switches_gone(arg, t, -1);
 }
 
 void switches_finish(struct switches *s, int64_t now)

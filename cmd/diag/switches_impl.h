@@ -52,6 +52,12 @@ void pids_add(struct switches *s, struct pids *a, int32_t pid);
 /** switches_put - the next interval of a thread. */
 void switches_put(struct switches *s, struct thread *t, const struct rec_ival *iv);
 
+/** switches_close - the state a thread was in until `at` becomes an interval. */
+void switches_close(struct switches *s, struct thread *t, int64_t at);
+
+/** switches_gone - the thread has ended, at < 0: the recording has. */
+void switches_gone(struct switches *s, struct thread *t, int64_t at);
+
 /** switches_wait_begins - what it is for is not known yet. */
 void switches_wait_begins(struct switches *s, struct thread *t);
 
