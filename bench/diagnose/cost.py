@@ -89,7 +89,7 @@ def main():
     args = ap.parse_args()
     tiers = args.tier or sorted(TIERS)
     process.become_reaper()
-    world = Small(args.late, None)
+    world = Small(args.late)
     slower, worst, computed = ({tier: [] for tier in tiers} for _ in range(3))
     starts = {}
     try:

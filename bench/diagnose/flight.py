@@ -38,8 +38,9 @@ class Clients(World):
     """Of the tuning programs' world what these need."""
 
     def build(self):
-        subprocess.run([os.environ.get("CC", "gcc"), "-O2", "-D_GNU_SOURCE", "-o",
-                        f"{self.dir}/hold", f"{SRC}/programs/hold.c"], check=True)
+        for name in ("hold", "threads"):  # threads: World tells the cores' speed by it
+            subprocess.run([os.environ.get("CC", "gcc"), "-O2", "-pthread", "-D_GNU_SOURCE", "-o",
+                            f"{self.dir}/{name}", f"{SRC}/programs/{name}.c"], check=True)
         self.have |= {"c", "python"}
         if find_program("node"):
             self.have.add("node")
@@ -93,7 +94,7 @@ def main():
     if hard < 2 * max(COUNTS):
         say(f"flight.py: only {hard} descriptors a process are allowed here")
     process.become_reaper()
-    world = Clients(args.late, None)
+    world = Clients(args.late)
     errors = {tier: [] for tier in args.tier or sorted(TIERS)}
     try:
         for name in args.only or CLIENTS:
