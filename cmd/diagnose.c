@@ -166,28 +166,33 @@ static int end_as_it_did(int status)
 /*
  * A signal that comes between the command's end and the last line that is written about it was
  * meant for the command: timeout(1) sends one to hob and another to the process group.  So the
- * first of them waits, and the second ends hob.  Exec makes a handler the default again, which is
- * what it was; where a signal was ignored it stays so, for the command's sake.
+ * first of them waits, and the second ends hob: the kernel makes it the default again before the
+ * handler runs, and the handler those of the other kinds.  Exec makes a handler the default again,
+ * which is what it was; where a signal was ignored it stays so, for the command's sake.
  */
-static volatile sig_atomic_t late_signals;
+static const int late_ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+enum { N_LATE = sizeof late_ending / sizeof *late_ending };
+static bool late_heard[N_LATE]; /* written before the first handler is set */
 
 static void on_late_signal(int sig)
 {
-    if (late_signals++ > 0) {
-        signal(sig, SIG_DFL);
-        raise(sig); /* when this has returned */
-    }
+    (void)sig;
+    for (size_t i = 0; i < N_LATE; i++)
+        if (late_heard[i])
+            signal(late_ending[i], SIG_DFL);
 }
 
 static void late_signals_wait(void)
 {
-    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    const struct sigaction once = {.sa_handler = on_late_signal, .sa_flags = SA_RESTART};
+    const struct sigaction once = {.sa_handler = on_late_signal,
+                                   .sa_flags = SA_RESTART | (int)SA_RESETHAND};
     struct sigaction was;
 
-    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
-        if (sigaction(ending[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
-            sigaction(ending[i], &once, NULL);
+    for (size_t i = 0; i < N_LATE; i++)
+        late_heard[i] = sigaction(late_ending[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL;
+    for (size_t i = 0; i < N_LATE; i++)
+        if (late_heard[i])
+            sigaction(late_ending[i], &once, NULL);
 }
 
 /* Runs it as often as asked, into one recording; ends early when a run could not be made. */

@@ -28,6 +28,11 @@ def until(what, happened):
     raise AssertionError('never happened: ' + what)
 
 
+def thread_sanitizer():
+    with open(HOB, 'rb') as f:
+        return b'__tsan_init' in f.read()
+
+
 def at_rest(pid):
     """Wait until a process sleeps.  ThreadSanitizer (of clang 14) loses a signal that comes while a
     fiber makes its first blocking call: a loop that sleeps is past that."""

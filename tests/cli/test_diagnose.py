@@ -490,13 +490,24 @@ class Late(Diagnose):
             os.unlink(self.fifo)
             os.unlink(self.path('report'))
 
+    def send_late(self, p, sig):
+        p.send_signal(sig)
+        cli.until('the signal has come', lambda: 'ShdPnd:\t' + '0' * 16 in
+                  self.read('/proc/%d/status' % p.pid))
+
     def test_a_second_one_ends_hob(self):
         p = self.start_late()
-        p.send_signal(signal.SIGTERM)
-        cli.until('the first has come', lambda: 'ShdPnd:\t' + '0' * 16 in
-                  self.read('/proc/%d/status' % p.pid))
+        self.send_late(p, signal.SIGTERM)
         p.send_signal(signal.SIGTERM)
         self.assertEqual(self.ended(p), -signal.SIGTERM)
+
+    def test_a_second_one_of_another_kind_does_too(self):
+        if cli.thread_sanitizer():
+            self.skipTest('ThreadSanitizer calls no handler while hob waits in open')
+        p = self.start_late()
+        self.send_late(p, signal.SIGHUP)
+        p.send_signal(signal.SIGINT)
+        self.assertEqual(self.ended(p), -signal.SIGINT)
 
 
 class Asked(Diagnose):
