@@ -77,7 +77,9 @@ static void *server_accept(void *arg)
     pthread_t th;
 
     while ((fd = accept(listener, NULL, NULL)) >= 0)
-        if (pthread_create(&th, NULL, server_connection, (void *)(intptr_t)fd) != 0)
+        if (pthread_create(&th, NULL, server_connection, (void *)(intptr_t)fd) == 0)
+            pthread_detach(th);
+        else
             close(fd);
     return NULL;
 }
@@ -93,6 +95,7 @@ static void server_start(void)
         getsockname(fd, (void *)&server, &len) < 0 ||
         pthread_create(&th, NULL, server_accept, (void *)(intptr_t)fd) != 0)
         exit(99);
+    pthread_detach(th);
 }
 
 /* A request as a library makes it that knows nothing of fibers. */
