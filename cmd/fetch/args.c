@@ -111,7 +111,16 @@ static int list_open(struct fetch *f, const char *path)
     return -1;
 }
 
-/* Each -i and each "-", standard input once. */
+/* Has somebody redirected standard input from a list?  A terminal and /dev/null are no lists. */
+static bool list_is_piped(void)
+{
+    struct stat st;
+
+    return fstat(STDIN_FILENO, &st) == 0 &&
+           (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+/* Each -i and each "-", standard input once; standard input too if there is nothing else. */
 static int lists_open(struct fetch *f)
 {
     int status = -1;
@@ -119,6 +128,8 @@ static int lists_open(struct fetch *f)
     f->list = calloc(f->inputs.n + f->args.n + 1, sizeof *f->list);
     if (!f->list)
         return complain(STATUS_FAILED, "%s", hob_strerror(ENOMEM));
+    if (f->inputs.n + f->args.n == 0)
+        return list_open(f, "-");
     for (size_t i = 0; i < f->args.n + f->inputs.n && status < 0; i++) {
         bool operand = i < f->args.n;
         const char *path = operand ? f->args.operand[i] : f->inputs.item[i - f->args.n];
@@ -162,9 +173,10 @@ static int settle(struct fetch *f)
 {
     int status = -1;
 
-    if (f->args.n == 0 && f->inputs.n == 0)
+    if (f->args.n == 0 && f->inputs.n == 0 && !list_is_piped())
         return complain(STATUS_USAGE,
-                        "no URL: give some, or a list with -i ('hob fetch -h' says more)");
+                        "no URL: give some, or a list with -i or on standard input ('hob fetch "
+                        "-h' says more)");
     if (f->method && (!*f->method || f->method[token_length(f->method)]))
         return complain(STATUS_USAGE, "--method: '%s' is not one", f->method);
     if ((status = headers_parse(f)) < 0 && (status = body_make(f)) < 0 &&
@@ -178,7 +190,8 @@ static int with_options(struct fetch *f, int argc, char *const argv[])
 {
     const struct option options[] = {
         OPTION_LIST('i', "input", &f->inputs, "FILE",
-                    "a list of URLs, one a line; '-' is standard input"),
+                    "a list of URLs, one a line; '-' is standard input, which "
+                    "is read too if there is no URL"),
         OPTION_INT('j', "concurrency", &f->concurrency, 1, 100000, "N", "URLs at once (50)"),
         OPTION_DURATION(0, "timeout", &f->timeout, HOB_MS, 24 * 60 * HOB_MIN, "TIME",
                         "for a whole request, from its name to its last byte (15s)"),

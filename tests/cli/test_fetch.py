@@ -145,6 +145,16 @@ class Lists(Fetch):
             r = cli.hob('fetch', *args, stdin=self.url('/c/1.html') + '\n')
             self.assertEqual((r.status, len(r.rows())), (0, 1), r.err)
 
+    def test_standard_input_is_the_list_if_nothing_else_is_given(self):
+        text = self.url('/c/1.html') + '\n' + self.url('/c/2.html') + '\n'
+        r = cli.hob('fetch', '-j', '1', stdin=text)  # a pipe
+        self.assertEqual((r.status, len(r.rows())), (0, 2), r.err)
+        with open(self.write('list', text), encoding='utf-8') as f:
+            r = cli.hob('fetch', stdin=f)
+        self.assertEqual((r.status, len(r.rows())), (0, 2), r.err)
+        r = cli.hob('fetch', self.url('/c/3.html'), stdin=text)  # not asked for: not read
+        self.assertEqual((r.status, len(r.rows())), (0, 1), r.err)
+
     def test_arguments_and_lists_together(self):
         a, b = self.write('a', self.url('/c/1.html')), self.write('b', self.url('/c/2.html'))
         r = cli.hob('fetch', '-i', a, self.url('/'), '--input', b)
