@@ -36,7 +36,7 @@ static void progress_text(const struct crawl_progress *p, struct buf *b)
     char n[OUT_FIGURE], t[OUT_FIGURE], bytes[OUT_FIGURE];
     double s = (double)p->wall / (double)HOB_SEC;
 
-    buf_printf(b, "%s pages, %.0f/s, %s, %s", out_count(p->fetched, n),
+    buf_printf(b, "%s page%s, %.0f/s, %s, %s", out_count(p->fetched, n), p->fetched == 1 ? "" : "s",
                s > 0 ? (double)p->fetched / s : 0, out_bytes(p->bytes, bytes),
                out_duration(p->wall, t));
     buf_printf(b, "; %llu in flight, %llu waiting for their host", (unsigned long long)p->in_flight,
@@ -141,21 +141,21 @@ static void print_counts(const struct store_counts *n, FILE *to)
     fprintf(to, "%s\n", *comma ? "" : "nothing");
 }
 
-static void print_summary(const struct crawl_command *cmd)
+static void print_summary(const struct crawl_command *cmd, bool well)
 {
     const struct crawl_progress *p = &cmd->done;
     char n[OUT_FIGURE], b[OUT_FIGURE], t[OUT_FIGURE];
     double s = (double)p->wall / (double)HOB_SEC;
 
-    if (p->fetched + p->failed + p->skipped + p->retried + p->put_off == 0 &&
+    if (well && p->fetched + p->failed + p->skipped + p->retried + p->put_off == 0 &&
         p->ending != STORE_RUNNING)
         fprintf(stderr,
                 "hob crawl: nothing was left to fetch: %s; without %s the crawl begins anew\n",
                 p->ending == STORE_BUDGET ? "all of --max-pages is there" : "the crawl is complete",
                 cmd->opts.db);
     else
-        fprintf(stderr, "hob crawl: %s pages, %s, in %s: %.0f pages/s\n", out_count(p->fetched, n),
-                out_bytes(p->bytes, b), out_duration(p->wall, t),
+        fprintf(stderr, "hob crawl: %s page%s, %s, in %s: %.0f pages/s\n", out_count(p->fetched, n),
+                p->fetched == 1 ? "" : "s", out_bytes(p->bytes, b), out_duration(p->wall, t),
                 s > 0 ? (double)p->fetched / s : 0);
     if (p->failed && p->fetched)
         fprintf(stderr, "  %s failed, the first: %s\n", out_count(p->failed, n), p->first_failure);
@@ -248,7 +248,7 @@ static int crawl_command_run(struct crawl_command *cmd)
     r = hob_run(HOB_OPTS(.stop_on_signals = true), crawl_fiber, cmd);
     crawl_progress(cmd->crawl, &cmd->done);
     if (cmd->done.n_stages > 0)
-        print_summary(cmd);
+        print_summary(cmd, r >= 0);
     int status = crawl_end(cmd, r);
     crawl_close(cmd->crawl);
     return status;
@@ -264,11 +264,12 @@ static int status_run(const char *db)
         return STATUS_FAILED;
     }
     printf("%s: %s%s\n", db, st.scope, st.running ? " (a crawl is running)" : "");
-    printf("  %s URLs: ", out_count(st.counts.urls, n));
+    printf("  %s URL%s: ", out_count(st.counts.urls, n), st.counts.urls == 1 ? "" : "s");
     print_counts(&st.counts, stdout);
     printf("  %s fetched", out_bytes((uint64_t)st.bytes, n));
     if (*st.feed)
-        printf("; %lld rows in %s", (long long)st.feed_rows, st.feed);
+        printf("; %lld row%s in %s", (long long)st.feed_rows, st.feed_rows == 1 ? "" : "s",
+               st.feed);
     putchar('\n');
     for (size_t i = 0; i < st.n_holds && st.hold[i].until_ms > wall_ms(); i++)
         printf("  %s asked for no request before %s from now (Retry-After)\n", st.hold[i].host,
@@ -287,30 +288,34 @@ static int fields_read(struct crawl_command *cmd)
         snprintf(err, sizeof(err), "out of memory");
         r = html_rules_add(cmd->opts.rules, cmd->fields.item[i], err, sizeof(err));
         if (r < 0)
-            fprintf(stderr, "hob crawl: --field '%s': %s\n", cmd->fields.item[i], err);
+            fprintf(stderr, "hob crawl: --field: %s\n", err);
     }
     return r;
 }
 
-/* What stands in a header must not begin another one. */
-static bool agent_fine(const char *text)
+/* Why --user-agent cannot be sent or be a name for robots.txt; NULL: it can. */
+static const char *agent_wrong(const char *text)
 {
+    if (strcspn(text, "/ \t") == 0)
+        return "it must begin with a name, like 'hob/1.0': robots.txt is read for that";
     for (; *text; text++)
         if ((unsigned char)*text < ' ' || *text == 0x7f)
-            return false;
-    return true;
+            return "it has a control character in it"; /* which could begin another header */
+    return NULL;
 }
 
 static int command_go(struct crawl_command *cmd, const struct option_args *args)
 {
+    const char *wrong = agent_wrong(cmd->opts.user_agent);
+
     if (cmd->status)
         return status_run(cmd->opts.db);
     if (args->n == 0) {
         fprintf(stderr, "hob crawl: no URL given; see hob crawl -h\n");
         return OPTION_STATUS_USAGE;
     }
-    if (!agent_fine(cmd->opts.user_agent)) {
-        fprintf(stderr, "hob crawl: --user-agent: it has a control character in it\n");
+    if (wrong) {
+        fprintf(stderr, "hob crawl: --user-agent: %s\n", wrong);
         return OPTION_STATUS_USAGE;
     }
     if (!descriptors_get(cmd))

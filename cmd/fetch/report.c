@@ -131,13 +131,13 @@ void fetch_summary(struct fetch *f, bool interrupted)
     put_statuses(t, &b);
     put_failures(t, &b);
     if (t->retries > 0)
-        buf_printf(&b, ", %s retries", out_count(t->retries, figure));
+        buf_printf(&b, ", %s retr%s", out_count(t->retries, figure), t->retries == 1 ? "y" : "ies");
     fetch_say(f, "%s", buf_error(&b) == 0 ? b.p : "done");
     buf_free(&b);
     if (t->n > 0)
         fetch_say(f, "the slowest took %s: %s", out_duration(t->slowest, figure),
                   t->slowest_url ? t->slowest_url : "?");
-    if (t->n > 1)
+    if (t->n > 1 && !interrupted) /* else the time is not theirs alone */
         fetch_say(f, "one after another they would have taken about %s, %.1f times as long",
                   out_duration(t->sum, figure), (double)t->sum / (double)(wall > 0 ? wall : 1));
     if (interrupted)

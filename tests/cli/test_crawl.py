@@ -174,6 +174,7 @@ class Polite(CrawlCase):
         self.assertEqual(server.targets(), ['/robots.txt'])
         self.assertRegex(server.rows[0][6], r'^hob/\d')
         self.assertEqual(r.code, 0, r.err)
+        self.assertIn(' 1 URL: 1 skipped: robots.txt', self.crawl('--status').out)
 
     def test_no_robots_txt_allows_all(self):
         server = self.scripted({'/': page('')})
@@ -368,8 +369,9 @@ class Limits(CrawlCase):
 
     def test_depth_0_is_the_seeds_alone(self):
         server = self.scripted(self.CHAIN)
-        self.whole(*FAST, '--depth', '0', server.url)
+        r = self.whole(*FAST, '--depth', '0', server.url)
         self.assertEqual(server.targets(), ['/robots.txt', '/'])
+        self.assertIn('hob crawl: 1 page, ', r.err)
 
     def test_max_pages_is_exact_over_all_runs(self):
         site = self.site('-n', '60')

@@ -188,7 +188,10 @@ class Refused(CrawlCase):
                            (('--field', 'price', 'http://x/'), 'price'),
                            (('--field', 'price=css:[', 'http://x/'), 'price=css:['),
                            (('--field', 'price=xpath://[', 'http://x/'), 'price=xpath'),
-                           (('--field', 'a=css:b', '--field', 'a=css:c', 'http://x/'), 'twice')):
+                           (('--field', 'a=css:b', '--field', 'a=css:c', 'http://x/'), 'twice'),
+                           (('--user-agent', '', 'http://x/'), 'must begin with a name'),
+                           (('--user-agent', '/1 (x)', 'http://x/'), 'must begin with a name'),
+                           (('--user-agent', 'x\r\nX: y', 'http://x/'), 'control character')):
             with self.subTest(args=args):
                 self.one_line(self.crawl(*args), 2, word)
                 self.assertFalse(os.path.exists(self.db))
@@ -274,6 +277,7 @@ class Full(CrawlCase):
             p = subprocess.run(self.argv(*FAST, *FIELDS, '--jsonl', '-', site.url + '/'),
                                stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
         self.last_line(crawl_util.Run(p.returncode, '', p.stderr), 1, 'standard output')
+        self.assertNotIn('nothing was left', p.stderr)  # a crawl that broke off is not complete
         self.whole(*FAST, *FIELDS, '--jsonl', self.jsonl, site.url + '/')
         self.assertTruth(site)
 
