@@ -5,6 +5,7 @@
 The machine is played by small programs that come first in PATH: dpkg-query, apt-get, sudo, id.
 """
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,45 @@ class Run(unittest.TestCase):
         code, out, err = self.run_it('dance')
         self.assertEqual((code, out), (2, ''))
         self.assertIn('usage:', err)
+
+    def test_help_of_a_command_needs_no_packages(self):
+        self.user(0)
+        self.program('dpkg-query', 'exit 1')
+        self.program('apt-get', 'echo "$*" >>"$log"')
+        for args in (['install', '--help'], ['demo', '-h'], ['test', '--help']):
+            code, out, err = self.run_it(*args)
+            self.assertEqual((code, err), (0, ''))
+            self.assertIn('\n  install [--prefix P]', out)
+        code, out, err = self.run_it('bench', '--help')
+        self.assertEqual((code, err), (0, ''))
+        self.assertIn('--peers DIR', out)
+        code, out, err = self.run_it('bench', '--list')
+        self.assertEqual((code, err), (0, ''))
+        self.assertIn('\npingpong ', out)
+        self.assertFalse(os.path.exists(self.log))
+
+    def test_a_second_build_does_not_tell_what_meson_found_the_first_time(self):
+        tree = os.path.join(self.home, 'tree')
+        os.makedirs(os.path.join(tree, 'build'))
+        os.mkdir(os.path.join(tree, 'bench'))
+        for name in ('run', 'bench/packages.txt'):
+            shutil.copy(os.path.join(ROOT, name), os.path.join(tree, name))
+        with open(os.path.join(tree, 'build', 'build.ninja'), 'w', encoding='utf-8'):
+            pass
+        self.program('dpkg-query', 'echo installed')
+        self.program('meson', 'echo Compiler supports; exit 0')
+        # Options were set, so that the first ninja configures anew.
+        self.program('ninja', '[ -e "$log" ] || echo Compiler supports; echo "$*" >>"$log"')
+        r = subprocess.run([os.path.join(tree, 'run'), 'build'], capture_output=True, text=True,
+                           env=dict(os.environ, PATH=self.bin + ':' + os.environ['PATH']))
+        self.assertEqual((r.returncode, r.stdout), (0, ''))
+        self.assertEqual(r.stderr, 'run: built build/hob and build/src/libhob.so\n')
+        self.assertEqual(len(self.logged().splitlines()), 2)
+
+    def test_a_prefix_that_is_missing(self):
+        for args in (['--prefix'], ['--prefix='], ['--prefix', '']):
+            code, out, err = self.run_it('install', *args)
+            self.assertEqual((code, out, err), (1, '', 'run: install: --prefix needs a folder\n'))
 
     def test_who_may_not_install_gets_the_command(self):
         self.user(1000)
