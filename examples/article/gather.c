@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * gather.c - fetch a list of URLs on one thread: all started at once, results in their order
+ * gather.c - fetch a list of URLs on one thread, a hundred at once, results in their order
  *
  *     build/examples/article/gather https://example.com/ https://example.org/
  *
  * Each URL is a fiber of its own that reads like blocking code.  While one waits for its server the
- * others go on, so all of them together take about as long as the slowest.  gather_proxy.c does
- * the same through a proxy, crawl.c with at most 50 under way.
+ * others go on, so a hundred together take about as long as the slowest.  The group's max_live is
+ * the semaphore.  gather_proxy.c does the same through a proxy, crawl.c with 50 and several
+ * proxies.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,10 +41,10 @@ static int gather(void *urls)
 
     if (r < 0)
         return r;
-    r = hob_group_open(&g, NULL);
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.max_live = 100));
     for (size_t i = 0; r == 0 && url[i]; i++) {
         page[i].url = url[i];
-        r = hob_go(&g, fetch, &page[i]); /* starts it and does not wait for it */
+        r = hob_go(&g, fetch, &page[i]); /* starts it; waits only while a hundred are alive */
     }
     r = hob_group_join(&g, r); /* waits for all */
     hob_http_free(client);

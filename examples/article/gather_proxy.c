@@ -39,10 +39,10 @@ static int gather(void *arguments)
 
     if (r < 0)
         return r;
-    r = hob_group_open(&g, NULL);
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.max_live = 100));
     for (size_t i = 0; r == 0 && url[i]; i++) {
         page[i].url = url[i];
-        r = hob_go(&g, fetch, &page[i]); /* starts it and does not wait for it */
+        r = hob_go(&g, fetch, &page[i]); /* starts it; waits only while a hundred are alive */
     }
     r = hob_group_join(&g, r); /* waits for all */
     hob_http_free(client);

@@ -106,6 +106,12 @@ class Article(unittest.TestCase):
             self.assertEqual((status, out), (2, ''))
             self.assertRegex(err, '^usage: %s .*URL' % name)
 
+    def test_gather_has_a_hundred_under_way_and_not_more(self):
+        urls = [url + '&hold=100' for url in self.meeting(100)] * 2
+        out = self.fetched('gather', *urls)
+        self.assertEqual(out, ['200 %d bytes  %s' % (i % 100, u) for i, u in enumerate(urls)])
+        self.assertEqual(self.web.most, 100)
+
     def test_gather_starts_all_at_once_and_keeps_their_order(self):
         urls = self.meeting(60)
         self.assertEqual(self.fetched('gather', *urls),

@@ -5,10 +5,12 @@ import sys
 
 import aiohttp
 
+limit = asyncio.Semaphore(100)
+
 
 async def fetch(session, url):
     try:
-        async with session.get(url) as res:
+        async with limit, session.get(url) as res:
             return '%d %d bytes  %s' % (res.status, len(await res.read()), url)
     except Exception as e:
         return 'null %s  %s' % (e, url)

@@ -5,10 +5,12 @@ import sys
 
 import aiohttp
 
+limit = asyncio.Semaphore(100)
+
 
 async def fetch(session, url, proxy):
     try:
-        async with session.get(url, proxy=proxy) as res:
+        async with limit, session.get(url, proxy=proxy) as res:
             return '%d %d bytes  %s' % (res.status, len(await res.read()), url)
     except Exception as e:
         return 'null %s  %s' % (e, url)
