@@ -7,7 +7,7 @@
 line that goes on), then an empty line; an option is a line that begins with spaces and a dash.
 The manual page is man/hob-COMMAND.1: its SYNOPSIS equals the usage, its tagged paragraphs (.TP)
 that begin with a dash are the same options, short and long.  The ENVIRONMENT of man/hob.1 names
-every HOB_ variable that src/ and cmd/ read.
+every HOB_ variable that src/ and cmd/ read.  docs/design/README.md links every page beside it.
 """
 import os
 import re
@@ -144,8 +144,20 @@ def check_environment(root):
             yield 'man/hob.1: ENVIRONMENT does not name %s, which %s reads' % (name, path)
 
 
+def check_design(root):
+    folder = os.path.join(root, 'docs', 'design')
+    pages = {name for name in tree.files(folder, '.md') if name != 'README.md'}
+    if not pages:
+        return
+    linked = set(re.findall(r'\]\((\d{4}-[\w-]+\.md)\)', tree.read(folder, 'README.md')))
+    for name in sorted(pages - linked):
+        yield 'docs/design/README.md: does not list %s' % name
+    for name in sorted(linked - pages):
+        yield 'docs/design/README.md: lists %s, which is not there' % name
+
+
 def check(root, hob):
-    problems, commands = list(check_environment(root)), []
+    problems, commands = [*check_environment(root), *check_design(root)], []
     if os.path.exists(hob):
         code, text = asked(hob)
         if code != 0:

@@ -344,6 +344,15 @@ class Docs(Planted):
         self.write('man/hob.1', '.TH HOB 1\n')
         self.bad_docs('does not name hob-crawl(1)')
 
+    def test_a_design_page_the_list_forgets(self):
+        self.write('docs/design/README.md', '| [0001](0001-stacks.md) | stacks |\n')
+        self.write('docs/design/0001-stacks.md', '# 0001: stacks\n')
+        self.good('check_docs', self.path('hob'))
+        self.write('docs/design/0002-pollers.md', '# 0002: pollers\n')
+        self.bad_docs('does not list 0002-pollers.md')
+        os.remove(self.path('docs/design/0001-stacks.md'))
+        self.bad_docs('lists 0001-stacks.md, which is not there')
+
 
 class Symbols(Planted):
     def test_good(self):
