@@ -176,7 +176,11 @@ int cmd_fetch(int argc, char *const argv[])
     if (f.tally.start > 0)
         fetch_summary(&f, interrupted);
     if (r < 0 && !interrupted && !f.stopped) {
-        fetch_say(&f, "%s", hob_strerror(r));
+        fetch_say(&f, "%s",
+                  r == -EINVAL && f.tally.start == 0
+                      ? "HOB_SIM, HOB_LOOPS or HOB_POLL in the environment has a value that is not "
+                        "understood"
+                      : hob_strerror(r));
         f.failed = true;
     }
     status = interrupted ? STATUS_INTERRUPTED : all_well(&f) ? STATUS_DONE : STATUS_FAILED;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/store_impl.h"
 
 static void copy_text(char *ret, size_t size, sqlite3_stmt *q, int column)
@@ -133,6 +134,45 @@ static int look_all(sqlite3 *db, struct store_status *ret)
 _Static_assert(STORE_REASONS_MAX == 16 && STORE_HOLDS_MAX == 16, "the LIMITs above");
 _Static_assert(sizeof STORE_HOLD == 6, "the substr above");
 
+/* Opens it and asks who it is. */
+static int look_open(const char *name, int flags, sqlite3 **ret_db, struct identity *ret)
+{
+    int rc =
+        sqlite3_open_v2(name, ret_db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | flags, NULL);
+
+    if (rc != SQLITE_OK)
+        return store__code(*ret_db, rc);
+    return sqlite3_busy_timeout(*ret_db, 5000) == SQLITE_OK ? look_identity(*ret_db, ret) : -ENOMEM;
+}
+
+/* Is part of it in the log?  A crawl that ended in order leaves none. */
+static bool log_is_there(const char *path)
+{
+    struct buf name = {0};
+
+    buf_printf(&name, "%s-wal", path);
+    bool there = buf_error(&name) < 0 || access(name.p, F_OK) == 0;
+    buf_free(&name);
+    return there;
+}
+
+/* Where nothing may be written SQLite cannot make a log to look into, and refuses; if there was
+ * none, the database is read as a file that nobody changes. */
+static int look_open_alone(const char *path, sqlite3 **ret_db, struct identity *ret)
+{
+    struct buf uri = {0};
+
+    buf_puts(&uri, *path == '/' ? "file://" : "file:");
+    for (; *path; path++)
+        buf_printf(&uri, strchr("%?#", *path) ? "%%%02x" : "%c", *path);
+    buf_puts(&uri, "?immutable=1");
+    int r = buf_error(&uri);
+    if (r == 0)
+        r = look_open(uri.p, SQLITE_OPEN_URI, ret_db, ret);
+    buf_free(&uri);
+    return r;
+}
+
 /* Does a crawl hold the lock?  Asks only; the descriptor is not one of this process's crawls. */
 static int look_running(const char *path, bool *ret)
 {
@@ -161,10 +201,12 @@ int store_status(const char *path, struct store_status *ret, char err[STORE_ERR_
         say(err, r, path, NULL);
         goto out;
     }
-    r = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-    r = r == SQLITE_OK ? 0 : store__code(db, r);
-    if (r == 0)
-        r = sqlite3_busy_timeout(db, 5000) == SQLITE_OK ? look_identity(db, &id) : -ENOMEM;
+    r = look_open(path, 0, &db, &id);
+    if (db && sqlite3_errcode(db) == SQLITE_CANTOPEN && !log_is_there(path)) {
+        sqlite3_close(db);
+        db = NULL;
+        r = look_open_alone(path, &db, &id);
+    }
     if (r == 0 && id.app != STORE_APP_ID)
         r = -EBADMSG;
     if (r == 0 && id.version != STORE_VERSION)

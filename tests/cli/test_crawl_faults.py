@@ -249,6 +249,24 @@ class Full(CrawlCase):
         self.addCleanup(subprocess.run, ['umount', '-l', where], capture_output=True)
         return where
 
+    def test_status_where_nothing_may_be_written(self):
+        where = self.tmpfs(16 << 20)
+        if not where:
+            self.skipTest('a file system of its own could not be mounted here')
+        site = self.site('-n', '5')
+        self.db = os.path.join(where, 'a %3f?.db')
+        self.whole(*FAST, site.url + '/')
+        before = self.crawl('--status')
+        subprocess.run(['mount', '-o', 'remount,ro', where], check=True)
+        after = self.crawl('--status')
+        self.assertEqual((after.code, after.out, after.err), (0, before.out, ''))
+        self.one_line(self.crawl(*FAST, site.url + '/'), 1, os.strerror(errno.EROFS))
+        subprocess.run(['mount', '-o', 'remount,rw', where], check=True)
+        with open(self.db + '-wal', 'w', encoding='ascii'):
+            pass  # as if a crawl had been killed
+        subprocess.run(['mount', '-o', 'remount,ro', where], check=True)
+        self.assertEqual(self.crawl('--status').out, before.out)
+
     def test_a_disk_that_is_full(self):
         where = self.tmpfs(256 << 10)
         if not where:

@@ -447,6 +447,12 @@ class Mistakes(Fetch):
         self.assertEqual((r.status, r.out), (1, ''))
         self.one_line(r.err, 'HOB_SIM')
 
+    def test_an_environment_that_is_not_understood(self):
+        for name in ('HOB_POLL', 'HOB_LOOPS', 'HOB_SIM'):
+            r = cli.hob('fetch', self.url('/'), env={**os.environ, name: 'x'})
+            self.assertEqual((r.status, r.out), (2, ''), name)
+            self.one_line(r.err, name, 'not understood')
+
 
 class Files(Fetch):
     def test_they_hold_the_bodies_under_names_of_their_own(self):
