@@ -22,6 +22,7 @@
  * REJECTED    Four runs in one process: the pool's threads are counted once a process, and the
  *             third way must be pinned to one core with everything it has.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -67,6 +68,7 @@ struct outcome {
 };
 
 static unsigned n_pages = PAGES;
+static volatile sig_atomic_t stopped; /* the signal that asked for the end */
 
 static struct site_opts site_opts(void)
 {
@@ -212,6 +214,20 @@ static int way_run(const struct way *w, const char *url, const char *dir, const 
     return r;
 }
 
+static void on_stop(int number)
+{
+    stopped = number;
+}
+
+/* No SA_RESTART: what waits is to see it. */
+static void stops_are(void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 static int way_in_child(const struct way *w, const char *url, const char *dir, const char *trace,
                         struct outcome *ret)
 {
@@ -225,14 +241,17 @@ static int way_in_child(const struct way *w, const char *url, const char *dir, c
     if (pid == 0) {
         struct outcome out = {0};
         prctl(PR_SET_PDEATHSIG, SIGTERM);
+        stops_are(SIG_DFL);
         int r = way_run(w, url, dir, trace, &out);
         _exit(r < 0 || write(pipe_of[1], &out, sizeof(out)) != sizeof(out));
     }
     close(pipe_of[1]);
     ssize_t n = pid > 0 ? read(pipe_of[0], ret, sizeof(*ret)) : -1;
     close(pipe_of[0]);
-    if (pid > 0)
-        waitpid(pid, &status, 0);
+    if (pid > 0 && stopped)
+        kill(pid, SIGTERM);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        kill(pid, SIGTERM);
     return n == (ssize_t)sizeof(*ret) ? 0 : -EIO;
 }
 
@@ -287,7 +306,7 @@ static int demo(const char *dir, const char *svg, int port)
            n_pages, PAGE_SIZE / 1000, url, hob_cores(), "", "time", "pages/s");
     for (int i = 0; i < N_WAYS; i++) {
         snprintf(trace[i], sizeof(trace[i]), "%s/%d.trace", dir, i);
-        if (way_in_child(&ways[i], url, dir, trace[i], &out[i]) < 0)
+        if (stopped || way_in_child(&ways[i], url, dir, trace[i], &out[i]) < 0)
             return 1;
         print_row(&ways[i], &out[i], i ? &out[i - 1] : NULL);
         if (out[i].failed || out[i].pages != out[0].pages || out[i].pages < n_pages) {
@@ -306,16 +325,15 @@ static int demo(const char *dir, const char *svg, int port)
     return 0;
 }
 
+/* SQLite's other files are there too if a way was cut short. */
 static void remove_all(const char *dir)
 {
-    static const char *const suffix[] = {".db", ".db-wal", ".db-shm", ".trace"};
-    char path[400];
+    DIR *d = opendir(dir);
 
-    for (int i = 0; i < N_WAYS; i++)
-        for (unsigned k = 0; k < sizeof(suffix) / sizeof(suffix[0]); k++) {
-            snprintf(path, sizeof(path), "%s/%d%s", dir, i, suffix[k]);
-            unlink(path);
-        }
+    for (struct dirent *e; d && (e = readdir(d));)
+        unlinkat(dirfd(d), e->d_name, 0); /* . and .. are refused */
+    if (d)
+        closedir(d);
     rmdir(dir);
 }
 
@@ -330,8 +348,10 @@ static unsigned pages_of(const char *text)
 
 int main(int argc, char **argv)
 {
-    char own[] = "/tmp/hob-demo-XXXXXX";
-    const char *svg = argc > 1 ? argv[1] : "hob-demo.svg", *dir = argc > 3 ? argv[3] : own;
+    const char *tmp = getenv("TMPDIR");
+    const char *svg = argc > 1 ? argv[1] : "hob-demo.svg";
+    char own[200];
+    const char *dir = argc > 3 ? argv[3] : own;
     int port, status;
     pid_t server;
 
@@ -339,8 +359,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: hob-demo [SVG [PAGES [DIR]]]\n");
         return 2;
     }
+    snprintf(own, sizeof(own), "%.180s/hob-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (dir == own && !mkdtemp(own)) {
-        perror("demo: /tmp");
+        fprintf(stderr, "demo: %s: %s\n", own, strerror(errno));
         return 1;
     }
     server = server_start(&port);
@@ -348,10 +369,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "demo: the site does not start\n");
         return 1;
     }
+    stops_are(on_stop);
     status = demo(dir, svg, port);
+    stops_are(SIG_IGN);
     kill(server, SIGTERM);
     waitpid(server, NULL, 0);
     if (dir == own)
         remove_all(dir);
+    if (stopped) { /* as if it had not been caught, but that nothing is left behind */
+        stops_are(SIG_DFL);
+        raise(stopped);
+    }
     return status;
 }

@@ -7,6 +7,7 @@ Which way is the faster is the machine's affair; nothing here looks at a time.
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -68,6 +69,19 @@ class Demo(cli.Case):
         at = [text.find(name) for name in WAYS]
         self.assertNotIn(-1, at)
         self.assertEqual(at, sorted(at))
+
+    def test_ctrl_c_leaves_nothing_behind(self):
+        tmp = self.path('tmp')
+        os.mkdir(tmp)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            p = subprocess.Popen([DEMO, self.path('x.svg')], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, env=dict(os.environ, TMPDIR=tmp))
+            cli.until('a database', lambda: any('0.db' in names for _, _, names in os.walk(tmp)))
+            p.send_signal(number)
+            _, err = p.communicate(timeout=cli.WAIT_MOST)
+            self.assertEqual((p.returncode, err), (-number, b''))
+            self.assertEqual(os.listdir(tmp), [])
+            self.assertFalse(os.path.exists(self.path('x.svg')))
 
     def test_mistakes(self):
         for args in (['x.svg', 'many'], ['x.svg', '0'], ['x.svg', '5', self.folder, 'more']):
