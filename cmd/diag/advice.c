@@ -2,15 +2,22 @@
  *
  * advice.c - a table: language by cure
  *
- * HOW         In a line of code {n} stands for the operations at once and {p} for the cores.  A
- *   language without a line of its own for a cure takes that of the language it is most like: C++
- *   C's, an unknown compiled program C's, everything the words without code.
+ * HOW         In a line of code {n} stands for the operations at once and {p} for the cores.  Every
+ *   language has a line for every cure; a compiled program that is not known closer has C's.
+ *
+ *   A line of code is for who writes the program.  Of a compiled program that was installed the
+ *   reader has no source: the advice is for who runs it.  And whoever runs it has its options: a
+ *   number on the command line that says how many at once (-j 1) is advised before anything else.
+ *
+ * REJECTED    Names of options that the command line does not have (-T for one compressor, -j for
+ *   another): that is a table of programs, never whole, and wrong for the next of that name.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "diag/advice.h"
 #include "diag/advice_own.h"
+#include "diag/verify_knob.h"
 
 enum cure {
     CURE_CONCURRENCY,
@@ -81,6 +88,8 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_LOCK] = "shard the map and its mutex; sync.RWMutex; atomic counters",
             [CURE_OVERSUB] = "g.SetLimit(runtime.GOMAXPROCS(0))",
             [CURE_BATCH] = "tx, _ := db.Begin(); for ... { tx.Exec(...) }; tx.Commit()",
+            [CURE_LOOP] = "go func() { out <- work(item) }()  // and the loop reads out",
+            [CURE_AWAIT] = "go func() { out <- call(item) }()  // and the loop reads out",
         },
     [LANG_RUST] =
         {
@@ -93,6 +102,7 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_LOCK] = "DashMap or a Vec<Mutex<Shard>>; compute outside of the guard",
             [CURE_OVERSUB] = "rayon's pool: one thread a core",
             [CURE_BATCH] = "let tx = db.transaction()?; for ... { tx.execute(..)?; } tx.commit()?",
+            [CURE_AWAIT] = "tokio::time::sleep(d).await; spawn_blocking(|| call(item)).await",
         },
     [LANG_JAVA] =
         {
@@ -105,6 +115,7 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_LOCK] = "ConcurrentHashMap, LongAdder; compute outside of synchronized",
             [CURE_OVERSUB] = "Executors.newFixedThreadPool({p})",
             [CURE_BATCH] = "setAutoCommit(false); addBatch() ...; executeBatch(); commit()",
+            [CURE_AWAIT] = "CompletableFuture.supplyAsync(() -> call(item), virtualThreads)",
         },
     [LANG_RUBY] =
         {
@@ -118,6 +129,8 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_AWAIT] = "Async { |task| task.sleep(s) }; Thread.new { call(item) }.value",
             [CURE_OVERSUB] = "in_processes: {p}",
             [CURE_BATCH] = "db.transaction { rows.each { |r| insert(r) } }",
+            [CURE_LOCK] =
+                "compute outside of mutex.synchronize; in_processes: {p}, each with its own data",
         },
     [LANG_PHP] =
         {
@@ -126,6 +139,13 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_BOTH] = "curl_multi with {n} handles; pcntl_fork {p} workers to compute",
             [CURE_POOL_IO] = "one process: curl_multi_exec with {n} handles",
             [CURE_BATCH] = "$db->beginTransaction(); foreach ... ; $db->commit();",
+            [CURE_FILES] = "pcntl_fork: {n} workers, each with its part of the files",
+            [CURE_LOOP] =
+                "pcntl_fork a worker a core (Amp: ContextWorkerPool); the loop reads their pipes",
+            [CURE_AWAIT] =
+                "Amp\\delay(s), ReactPHP timers; for calls that block Amp\\Parallel\\Worker",
+            [CURE_LOCK] = "flock() for less; session_write_close() as soon as the session was read",
+            [CURE_OVERSUB] = "pm.max_children = {p}, or {p} pcntl_fork workers",
         },
     [LANG_PERL] =
         {
@@ -135,6 +155,10 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_POOL_IO] = "one process: Mojo::Promise->map({concurrency => {n}}, ...)",
             [CURE_AWAIT] = "Mojo::IOLoop->timer(s => sub { ... }); Mojo::IOLoop->subprocess",
             [CURE_BATCH] = "$db->begin_work; ... ; $db->commit",
+            [CURE_FILES] = "Parallel::ForkManager->new({n}), a file each",
+            [CURE_LOOP] = "Mojo::IOLoop->subprocess(sub { work($item) })",
+            [CURE_LOCK] = "flock for less; a file and a lock for each worker",
+            [CURE_OVERSUB] = "Parallel::ForkManager->new({p})",
         },
     [LANG_C] =
         {
@@ -151,6 +175,23 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_OVERSUB] = "hob_for, or a pool of {p} threads",
             [CURE_BATCH] = "begin; many rows; commit: one disk sync for all of them",
         },
+    [LANG_CXX] =
+        {
+            [CURE_CONCURRENCY] = "hob_group_opts o{sizeof o}; o.max_live = {n}; "
+                                 "hob_group_open(&g, &o); hob_go(&g, fetch, url)",
+            [CURE_FILES] = "{n} threads (std::jthread), or io_uring with a queue of {n}",
+            [CURE_PARALLELISM] =
+                "std::for_each(std::execution::par, first, last, work), or hob_for",
+            [CURE_BOTH] = "hob_go in a group with max_live = {n} to wait; hob_for to compute",
+            [CURE_POOL_IO] = "one process: a group of fibers, max_live = {n}",
+            [CURE_LOOP] = "std::async(std::launch::async, work, item); on a fiber hob_offload",
+            [CURE_LOCK] = "a std::mutex for each shard; compute before the lock_guard",
+            [CURE_AWAIT] =
+                "a timer of the loop, not sleep_for; std::async or hob_block(call, item, "
+                "until)",
+            [CURE_OVERSUB] = "a pool of std::thread::hardware_concurrency() threads",
+            [CURE_BATCH] = "begin; many rows; commit: one disk sync for all of them",
+        },
     [LANG_SHELL] =
         {
             [CURE_CONCURRENCY] = "xargs -P {n} -n 1 COMMAND < list",
@@ -159,6 +200,11 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_BOTH] = "xargs -P {n} -n 1 COMMAND < list",
             [CURE_POOL_IO] = "xargs -P {n} -n 1 COMMAND < list",
             [CURE_OVERSUB] = "xargs -P {p} -n 1 COMMAND < list",
+            [CURE_LOOP] = "COMMAND & for what computes, and wait for it at the end",
+            [CURE_AWAIT] = "COMMAND & for what blocks, and wait for it at the end",
+            [CURE_LOCK] = "flock FILE around less, or a FILE for each part",
+            [CURE_BATCH] =
+                "(echo 'BEGIN;'; cat rows.sql; echo 'COMMIT;') | one client, not one a row",
         },
     [LANG_SQL] =
         {
@@ -166,7 +212,36 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
             [CURE_PARALLELISM] = "{p} sessions, or parallel workers of the server",
             [CURE_BOTH] = "{n} sessions at once",
             [CURE_BATCH] = "BEGIN; many rows; COMMIT",
+            [CURE_FILES] = "{n} sessions at once, or effective_io_concurrency = {n}",
+            [CURE_POOL_IO] =
+                "fewer sessions, each with many statements sent at once (pipeline mode)",
+            [CURE_LOOP] = "a session of its own for the long statement",
+            [CURE_AWAIT] = "a session of its own for what sleeps or waits for a lock",
+            [CURE_LOCK] = "shorter transactions; SELECT ... FOR UPDATE SKIP LOCKED",
+            [CURE_OVERSUB] = "{p} sessions (pool size {p})",
         },
+};
+
+/* For who runs a program and does not write it. */
+static const char *const user[N_CURES] = {
+    [CURE_CONCURRENCY] =
+        "its option for more at once, if it has one; over a list: xargs -P {n} -n 1 "
+        "COMMAND < list",
+    [CURE_FILES] = "its option for more at once, if it has one; over a list: xargs -P {n} -n 1 "
+                   "COMMAND < list",
+    [CURE_PARALLELISM] =
+        "its option for threads or jobs, if it has one; over several inputs: xargs "
+        "-P {p} -n 1 COMMAND < list",
+    [CURE_BOTH] = "its option for more at once, if it has one; over a list: xargs -P {n} -n 1 "
+                  "COMMAND < list",
+    [CURE_POOL_IO] =
+        "fewer of its processes, and more at once in each, if it has an option for that",
+    [CURE_LOOP] = "its option for threads or workers, if it has one; or several of it",
+    [CURE_AWAIT] = "its option for threads or workers, if it has one; or several of it",
+    [CURE_GIL] = "its option for processes in place of threads, if it has one",
+    [CURE_LOCK] = "fewer threads, if it has an option: they stand in line; or several of it",
+    [CURE_OVERSUB] = "its option for threads or jobs, if it has one: {p}",
+    [CURE_BATCH] = "one transaction around many rows, where that is the user's choice",
 };
 
 static enum cure cure_of(const struct measures *m, const struct ruling *r)
@@ -202,11 +277,59 @@ static enum cure cure_of(const struct measures *m, const struct ruling *r)
     }
 }
 
-static const char *code_of(enum language l, enum cure cure)
+static bool is_compiled(enum language l)
 {
-    if (l == LANG_NATIVE || l == LANG_CXX)
-        l = LANG_C;
+    return l == LANG_NATIVE || l == LANG_C || l == LANG_CXX || l == LANG_RUST || l == LANG_GO;
+}
+
+static const char *code_of(const struct measures *m, enum cure cure)
+{
+    enum language l = m->language == LANG_NATIVE ? LANG_C : m->language;
+
+    if (m->installed && is_compiled(l))
+        return user[cure];
     return code[l][cure] ? code[l][cure] : "";
+}
+
+/* How many at once a cure wants, of what an option of the command line may count; 0: other things.
+ */
+static uint32_t level_of(enum cure cure, double n, uint32_t cores)
+{
+    switch (cure) {
+    case CURE_CONCURRENCY:
+    case CURE_FILES:
+    case CURE_BOTH:
+        return (uint32_t)n;
+    case CURE_PARALLELISM:
+    case CURE_OVERSUB:
+        return cores;
+    default:
+        return 0;
+    }
+}
+
+/* The command's own option, where it has one that is set otherwise than the cure wants it. */
+static void option_of(const struct measures *m, enum cure cure, double n, uint32_t cores,
+                      char ret[ADVICE_TEXT])
+{
+    const struct recording *r = m->rec;
+    const char *command = r->command              ? r->command
+                          : m->worst < r->n_procs ? r->procs[m->worst].command
+                                                  : NULL;
+    struct knob_facts facts = {.n_cores = cores, .at_once = knob_at_once(r)};
+    uint32_t level = level_of(cure, n, cores);
+    struct buf b = {0};
+    struct knob k;
+
+    if (!command || level == 0 || !knob_in_text(&facts, command, &k) ||
+        (cure == CURE_OVERSUB ? k.now <= level : k.now >= level))
+        return;
+    knob_setting(&k, level, &b);
+    if (k.now > 0)
+        buf_printf(&b, " in place of %u", k.now);
+    if (buf_error(&b) == 0 && b.len > 0 && b.len < ADVICE_TEXT)
+        memcpy(ret, b.p, b.len + 1);
+    buf_free(&b);
 }
 
 /* The text with its numbers in place; cut where it does not fit. */
@@ -259,5 +382,8 @@ void advice_of(const struct measures *m, const struct ruling *r, const struct pr
     }
     double n = p->concurrency.in_flight > 0 ? p->concurrency.in_flight : 20;
     fill(ret->what, words[cure], n, cores);
-    fill(ret->code, code_of(m->language, cure), n, cores);
+    fill(ret->code, code_of(m, cure), n, cores);
+    option_of(m, cure, n, cores, ret->option);
+    if (*ret->option && (m->language == LANG_SHELL || (m->installed && is_compiled(m->language))))
+        ret->code[0] = '\0'; /* a general word for who runs it, where its own is at hand */
 }

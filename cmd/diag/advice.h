@@ -12,8 +12,9 @@
 enum { ADVICE_TEXT = 160 };
 
 struct advice {
-    char what[ADVICE_TEXT]; /* "one process, async" */
-    char code[ADVICE_TEXT]; /* a line of code or a command; "" where nothing is to be done */
+    char what[ADVICE_TEXT];   /* "one process, async" */
+    char code[ADVICE_TEXT];   /* a line of code or a command; "" where nothing is to be done */
+    char option[ADVICE_TEXT]; /* "-j 4 in place of 1": the command line has it; "": it has none */
 };
 
 /** advice_of - for the verdict's first reading */

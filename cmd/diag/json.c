@@ -52,6 +52,7 @@ static void put_verdict(struct buf *b, const struct diagnosis *d)
     }
     out_text(b, "do", d->advice.what);
     out_text(b, "code", *d->advice.code ? d->advice.code : NULL);
+    out_text(b, "option", *d->advice.option ? d->advice.option : NULL);
     out_array(b, "tests");
     for (size_t i = 0; i < r->n_asked; i++) {
         out_item(b);

@@ -93,6 +93,7 @@ struct measures {
     uint32_t worst;                /* index of the process that burns or waits most */
     enum language language;        /* its language */
     bool script;                   /* a shell started it, among others */
+    bool installed;                /* its program's file is where packages put theirs */
     double foreign;                /* cores that other programs kept busy, mean */
 
     struct measure_peer peers[MEASURE_PEERS]; /* by blame, largest first */

@@ -136,6 +136,17 @@ static void io_workers(const struct recording *r, const struct measure_proc *pro
     m->forked = n_forked >= 2 && m->language != LANG_SHELL;
 }
 
+/* Where packages install: whoever runs a program from there has not its source at hand. */
+static bool is_installed(const char *exe)
+{
+    static const char *const where[] = {"/usr/", "/bin/", "/sbin/", "/opt/", "/snap/", "/lib/"};
+
+    for (size_t i = 0; i < sizeof where / sizeof *where; i++)
+        if (strncmp(exe, where[i], strlen(where[i])) == 0)
+            return true;
+    return false;
+}
+
 static void language_find(const struct recording *r, const struct measure_proc *procs,
                           struct measures *m)
 {
@@ -153,6 +164,7 @@ static void language_find(const struct recording *r, const struct measure_proc *
     if (r->n_procs == 0)
         return;
     m->language = language_of(r, procs, m->worst);
+    m->installed = is_installed(exe_of(r, procs, m->worst));
     for (int64_t i = m->worst; i >= 0 && !m->script; i = procs[i].parent)
         m->script = language_of(r, procs, (size_t)i) == LANG_SHELL;
     /* Copies of one program count together. */

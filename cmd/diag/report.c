@@ -290,6 +290,9 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
     put_line(p, "MISMATCH", PAGE_BAD, &b);
     buf_puts(&b, d->advice.what);
     put_line(p, "DO THIS", PAGE_GOOD, &b);
+    if (*d->advice.option)
+        buf_printf(&b, "its own option: %s", d->advice.option);
+    put_line(p, "", PAGE_BOLD, &b);
     buf_puts(&b, d->advice.code);
     put_line(p, "", PAGE_BOLD, &b);
     if (d->prediction.refused)

@@ -27,39 +27,6 @@ static const double helped_part = .2; /* of the run: others than main threads wo
 
 /* --- facts ------------------------------------------------------------------------------------ */
 
-static int by_time(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
-/* Most threads alive at a time; 0 when there is no memory to count them. */
-static uint32_t at_once(const struct recording *rec)
-{
-    int64_t *ends = calloc(2 * rec->n_threads + 1, sizeof *ends);
-    size_t n = 0;
-    int32_t now = 0, most = 0;
-
-    for (size_t i = 0; ends && i < rec->n_threads; i++) {
-        const struct rec_thread *t = &rec->threads[i];
-
-        if (t->is_task)
-            continue;
-        ends[n++] = t->born * 2 + 1; /* one that begins where another ends is not beside it */
-        if (t->died != INT64_MAX)
-            ends[n++] = t->died * 2;
-    }
-    if (ends)
-        qsort(ends, n, sizeof *ends, by_time);
-    for (size_t i = 0; i < n; i++) {
-        now += ends[i] & 1 ? 1 : -1;
-        most = now > most ? now : most;
-    }
-    free(ends);
-    return (uint32_t)most;
-}
-
 /* Have others than main threads computed, or waited for I/O, for a real part of the run? */
 static bool helped(const struct recording *rec)
 {
@@ -90,7 +57,7 @@ static struct knob_facts facts_of(const struct verify_opts *o, const struct diag
     return (struct knob_facts){
         .argv = o->argv,
         .n_cores = rec->n_cores ? rec->n_cores : 1,
-        .at_once = at_once(rec),
+        .at_once = knob_at_once(rec),
         .helped = helped(rec),
         .marks = files_marks(files, worst, exe, knob_marks(), KNOB_N_ENV),
     };

@@ -36,6 +36,40 @@ const char *const *knob_marks(void)
     return marks;
 }
 
+/* --- what the recording says ------------------------------------------------------------------ */
+
+static int by_time(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+uint32_t knob_at_once(const struct recording *rec)
+{
+    int64_t *ends = calloc(2 * rec->n_threads + 1, sizeof *ends);
+    size_t n = 0;
+    int32_t now = 0, most = 0;
+
+    for (size_t i = 0; ends && i < rec->n_threads; i++) {
+        const struct rec_thread *t = &rec->threads[i];
+
+        if (t->is_task)
+            continue;
+        ends[n++] = t->born * 2 + 1; /* one that begins where another ends is not beside it */
+        if (t->died != INT64_MAX)
+            ends[n++] = t->died * 2;
+    }
+    if (ends)
+        qsort(ends, n, sizeof *ends, by_time);
+    for (size_t i = 0; i < n; i++) {
+        now += ends[i] & 1 ? 1 : -1;
+        most = now > most ? now : most;
+    }
+    free(ends);
+    return (uint32_t)most;
+}
+
 /* --- numbers in a command line ---------------------------------------------------------------- */
 
 /* Does anything but a blank end a word in a shell's text? */
@@ -188,6 +222,18 @@ static bool argument_find(const struct knob_facts *facts, const char *wanted, st
                 if (s > text && ends_word(s[-1]) && take(facts, i, s, wanted, ret))
                     return true;
     }
+    return false;
+}
+
+bool knob_in_text(const struct knob_facts *facts, const char *command, struct knob *ret)
+{
+    char *argv[] = {(char *)command, NULL};
+    struct knob_facts text = *facts;
+
+    text.argv = argv;
+    for (const char *s = command; *s; s++)
+        if (s > command && ends_word(s[-1]) && take(&text, 0, s, NULL, ret))
+            return true;
     return false;
 }
 

@@ -8,6 +8,7 @@
 
 #include <hob/base.h>
 
+#include "diag/rec.h"
 #include "lib/buf.h"
 
 /*
@@ -60,6 +61,18 @@ struct knob_facts {
     bool helped;      /* others than main threads did a real part of the work */
     uint32_t marks;   /* found in the program's files */
 };
+
+/** knob_at_once - most threads alive at a time; 0 when there is no memory to count them */
+uint32_t knob_at_once(const struct recording *rec);
+
+/**
+ * knob_in_text - the first option with a number that counts, in a command as one text
+ *
+ * For recordings, which keep no argv: a blank within an argument looks like one between two.
+ *
+ * Return: whether there is one.
+ */
+bool knob_in_text(const struct knob_facts *facts, const char *command, struct knob *ret);
 
 /**
  * knobs_find - the knobs of a command, the most telling first, the cores last

@@ -6,6 +6,7 @@ Verdicts are tested elsewhere; here it is the program that must notice nothing.
 """
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import unittest
 
 import cli
 
+MANUAL = os.path.join(os.path.dirname(__file__), '../../man/hob-diagnose.1')
 PYTHON = os.path.realpath(sys.executable)
 
 
@@ -39,6 +41,20 @@ BUSY = '''
         t.join()
     print('still here', flush=True)
     '''
+
+
+ONE_BY_ONE = '''
+    import urllib.request
+    for _ in range(20):
+        urllib.request.urlopen(sys.argv[1]).read()
+    '''
+
+
+def keys_of(value):
+    """The names in a JSON value, of all its objects."""
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_of, value.values()))
+    return set().union(*map(keys_of, value)) if isinstance(value, list) else set()
 
 
 class Diagnose(cli.Case):
@@ -407,6 +423,34 @@ class Written(Diagnose):
         self.assertIn('bound', rows[0]['verdict'])
         drawn = cli.hob('timeline', '-w', '80', recording)
         self.assertEqual((drawn.status, drawn.err), (0, ''))
+
+
+    def test_the_manual_has_every_field(self):
+        """All keys of a verdict, deep ones too, stand in the manual's section on JSON."""
+        json_file = self.path('v.json')
+        self.diagnose('sh', '-c', 'sleep 0.3', options=['--json', json_file, '--verify', '--runs',
+                                                        '2', '--knob', 'cores'])
+        with open(MANUAL, encoding='utf-8') as f:
+            text = f.read().split('.SH JSON')[1].split('.SH EXIT')[0]
+        named = set(re.findall(r'[a-z][a-z_]*', ' '.join(re.findall(r'(?m)^\.BR? (.*)$', text))))
+        row = cli.rows_of(self.read(json_file))[0]
+        self.assertEqual(row['hob_diagnose'], 1)
+        row['shares'] = {k: v for k, v in row['shares'].items() if k in ('run', 'no_core', 'io')}
+        self.assertEqual(keys_of(row) - named, set())  # other shares are by kind of wait
+
+    def test_advice_for_its_own_option(self):
+        """An option that says how many at once is found, in front of a line of code."""
+        json_file = self.path('v.json')
+        with cli.Site(pages=1, latency='50ms') as site:
+            r, report = self.diagnose(*script(ONE_BY_ONE), site.url('/'), '--workers=1',
+                                      options=['--json', json_file])
+        self.assertEqual(r.status, 0, r.err)
+        verdict = cli.rows_of(self.read(json_file))[0]['verdict']
+        if verdict['advice'] not in ('concurrency', 'both'):
+            self.skipTest('other programs kept it from running: ' + verdict['bound'])
+        self.assertRegex(verdict['option'], r'^--workers=[0-9]+ in place of 1$')
+        self.assertIn('its own option: ' + verdict['option'], report)
+        self.assertIn('asyncio', verdict['code'])
 
 
 class Wakers(Diagnose):
