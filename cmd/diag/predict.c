@@ -43,6 +43,7 @@
 static const double foreign_max = .1;                /* of the cores that the cure needs */
 static const double kept_max = .1;                   /* of the time: it could run, nothing did */
 static const double wall_min = .2;                   /* s */
+static const double lost_max = .1;                   /* of the kernel's records */
 static const double cpu_less = .55, cpu_more = 1.15; /* CPU an operation costs after the cure */
 static const double core_worth_low = .8;             /* of a core that a further one adds */
 static const double unsure = .06;   /* two runs of one program differ by so much, */
@@ -373,6 +374,8 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
 
     if (r->is.mismatch == MISMATCH_LANE && m->fsync < lane_syncs)
         return "what one larger call on the lane would cost was not seen";
+    if ((double)m->rec->n_lost > lost_max * (double)(m->rec->n_switches + m->rec->n_lost))
+        return "too many of the kernel's records were lost: what the shares say is a guess";
     if (m->all.wall < wall_min)
         return "the run was shorter than 0.2 s: too short to see; repeat it (--repeat)";
     if (m->foreign - spare > foreign_max * need ||

@@ -508,6 +508,40 @@ class Wakers(Diagnose):
         self.assertIsNone(cli.rows_of(self.read('v.json'))[0]['wakers'])
 
 
+LOSES = '''
+    hob = os.getppid()
+    (here, there), (back, forth) = os.pipe(), os.pipe()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if os.fork() == 0:
+        os.close(there)
+        while os.read(here, 1):
+            os.write(forth, b'x')
+        os._exit(0)
+    os.kill(hob, signal.SIGSTOP)  # nobody reads the rings, and these switches are too many for one
+    for _ in range(20000):
+        os.write(there, b'x')
+        os.read(back, 1)
+    os.kill(hob, signal.SIGCONT)
+    os.close(there)
+    os.wait()
+    '''
+
+
+class Lost(Diagnose):
+    def test_records_that_did_not_fit_are_counted_and_said(self):
+        json_file = self.path('v.json')
+        r, report = self.diagnose(*script(LOSES), options=['--json', json_file])
+        self.assertEqual(r.status, 0, r.err)
+        row = cli.rows_of(self.read(json_file))[0]
+        if row['recording']['tier'] == 'T2':
+            self.skipTest('samples lose no records: no switches are recorded here')
+        lost = row['recording']['lost']
+        self.assertGreater(lost, 1000)
+        self.assertIn('%d records were lost' % lost, report)
+        self.assertIn('%d switch records were lost' % lost, row['recording']['notes'])
+        self.assertIn('records were lost', row['prediction']['refused'])
+
+
 class Late(Diagnose):
     """Signals that come when the command has ended and hob has not."""
 

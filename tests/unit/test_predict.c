@@ -324,6 +324,18 @@ TEST(nothing_is_predicted_from_a_busy_machine_or_a_short_run)
     CHECK(predicted(&m).refused != NULL);
 }
 
+TEST(nothing_is_predicted_from_a_recording_with_large_holes)
+{
+    struct recording rec;
+    struct measures m = one_by_one(&rec);
+
+    rec.n_switches = 1000;
+    rec.n_lost = 100; /* of 1,100 */
+    CHECK(predicted(&m).refused == NULL);
+    rec.n_lost = 120;
+    CHECK(predicted(&m).refused != NULL);
+}
+
 TEST(load_on_cores_that_the_cure_does_not_need_is_no_reason)
 {
     struct recording rec;
