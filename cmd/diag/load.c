@@ -106,12 +106,12 @@ static size_t kernel_read(struct load_kernel *ret)
     return n;
 }
 
-static bool root_cpu(pid_t root, uint64_t *ret_user, uint64_t *ret_system)
+static bool cpu_of(pid_t pid, uint64_t *ret_user, uint64_t *ret_system)
 {
     char text[1024];
     struct procfs_stat st;
 
-    if (procfs_read(text, sizeof text, "/proc/%d/stat", root) <= 0 ||
+    if (procfs_read(text, sizeof text, "/proc/%d/stat", pid) <= 0 ||
         procfs_parse_stat(text, &st) < 0)
         return false;
     *ret_user = st.user + st.cuser;
@@ -146,7 +146,7 @@ void load_begin(struct load *l, pid_t root, bool attached, size_t n_cpus)
     if (l->mask)
         mask_of(root, l->mask);
     if (attached)
-        root_cpu(root, &l->user, &l->system);
+        cpu_of(root, &l->user, &l->system);
 }
 
 void load_tick(struct load *l, int64_t now, pid_t root)
@@ -298,13 +298,28 @@ static void foreign_end(struct load *l, struct recording *rec)
     }
 }
 
+void load_unreaped(const struct recording *rec, int64_t *user, int64_t *system)
+{
+    int64_t tick = HOB_SEC / sysconf(_SC_CLK_TCK);
+
+    for (size_t i = 0; i < rec->n_procs; i++) {
+        const struct rec_proc *p = &rec->procs[i];
+        uint64_t u, s;
+
+        if (p->pid > 0 && p->died == INT64_MAX && cpu_of(p->pid, &u, &s)) {
+            *user += (int64_t)u * tick;
+            *system += (int64_t)s * tick;
+        }
+    }
+}
+
 void load_end(struct load *l, struct recording *rec)
 {
     uint64_t user, system;
     int64_t tick = HOB_SEC / sysconf(_SC_CLK_TCK);
 
     rec->n_cores = load_cores(l);
-    if (rec->attached && rec->n_procs == 1 && root_cpu(rec->root, &user, &system)) {
+    if (rec->attached && rec->n_procs == 1 && cpu_of(rec->root, &user, &system)) {
         rec->user = (int64_t)(user - l->user) * tick;
         rec->system = (int64_t)(system - l->system) * tick;
     }

@@ -45,6 +45,10 @@ uint32_t load_cores(const struct load *l);
 /** load_busy - ns that these were busy since load_begin, with whatever; -1: not known */
 int64_t load_busy(const struct load *l);
 
+/** load_unreaped - adds the CPU time of processes that nobody has waited for, and of their children
+ * that were: what a killed shell leaves behind is in nobody's sum yet */
+void load_unreaped(const struct recording *rec, int64_t *user, int64_t *system);
+
 /** load_end - sets n_cores and foreign (and user and system of an attached one). */
 void load_end(struct load *l, struct recording *rec);
 

@@ -57,8 +57,9 @@ struct run {
     void *state;
     struct rec_begin begin;
     struct load load;
-    struct live *live; /* NULL: no view, or no more */
-    int64_t look_at;   /* when opts->look is due */
+    int64_t user, system; /* CPU time of children that were waited for before this run */
+    struct live *live;    /* NULL: no view, or no more */
+    int64_t look_at;      /* when opts->look is due */
     struct own_trace own;
 };
 
@@ -437,8 +438,13 @@ static void run_sums(struct run *run, int64_t cpu_before, int64_t cpu_meanwhile)
     int64_t user, system;
 
     rec->recorder_cpu = cpu_of(RUSAGE_SELF, &user, &system) - cpu_before;
-    if (!rec->attached && run->end->ended)
-        cpu_of(RUSAGE_CHILDREN, &rec->user, &rec->system);
+    if (!rec->attached && run->end->ended) {
+        children_wait(run); /* those that died with it, and were not its children any more */
+        cpu_of(RUSAGE_CHILDREN, &user, &system);
+        rec->user = user - run->user;
+        rec->system = system - run->system;
+        load_unreaped(rec, &rec->user, &rec->system);
+    }
     load_end(&run->load, rec);
     rec->recorder_cpu = cpu_meanwhile - cpu_before; /* what came after disturbed nobody */
     rec->exit_status = run->end->ended ? run->end->status : -1;
@@ -475,6 +481,7 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
     int64_t user, system, cpu = cpu_of(RUSAGE_SELF, &user, &system);
 
     *ret = (struct run_end){0};
+    cpu_of(RUSAGE_CHILDREN, &run.user, &run.system);
     int r = run_begin(&run, err);
     if (r == 0 && opts->argv) {
         int e = command_go(&run);

@@ -3,6 +3,8 @@
  * test_load.c - what others took of the cores: /proc/stat read right, and what does not count
  */
 #include <sched.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "diag/load.h"
@@ -89,4 +91,28 @@ TEST(cores_are_those_it_may_run_on)
     CHECK(rec.foreign >= 0);
     load_free(&l);
     rec_free(&rec);
+}
+
+TEST(processes_that_nobody_waited_for_have_used_cpu_too)
+{
+    struct recording r;
+    int64_t user = 1, system = 2;
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        while (clock() < CLOCKS_PER_SEC / 8) /* of its own CPU time */
+            continue;
+        _exit(0);
+    }
+    made_open(&r, 2);
+    made_thread(&r, (int32_t)pid, (int32_t)pid, 0, "/bin/busy");
+    CHECK_INT(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0); /* it is dead, and not gone */
+    load_unreaped(&r, &user, &system);
+    CHECK(user + system >= 3 + 80 * HOB_MS); /* the kernel shows it in steps of 10 ms each */
+    CHECK_INT(waitpid(pid, NULL, 0), pid);
+    user = system = 0;
+    load_unreaped(&r, &user, &system);
+    CHECK_INT(user + system, 0);
+    rec_free(&r);
 }
