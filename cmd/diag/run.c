@@ -419,7 +419,9 @@ static int run_begin(struct run *run, struct buf *err)
             own_trace_of(&run->own, run->root, run->rec);
     }
     if (r < 0) {
-        buf_printf(err, "%s", hob_strerror(r));
+        if (!run->opts->argv)
+            buf_printf(err, "process %d: ", run->root);
+        buf_puts(err, hob_strerror(r));
         return r;
     }
     run->rec->root = run->root;

@@ -714,7 +714,7 @@ class Trees(Diagnose):
         self.assertEqual(p.wait(cli.WAIT_MOST), 0)
         r = cli.hob('diagnose', '-p', str(p.pid))
         self.assertEqual((r.status, r.out), (1, ''))
-        self.one_line(r.err, 'No such process')
+        self.one_line(r.err, 'process %d: No such process' % p.pid)
 
 
 if __name__ == '__main__':
