@@ -282,11 +282,22 @@ static bool is_compiled(enum language l)
     return l == LANG_NATIVE || l == LANG_C || l == LANG_CXX || l == LANG_RUST || l == LANG_GO;
 }
 
+/* Is it for who runs programs, not for who writes them? */
+static bool is_for_user(const struct measures *m)
+{
+    return m->language == LANG_SHELL || (m->installed && is_compiled(m->language));
+}
+
+static const char *word_of(const struct measures *m, enum cure cure)
+{
+    return cure == CURE_CONCURRENCY && is_for_user(m) ? "more operations at once" : words[cure];
+}
+
 static const char *code_of(const struct measures *m, enum cure cure)
 {
     enum language l = m->language == LANG_NATIVE ? LANG_C : m->language;
 
-    if (m->installed && is_compiled(l))
+    if (l != LANG_SHELL && is_for_user(m))
         return user[cure];
     return code[l][cure] ? code[l][cure] : "";
 }
@@ -381,9 +392,9 @@ void advice_of(const struct measures *m, const struct ruling *r, const struct pr
         return;
     }
     double n = p->concurrency.in_flight > 0 ? p->concurrency.in_flight : 20;
-    fill(ret->what, words[cure], n, cores);
+    fill(ret->what, word_of(m, cure), n, cores);
     fill(ret->code, code_of(m, cure), n, cores);
     option_of(m, cure, n, cores, ret->option);
-    if (*ret->option && (m->language == LANG_SHELL || (m->installed && is_compiled(m->language))))
+    if (*ret->option && is_for_user(m))
         ret->code[0] = '\0'; /* a general word for who runs it, where its own is at hand */
 }

@@ -96,6 +96,8 @@ TEST(who_runs_an_installed_program_is_not_told_to_write_it)
         scene_advise(&s, HOB_ADVICE_PARALLELISM, MISMATCH_NONE);
         CHECK(holds(s.a.code, "xargs -P 4 -n 1 COMMAND"));
         CHECK(!holds(s.a.code, "hob_"));
+        scene_advise(&s, HOB_ADVICE_CONCURRENCY, MISMATCH_NONE);
+        CHECK_STR(s.a.what, "more operations at once"); /* not "on the threads there are" */
         rec_free(&s.rec);
     }
     /* an interpreter is installed too, and its program is not */
