@@ -134,7 +134,9 @@ static void put_model(struct buf *b, const struct measures *m, const struct ruli
 
     if (report_own_model(b, m))
         return;
-    if (waits && m->io_procs > 1)
+    if (waits && m->io_procs > 1 && m->in_flight < .5 * m->io_procs) /* one after the other */
+        buf_printf(b, "%u processes, %.1f in flight at a time", m->io_procs, m->in_flight);
+    else if (waits && m->io_procs > 1)
         buf_printf(b, "%u processes, %.1f in flight in each", m->io_procs,
                    m->in_flight / m->io_procs);
     else if (waits && m->has_loop && m->io_threads <= 1)

@@ -152,6 +152,24 @@ TEST(no_line_is_wider_than_the_terminal)
     rec_free(&r);
 }
 
+TEST(processes_one_after_the_other_are_not_a_pool)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    made_open(&r, 2);
+    for (int32_t i = 0; i < 30; i++) {
+        uint32_t t = made_thread(&r, 10 + i, 10 + i, 0, "/usr/bin/get");
+        made_run(&r, t, i * 50, i * 50 + 2);
+        made_wait(&r, t, i * 50 + 2, i * 50 + 50, REC_NET, "tcp 10.0.0.1:80");
+    }
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 100});
+    CHECK(holds(text, "30 processes, 1.0 in flight at a time"));
+    free(text);
+    rec_free(&r);
+}
+
 TEST(json_has_the_words_that_scripts_read)
 {
     struct recording r;
@@ -167,6 +185,22 @@ TEST(json_has_the_words_that_scripts_read)
     CHECK(holds(text, "\"in_flight\":1.00"));
     CHECK(text[strlen(text) - 1] == '\n');
     CHECK(strchr(text, '\n') == text + strlen(text) - 1);
+    free(text);
+    rec_free(&r);
+}
+
+TEST(lost_records_are_said)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/usr/bin/python3.11", "python3 a.py");
+    r.n_switches = 100;
+    r.n_lost = 77;
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 100});
+    CHECK(holds(text, "77 records were lost"));
+    CHECK(holds(text, "no prediction: too many of the kernel's records were lost"));
     free(text);
     rec_free(&r);
 }
