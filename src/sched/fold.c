@@ -47,6 +47,11 @@ void hob__fold_init(struct loop *l)
     l->fold.credit = CREDIT_MAX;
 }
 
+static hob_dur fold_switch(void)
+{
+    return trace_recording() ? FOLD_RECORDED : FOLD_SWITCH;
+}
+
 static uint64_t fold_runs(const struct loop *l)
 {
     return l->fold.n_past + loop_turn_runs(l);
@@ -182,7 +187,7 @@ static void fold_close(struct loop *l, hob_time now)
     if (p.n && trace_recording())
         hob__trace_emit(TRACE_EV_FOLD, now, (uint64_t)p.len, 0,
                         p.n_runs < UINT32_MAX ? (uint32_t)p.n_runs : UINT32_MAX);
-    fold_credit(w, -FOLD_SWITCH * w->n_noted);
+    fold_credit(w, -fold_switch() * w->n_noted);
     l->stamp = 0; /* (I1) */
 }
 
@@ -205,7 +210,7 @@ bool hob__fold_break(struct loop *l, hob_time now)
 
 void hob__fold_resume(struct loop *l, struct fiber *f, hob_time now, bool folded)
 {
-    fold_credit(&l->fold, -FOLD_SWITCH);
+    fold_credit(&l->fold, -fold_switch());
     if (l->n_accounted == 0) {
         l->tells = false;
     } else if (folded) {
@@ -241,10 +246,11 @@ void hob__fold_turn(struct loop *l)
 
     if (n_runs > TURN_SWITCHES)
         n_runs = TURN_SWITCHES; /* there was nobody to tell of for a while */
-    cost = (hob_dur)n_runs * FOLD_SWITCH;
+    cost = (hob_dur)n_runs * fold_switch();
     w->n_seen = fold_runs(l);
     /* A loop that slept has made system calls, which cost far more than one switch. */
-    fold_credit(w, (w->seen ? (now - w->seen) / BUDGET_PART : FOLD_SWITCH) - (l->tells ? cost : 0));
+    fold_credit(w,
+                (w->seen ? (now - w->seen) / BUDGET_PART : fold_switch()) - (l->tells ? cost : 0));
     w->seen = now;
     l->tells = w->credit >= cost || hob__env->sim; /* (I3) */
     if (l->tells && l->stamp)

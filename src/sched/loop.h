@@ -148,6 +148,8 @@ enum {
 
 /* What a switch told exactly costs: three events and their clock reads.  Measured, rounded up. */
 #define FOLD_SWITCH ((hob_dur)200)
+/* Recorded, its events are written by another thread too, which may have no other core. */
+#define FOLD_RECORDED (2 * FOLD_SWITCH)
 
 /* Fibers that are told together, and what may be spent on telling them one by one: fold.h. */
 struct fold {
