@@ -27,7 +27,7 @@
 #define TICK_FIRST HOB_MS        /* while it is young and everything is news */
 #define YOUNG      (2 * HOB_SEC) /* so long */
 #define TICK_LEAST (2 * HOB_MS)
-#define TICK_MOST  (10 * HOB_MS)
+#define TICK_MOST  (20 * HOB_MS)
 #define TICK_QUIET (20 * HOB_MS)
 #define CPU_FIRST  (2 * HOB_MS) /* for the recorder: to begin with, */
 #define CPU_SHARE  0.012        /* and of a core */

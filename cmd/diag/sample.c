@@ -45,7 +45,7 @@ static const int64_t tick_least = HOB_MS, tick_most = 500 * HOB_MS, flush_after 
                      backoff_least = 50 * HOB_MS, backoff_each = 200 * HOB_US,
                      loop_after = 20 * HOB_MS, loop_every = 10 * HOB_MS, relook_after = 10 * HOB_MS,
                      missed_every = 50 * HOB_MS, missed_each = 50 * HOB_US,
-                     budget_first = 6 * HOB_MS;
+                     budget_first = 4 * HOB_MS;
 
 struct sampler {
     const struct rec_begin *begin;
