@@ -30,11 +30,12 @@ enum {
 /* What a descriptor stands for. */
 enum file_role {
     FILE_UNKNOWN,
-    FILE_CLIENT,   /* TCP, opened by the program */
-    FILE_SERVER,   /* TCP, accepted by it */
-    FILE_LISTENS,  /* accepts */
-    FILE_DATAGRAM, /* UDP, with an address at the other end */
-    FILE_UNIX,     /* to another process */
+    FILE_CLIENT,     /* TCP, opened by the program */
+    FILE_SERVER,     /* TCP, accepted by it */
+    FILE_LISTENS,    /* accepts */
+    FILE_DATAGRAM,   /* UDP, with an address at the other end */
+    FILE_UNIX,       /* to another process */
+    FILE_UNIX_NAMED, /* that the program connected to by its path, to ask it something */
     FILE_PIPE,
     FILE_WAKER, /* by which threads wake each other */
     FILE_TIMER,

@@ -384,6 +384,15 @@ static bool has_child(const struct looker *l, int32_t pid)
     return false;
 }
 
+/* The kernel does not say when a Unix socket last sent: each may await an answer. */
+static void look_asks(struct look *ret, const struct pollset *s, bool is_epoll)
+{
+    look_is(ret, s, FILE_UNIX_NAMED);
+    ret->in_flight = s->n_role[FILE_UNIX_NAMED];
+    if (is_epoll || ret->in_flight > 1)
+        ret->flags |= REC_IVAL_SET;
+}
+
 /* With no answer outstanding: what else is in the set? */
 static void look_quiet(const struct looker *l, const struct pollset *s, const struct call *c,
                        struct look *ret)
@@ -403,6 +412,8 @@ static void look_quiet(const struct looker *l, const struct pollset *s, const st
     else if (s->n_role[FILE_CHILD] ||
              (s->n_role[FILE_PIPE] + s->n_role[FILE_UNIX] > 0 && has_child(l, s->pid)))
         ret->kind = REC_CHILD;
+    else if (s->n_role[FILE_UNIX_NAMED])
+        look_asks(ret, s, is_epoll);
     else if (ret->timeout > 0)
         ret->kind = REC_SLEEP;
     else if (s->n_role[FILE_TTY] && !is_epoll)
@@ -418,7 +429,8 @@ static bool look_single(const struct pollset *s, const struct call *c, struct lo
 
     if (c->how == CALL_EPOLL || c->how == CALL_URING || s->n != 1 || !m->seen)
         return false;
-    if (m->role != FILE_CLIENT && m->role != FILE_DATAGRAM && m->role != FILE_UNIX)
+    if (m->role != FILE_CLIENT && m->role != FILE_DATAGRAM && m->role != FILE_UNIX &&
+        m->role != FILE_UNIX_NAMED)
         return false;
     ret->kind = m->kind;
     ret->peer = m->peer;

@@ -105,6 +105,21 @@ static enum rec_kind path_kind(const char *path)
     return REC_IPC;
 }
 
+/*
+ * Whether a connection to that path is listened to for what comes when it comes: a message bus, a
+ * display, sound, a log.  Elsewhere who connects asks, and waits for an answer.
+ */
+static bool path_is_listened_to(const char *path)
+{
+    static const char *const parts[] = {"dbus",  "/bus",    "/.X11-unix/", "wayland",  "pipewire",
+                                        "pulse", "/notify", "journal",     "/dev/log", "/acpid"};
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strstr(path, parts[i]))
+            return true;
+    return false;
+}
+
 /* peer: NULL when it has none. */
 static void inet_describe(struct looker *l, int32_t pid, const union address *own,
                           const union address *peer, int type, struct file *f)
@@ -223,7 +238,9 @@ static void unix_describe(struct looker *l, struct look_proc *p, int fd, struct 
         snprintf(name, sizeof name, "socket pair");
     else
         snprintf(name, sizeof name, "unix, process %d", who.pid);
-    if (!path[0] && who.pid == p->pid)
+    if (path[0] && f->kind == REC_IPC && !path_is_listened_to(path))
+        f->role = FILE_UNIX_NAMED;
+    else if (!path[0] && who.pid == p->pid)
         f->role = FILE_WAKER;
     f->peer = look_peer(l, (enum rec_kind)f->kind, name);
     if (who.pid > 0 && who.pid != p->pid && l->rec->peers[f->peer].pid == 0)

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +66,23 @@ static struct look scene_look(struct scene *s, int call, int or_call)
            (k.call != call && k.call != or_call))
         sched_yield();
     return k;
+}
+
+/* A Unix socket whose other end is this process. */
+static __attribute__((unused)) void unix_open(const char *path, int *ret_client, int *ret_server)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    unlink(path);
+    CHECK(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 1) == 0);
+    *ret_client = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(connect(*ret_client, (struct sockaddr *)&a, sizeof a) == 0);
+    *ret_server = accept(listener, NULL, NULL);
+    CHECK(*ret_server >= 0);
+    close(listener);
+    unlink(path);
 }
 
 /* n connections over loopback: clients[i] to servers[i]. */

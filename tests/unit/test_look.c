@@ -248,23 +248,6 @@ TEST(a_connection_being_made_is_named_by_its_address)
     links_close(&k);
 }
 
-/* A Unix socket whose other end is this process. */
-static void unix_open(const char *path, int *ret_client, int *ret_server)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-    unlink(path);
-    CHECK(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 1) == 0);
-    *ret_client = socket(AF_UNIX, SOCK_STREAM, 0);
-    CHECK(connect(*ret_client, (struct sockaddr *)&a, sizeof a) == 0);
-    *ret_server = accept(listener, NULL, NULL);
-    CHECK(*ret_server >= 0);
-    close(listener);
-    unlink(path);
-}
-
 static void check_unix(const char *file, int kind)
 {
     char dir[] = "/tmp/test_look_XXXXXX", path[64], want[80];

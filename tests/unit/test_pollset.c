@@ -106,6 +106,43 @@ TEST(a_set_without_requests_is_idle)
     check_set(20, 0, SYS_epoll_wait);
 }
 
+/* An epoll set of n connections to Unix sockets of that name. */
+static void check_unix_set(const char *file, int n, const char *kind, int in_flight)
+{
+    char dir[] = "/tmp/test_pollset_XXXXXX", path[64];
+    int clients[8], servers[8];
+    struct links k = {.n = n, .clients = clients};
+    struct polled p = {&k, SYS_epoll_wait};
+    struct scene s;
+
+    CHECK(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    for (int i = 0; i < n; i++)
+        unix_open(path, &clients[i], &servers[i]);
+    rmdir(dir);
+    scene_open(&s, wait_set, &p);
+    struct look look = set_look(&s, SYS_epoll_wait);
+    CHECK_STR(rec_kind_word(look.kind), kind);
+    CHECK_INT(look.in_flight, in_flight);
+    CHECK_INT(look.flags, in_flight ? REC_IVAL_SET : 0);
+    scene_close(&s);
+    for (int i = 0; i < n; i++) {
+        close(clients[i]);
+        close(servers[i]);
+    }
+}
+
+TEST(a_loop_waits_for_the_local_servers_it_connected_to)
+{
+    check_unix_set("answers.sock", 1, rec_kind_word(REC_IPC), 1);
+    check_unix_set("answers.sock", 8, rec_kind_word(REC_IPC), 8);
+}
+
+TEST(a_loop_that_listens_to_a_bus_is_idle)
+{
+    check_unix_set("system_bus_dbus", 2, "idle", 0);
+}
+
 TEST(an_answered_request_is_not_in_flight)
 {
     struct links k;
