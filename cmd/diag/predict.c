@@ -367,6 +367,18 @@ static double cores_needed(const struct measures *m, const struct ruling *r,
     return fmin(all, 1 + floor(m->main.cpu / p->advice.seconds));
 }
 
+static bool too_many_lost(const struct measures *m)
+{
+    return (double)m->rec->n_lost > lost_max * (double)(m->rec->n_switches + m->rec->n_lost);
+}
+
+const char *predict_doubt(const struct measures *m)
+{
+    if (too_many_lost(m))
+        return "too many of the kernel's records were lost";
+    return m->all.wall < wall_min ? "too short" : NULL;
+}
+
 static const char *refusal(const struct measures *m, const struct ruling *r,
                            const struct prediction *p)
 {
@@ -374,7 +386,7 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
 
     if (r->is.mismatch == MISMATCH_LANE && m->fsync < lane_syncs)
         return "what one larger call on the lane would cost was not seen";
-    if ((double)m->rec->n_lost > lost_max * (double)(m->rec->n_switches + m->rec->n_lost))
+    if (too_many_lost(m))
         return "too many of the kernel's records were lost: what the shares say is a guess";
     if (m->all.wall < wall_min)
         return "the run was shorter than 0.2 s: too short to see; repeat it (--repeat)";

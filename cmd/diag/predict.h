@@ -40,6 +40,13 @@ struct prediction {
 /** predict - from measures and the verdict on them */
 void predict(const struct measures *m, const struct ruling *ruling, struct prediction *ret);
 
+/**
+ * predict_doubt - why not even the verdict is sure: a run of milliseconds, records that were lost
+ *
+ * Return: words that go on "... to be sure", or NULL.
+ */
+const char *predict_doubt(const struct measures *m);
+
 /** predict_at - the speed-up with n operations in flight on p cores; 0 of either: as it is now */
 struct predict_gain predict_at(const struct measures *m, const struct ruling *ruling, double n,
                                uint32_t p);

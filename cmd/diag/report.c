@@ -116,6 +116,15 @@ static void put_advice_word(struct buf *b, enum hob_advice advice)
     buf_puts(b, words[advice]);
 }
 
+/* Before a verdict that may be wrong. */
+static void put_doubt(struct buf *b, const struct measures *m)
+{
+    const char *doubt = predict_doubt(m);
+
+    if (doubt)
+        buf_printf(b, "%s to be sure; as far as it was seen: ", doubt);
+}
+
 void report_reading(struct buf *b, const struct measures *m, const struct reading *r)
 {
     put_bound(b, m, r->bound);
@@ -277,6 +286,7 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
     const struct ruling *r = &d->ruling;
     struct buf b = {0};
 
+    put_doubt(&b, m);
     report_reading(&b, m, &r->is);
     put_line(p, "VERDICT", PAGE_BOLD, &b);
     if (r->close) {
@@ -314,6 +324,7 @@ void report_line(const struct diagnosis *d, const struct report_how *how, FILE *
     struct buf b = {0};
 
     page_open(&p, how);
+    put_doubt(&p.out, &d->measures);
     put_bound(&p.out, &d->measures, d->ruling.is.bound);
     buf_puts(&p.out, "; ");
     put_advice_word(&p.out, d->ruling.is.advice);

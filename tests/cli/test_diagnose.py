@@ -612,6 +612,11 @@ class Asked(Diagnose):
         self.assertIn('sleeps', report)
         self.assertNotIn('too short', report)
 
+    def test_a_run_of_milliseconds_is_no_certain_verdict(self):
+        _, report = self.diagnose('true')
+        self.assertIn('VERDICT too short to be sure; as far as it was seen: ', report)
+        self.assertIn('repeat it (--repeat)', report)
+
     def test_repeating_ends_with_the_run_that_a_signal_ended(self):
         r, _ = self.diagnose('sh', '-c', 'echo x; kill -9 $$', options=['--repeat', '5'])
         self.assertEqual((r.status, r.out), (-signal.SIGKILL, 'x\n'))
