@@ -7,6 +7,7 @@ A test program is called with the tool and the demo site as its first arguments:
 """
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -145,8 +146,16 @@ class Case(unittest.TestCase):
             self.assertIn(part, err)
 
 
+def signals_plain():
+    """What nohup, or a shell's &, has a program ignore would be ignored by all that is started."""
+    for sig in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(sig, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main():
     global HOB, SITE
+    signals_plain()
     HOB, SITE = (os.path.abspath(p) for p in sys.argv[1:3])
     for name in ('HOB_POLL', 'HOB_SIM', 'HOB_LOOPS'):
         os.environ.pop(name, None)

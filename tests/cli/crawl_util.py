@@ -14,7 +14,7 @@ import threading
 import time
 import unittest
 
-from cli import WAIT_MOST, at_rest, rows_of, until  # until: for the tests
+from cli import WAIT_MOST, at_rest, rows_of, signals_plain, until  # until: for the tests
 
 HOB, SITE = '', ''  # the programs: set by the test's main
 PATIENCE = WAIT_MOST
@@ -305,5 +305,5 @@ def main(argv):
     """argv: the test, hob, hob-site, and what unittest takes."""
     global HOB, SITE
     HOB, SITE = os.path.abspath(argv.pop(1)), os.path.abspath(argv.pop(1))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signals_plain()
     unittest.main(module='__main__', verbosity=2)
