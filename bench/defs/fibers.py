@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The hot paths of the concurrent half against Go and Tokio, each on one core."""
-from harness.model import Bench, Build, Subject, printed
+from harness.model import Bench, Build, Program, Subject, printed
 
 GO = Build("go-fibers", copy="go/fibers",
            steps=(("go", "build", "-buildvcs=false", "-o", "{out}/fibers", "."),),
@@ -26,23 +26,14 @@ def tokio(mode):
             Subject("tokio-mt", (program, mode, "1"), TOKIO))
 
 
-# A real file: writing it is part of the price.
-TRACED = Subject("hob", ("/bin/sh", "-c", 'f=$(mktemp) && trap \'rm -f "$f"\' EXIT &&'
-                         ' HOB_TRACE=$f {release}/bench/yield'))
-OFF = Subject("off", ("{release}/bench/yield",))
-
 BENCHES = [
     Bench("trace_off", "the same yield, nobody watching, and without the question whether anybody is",
           unit="ns/switch", better="lower", value=printed("yield"),
           subjects=(hob("yield"), Subject("not compiled in", ("{release}/bench/yield_untraced",))),
           targets={"not compiled in": 0.99}),
-    Bench("trace_yield", "the same yield, recorded into a file",
-          unit="ns/switch", better="lower", value=printed("yield"),
-          subjects=(TRACED, OFF), targets={"off": 0.95}),
-    Bench("advise_yield", "the same yield, summed up for advice",
-          unit="ns/switch", better="lower", value=printed("yield"),
-          subjects=(Subject("hob", OFF.argv, env={"HOB_ADVISE": "1"}), OFF),
-          targets={"off": 0.95}),
+    Program("trace_yield", "the same yield, recorded into a file, and summed up for advice",
+            target="bench/yield_traced", argv=("{release}/bench/yield_traced",),
+            targets={"trace_yield": {"off": 0.95}, "advise_yield": {"off": 0.95}}),
     Bench("yield", "two tasks on one core yield to each other",
           unit="ns/switch", better="lower", value=printed("yield"),
           subjects=(hob("yield"), go("yield"), *tokio("yield")),
