@@ -10,6 +10,7 @@
 
 #include <hob/base.h>
 #include <hob/flow.h>
+#include <hob/group.h>
 #include <hob/http.h>
 #include <hob/trace.h>
 
@@ -54,9 +55,25 @@ static int listed(void)
     return stages[1].size == sizeof stages[1] && panels[1].size == sizeof panels[1];
 }
 
+/* HOB_CHILD(fn, T): starts fn with its own type. */
+static int child(struct hob_done *d)
+{
+    return d->rc;
+}
+HOB_CHILD(child, struct hob_done)
+
+static int started(void)
+{
+    struct hob_done d = {.rc = 1};
+    static hob_group g;
+    int rc;
+
+    return child_go(&g, &d) < 0 && child_go_ret(&g, &d, &rc) < 0; /* not on a fiber */
+}
+
 int main(void)
 {
-    return judged() == 0 && asked() && listed() && N_ERR > 0 &&
+    return judged() == 0 && asked() && listed() && started() && N_ERR > 0 &&
                    printed(stdout, "%d codes\n", N_ERR) > 0
                ? 0
                : 1;

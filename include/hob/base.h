@@ -42,10 +42,12 @@
 #if defined(__GNUC__)
 #define HOB_API          __attribute__((visibility("default")))
 #define HOB_MUST_CHECK   __attribute__((warn_unused_result))
+#define HOB_UNUSED       __attribute__((unused))
 #define HOB_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
 #define HOB_API
 #define HOB_MUST_CHECK
+#define HOB_UNUSED
 #define HOB_PRINTF(f, a)
 #endif
 

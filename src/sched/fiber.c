@@ -24,8 +24,8 @@
  *             (I3) a fiber ends with no group of its own open
  *             (I4) no clock is read, nothing allocated, no indirect call or atomic made between
  *                  two fibers of one loop, except for fibers whose time is accounted
- *             (I5) a fiber that begins stands in no queue, has no timer set and is not accounted:
- *                  it ended so, and need not be made so
+ *             (I5) a fiber that begins stands in no queue, has no timer set, nothing deferred and
+ *                  is not accounted: it ended so, and need not be made so
  *
  * REJECTED    Running the child at once in hob_go (Go, Cilk): the parent's next lines would run
  *             after the child's first part, and "never inside this call" is what people expect.
@@ -148,8 +148,7 @@ static void task_came_home(struct msg *m)
 
     if (unlikely(t->seen))
         hob__scope_seen(&g->scope);
-    task_free(hob__loop, t);
-    if (group_child_ended(g, rc))
+    if (group_child_ended(g, t, rc))
         fiber_ready(g->home, g->opener);
 }
 
@@ -173,15 +172,17 @@ static inline struct fiber *task_ended(struct loop *l, struct task *t, int rc)
         task_ended_away(l, t, rc);
         return NULL;
     }
-    task_free(l, t);
-    return group_child_ended(g, rc) ? g->opener : NULL;
+    return group_child_ended(g, t, rc) ? g->opener : NULL;
 }
 
 /* A task that never began. */
 static HOB_RARE void task_refused(struct loop *l, struct task *t, int rc)
 {
-    struct fiber *joiner = task_ended(l, t, rc);
+    struct fiber *joiner;
 
+    if (t->fn == hob__task_reply)
+        *t->ask.to = rc;
+    joiner = task_ended(l, t, rc);
     if (joiner)
         fiber_ready(l, joiner);
 }
@@ -213,6 +214,10 @@ static inline struct fiber *fiber_end(struct loop *l, struct fiber *f, int rc)
     if (unlikely(trace_accounted(&f->trace)))
         traced_end(l, f);
     list_cut(&f->member);
+#ifndef NDEBUG
+    if (unlikely(f->told))
+        hob__cancel_swallowed(f, rc);
+#endif
     f->run.state = RUN_DEAD;
     return task_ended(l, f->task, rc);
 }
@@ -301,6 +306,8 @@ static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
     f->loop = l;
     f->stack = lo;
     f->wait_node = NULL; /* (I5), for a start */
+    f->deferred = NULL;
+    f->counted = f->told = false;
     f->timer.set = false;
     f->timer.fire = fiber_timeout;
     f->trace.flags = 0;
@@ -392,7 +399,10 @@ static void fiber_main(void *arg)
     san_enter(&f->san);
     loop_landed(l);
     for (;;) {
-        struct fiber *joiner = fiber_end(l, f, f->task->fn(f->task->arg));
+        int rc = f->task->fn(f->task->arg);
+        if (unlikely(f->deferred))
+            rc = hob__deferred_run(f, &f->deferred, rc);
+        struct fiber *joiner = fiber_end(l, f, rc);
         if (joiner) {
             fiber_set_ready(l, joiner);
             if (likely(!l->ready.head && l->left > 1)) { /* it would be next: no queue */

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <hob/group.h>
 #include <hob/rt.h>
 
 #include "base/list.h"
@@ -46,14 +47,23 @@ struct runq {
     struct runnable *head, **tail;
 };
 
+/* What it returns is wanted in the opener's frame: ends.c. */
+struct task_reply {
+    int *to;
+    hob_fn fn;
+};
+
 struct task {
     struct runnable run;
     hob_fn fn;
     void *arg;
     struct group *group;
-    struct msg msg; /* to the group's home loop, when it ended on another one */
-    int rc;         /* and how it ended there */
-    bool seen;      /* somebody of the group was told -ECANCELED there */
+    union {
+        struct msg msg;        /* to the group's home loop, when it ended on another one */
+        struct task_reply ask; /* until it ended: hob_go_ret's */
+    };
+    int rc;    /* how it ended: there, or kept for hob_group_next */
+    bool seen; /* somebody of the group was told -ECANCELED there */
 };
 
 struct scope {
@@ -66,10 +76,28 @@ struct scope {
 
 enum group_cause { CAUSE_NONE, CAUSE_ERROR, CAUSE_REQUEST, CAUSE_DEADLINE, CAUSE_OUTSIDE };
 
-/* A place in a full group, waited for. */
-struct place_waiter {
-    struct list node; /* in group.full; off it when granted */
-    void (*granted)(struct place_waiter *w);
+/* A fiber that waits for a place in a full group, or for a child's end. */
+struct group_waiter {
+    struct list node; /* in group.full or group.enders; off it when granted */
+    struct fiber *fiber;
+    void (*granted)(struct group_waiter *w);
+};
+
+/* What is unusual about a group; each says which of its fields beyond `deadline` are set. */
+enum group_flag {
+    GROUP_FULL = 1 << 0,      /* somebody has waited for a place */
+    GROUP_SUPERVISE = 1 << 1, /* a child's error cancels nobody */
+    GROUP_COLLECT = 1 << 2,   /* ends are kept for hob_group_next */
+    GROUP_COUNT = 1 << 3,     /* ends are counted */
+    GROUP_ALL = 1 << 4,       /* the join returns an error that cancelled nobody */
+    GROUP_SHIELD = 1 << 5,    /* its shield has an end */
+    GROUP_UNTIL = 1 << 6,     /* `until` is set */
+    GROUP_PARTS = 1 << 7,     /* spread */
+    GROUP_DEFER = 1 << 8,     /* the join has calls to make */
+    /* A child's end is more than a number. */
+    GROUP_TOLD = GROUP_FULL | GROUP_SUPERVISE | GROUP_COLLECT | GROUP_COUNT,
+    /* So is the join. */
+    GROUP_RARE = GROUP_COLLECT | GROUP_COUNT | GROUP_ALL | GROUP_SHIELD | GROUP_PARTS | GROUP_DEFER,
 };
 
 /* A spread group's part on a loop that is not its home. */
@@ -97,13 +125,24 @@ struct group {
     bool closing;       /* and waits for the request under way */
     bool spread;
     _Atomic(bool) stop;       /* spread: children not started shall not; read by any loop */
+    uint16_t flags;           /* enum group_flag */
     struct group_part *parts; /* spread: one a loop */
-    struct list full; /* struct place_waiter, oldest first; next is NULL until there was one */
     const char *name;
     int cause;          /* valid with cause_kind != NONE */
     int request_reason; /* a cancel from another thread: valid when the door let it in */
     struct msg request_msg;
     struct timer deadline;
+    struct list full;   /* FULL: struct group_waiter, oldest first */
+    uint32_t n_inside;  /* FULL: waiters, now or until they run, that hold a place themselves */
+    uint32_t n_kept;    /* COLLECT: how many ... */
+    struct runq kept;   /* ... struct task that ended, oldest first */
+    struct list enders; /* COLLECT: struct group_waiter */
+    struct hob_group_report count;   /* COUNT: so far */
+    struct hob_group_report *report; /* COUNT: where the join leaves it, or NULL */
+    struct runnable *deferred;       /* DEFER: struct task, the newest first */
+    struct timer shield;             /* SHIELD: set once a cancel has come from outside */
+    hob_dur shield_ns;               /* SHIELD: how much later it gets in */
+    hob_time until; /* UNTIL, and spread: the earliest deadline, of those around too */
 };
 
 /* How a parked fiber takes a cancel or the end of its time. */
@@ -117,16 +156,19 @@ struct fiber {
     struct runnable run; /* first */
     uint8_t park_kind;
     uint8_t wait; /* enum hob_wait, while parked */
+    bool counted; /* go.c: seen in this walk; its group's home loop only */
+    bool told;    /* debug: that the scope it is a member of was cancelled */
     int wake_rc;
     int abort_rc; /* PARK_HOOK: the reason abort() was called for; 0: it was not */
     struct ctx ctx;
     struct ctx begin; /* what ctx is when it begins, again too */
     struct san san;
     struct loop *loop;
-    struct scope *scope;     /* innermost */
-    struct scope *own_scope; /* the one it is a member of */
-    struct list member;      /* in own_scope->members */
-    struct list *wait_node;  /* what of it stands in the queue it is parked on; NULL: nothing */
+    struct scope *scope;       /* innermost */
+    struct scope *own_scope;   /* the one it is a member of */
+    struct runnable *deferred; /* struct task: calls for its end, the newest first */
+    struct list member;        /* in own_scope->members */
+    struct list *wait_node;    /* what of it stands in the queue it is parked on; NULL: nothing */
     void (*abort)(struct fiber *f);
     void *abort_arg;
     struct timer timer;

@@ -19,17 +19,21 @@
  *
  * INVARIANTS  (I1) a cancelled scope's children are cancelled
  *             (I2) a group has at most one cause, the first
- *             (I3) n_live counts every task and fiber of the group that has not ended, wherever
- *                  it is, and every place reserved for a fiber in hob_go; n_live <= max_live
- *             (I4) fibers wait in `full` only while n_live == max_live
  *             (I5) the group's memory is touched by no loop after n_live and n_acks are 0
  *             (I6) what members on another loop saw is known at home before the join: whoever saw
  *                  it is a task of the group there, or inside one, and comes home after it
+ *             (I7) a shield's time begins when the first cancel from outside comes to it, or when
+ *                  it is opened in a cancelled scope; at its end the group is cancelled from
+ * outside (I3) and (I4) are ends.c's.
  *
  * A shielded group's scope has no parent: a cancel stops before it, and fibers inside it are not
- * interrupted although they are members of a cancelled scope further out.
+ * interrupted although they are members of a cancelled scope further out.  When its time is up it
+ * gets its parent back, and is as if it had never been shielded.  Of shields inside each other each
+ * takes its time in turn, from the outside in: at every moment one bounded wait is running.
  *
  * REJECTED    Recursion down the tree: its depth is the program's, the stack is a fiber's.
+ *             A shield's time from its opening: a cleanup that had begun well before the cancel
+ *             would get none, and one that nobody cancels needs no limit.
  */
 #include "sched/scope.h"
 
@@ -40,6 +44,39 @@
 void hob__group_deadline(struct timer *t)
 {
     hob__group_stop(container_of(t, struct group, deadline), CAUSE_DEADLINE, -ETIMEDOUT);
+}
+
+static void shield_ended(struct timer *t)
+{
+    struct group *g = container_of(t, struct group, shield);
+
+    g->scope.parent = g->outer;
+    hob__group_stop(g, CAUSE_OUTSIDE, -ECANCELED);
+}
+
+void hob__shield_reached(struct group *g)
+{
+    if ((g->flags & GROUP_SHIELD) && !g->shield.set && !g->scope.cancelled)
+        hob__timer_set(&g->home->timers, &g->shield, hob_in(g->shield_ns));
+}
+
+void hob__group_shield(struct group *g, hob_dur ns)
+{
+    g->flags |= GROUP_SHIELD;
+    g->shield_ns = ns;
+    g->shield.set = false;
+    g->shield.fire = shield_ended;
+    if (g->outer->cancelled)
+        hob__shield_reached(g); /* (I7) */
+}
+
+hob_time hob__scope_until(const struct scope *s, const struct loop *l)
+{
+    /* Of a group with another home only what never changes may be read here. */
+    for (; s; s = s->group->outer)
+        if (s->group->home != l || (s->group->flags & GROUP_UNTIL))
+            return s->group->until;
+    return HOB_FOREVER;
 }
 
 /* Groups that the opener opened later and has not joined yet move up one. */
@@ -69,10 +106,15 @@ static struct scope **chain_cancel(const struct fiber *f, const struct scope *s,
                                    struct scope **tail)
 {
     struct scope *x, *inner = f->scope;
+    struct group *shield = NULL;
 
     for (x = inner; x != s; x = x->group->outer)
-        if (!x->parent)
-            inner = x->group->outer;
+        if (!x->parent) {
+            shield = x->group;
+            inner = shield->outer;
+        }
+    if (shield)
+        hob__shield_reached(shield); /* (I7) */
     for (x = inner; x != s; x = x->group->outer) {
         if (x->cancelled)
             continue;
@@ -104,14 +146,6 @@ static void scope_cancel(struct scope *s)
             tail = chain_cancel(list_entry(n, struct fiber, member), x, tail);
     for (struct scope *x = s; x; x = x->next_cancel)
         scope_wake(x);
-}
-
-static void group_maybe_joined(struct group *g)
-{
-    if (g->n_live == 0 && g->n_acks == 0 && g->joining) {
-        g->joining = false;
-        hob__ready(g->opener, 0);
-    }
 }
 
 static void part_cancel_back(struct msg *m)
@@ -157,63 +191,6 @@ bool hob__group_stop(struct group *g, enum group_cause kind, int cause)
     return true;
 }
 
-static void group_place_free(struct group *g)
-{
-    struct list *n;
-
-    g->n_live--;
-    if (group_has_waiters(g) && (n = list_pop(&g->full))) {
-        struct place_waiter *w = list_entry(n, struct place_waiter, node);
-        g->n_live++; /* (I3): the place is the waiter's */
-        w->granted(w);
-    }
-}
-
-void hob__group_ack(struct group *g)
-{
-    g->n_acks--;
-    group_maybe_joined(g);
-}
-
-void hob__group_place_back(struct group *g)
-{
-    group_place_free(g);
-    group_maybe_joined(g);
-}
-
-void hob__group_child_told(struct group *g, int rc)
-{
-    if (rc < 0) {
-        if (rc == -ECANCELED && g->cause_kind != CAUSE_NONE)
-            g->seen = true;
-        else
-            hob__group_stop(g, CAUSE_ERROR, rc);
-    }
-    group_place_free(g);
-}
-
-void hob__group_emptied(struct group *g)
-{
-    if (!g->opener)
-        g->home->stop = true; /* the root */
-}
-
-int hob__group_result(const struct group *g)
-{
-    switch ((enum group_cause)g->cause_kind) {
-    case CAUSE_NONE:
-        return 0;
-    case CAUSE_ERROR:
-    case CAUSE_REQUEST:
-        return g->cause;
-    case CAUSE_DEADLINE:
-        return g->seen ? -ETIMEDOUT : 0;
-    case CAUSE_OUTSIDE:
-        return g->seen ? -ECANCELED : 0;
-    }
-    return 0;
-}
-
 void hob__scope_seen(struct scope *s)
 {
     for (; s && s->cancelled; s = s->parent) {
@@ -224,8 +201,22 @@ void hob__scope_seen(struct scope *s)
     }
 }
 
+/* Whether a cancel that reached the fiber came to the scope it is a member of, not only to one of
+ * its own: it cannot make it good itself. */
+static inline bool cancel_is_its_groups(const struct fiber *f)
+{
+    const struct scope *s = f->scope;
+
+    while (s && s->cancelled && s != f->own_scope)
+        s = s->parent;
+    return s && s->cancelled;
+}
+
 int hob__cancel_seen(struct fiber *f)
 {
     hob__scope_seen(f->scope);
+#ifndef NDEBUG
+    f->told |= cancel_is_its_groups(f);
+#endif
     return -ECANCELED;
 }

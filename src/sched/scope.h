@@ -12,8 +12,8 @@
 /* On the home loop.  The first cause wins; returns whether it was this one. */
 bool hob__group_stop(struct group *g, enum group_cause kind, int cause);
 
-/* A child's end that is more than a number: an error, or somebody waits for its place. */
-void hob__group_child_told(struct group *g, int rc);
+/* A child's end that is more than a number: an error, or an unusual group's.  ends.c. */
+void hob__group_child_told(struct group *g, struct task *t, int rc);
 
 /* The last one alive ended and nobody is parked in the join. */
 void hob__group_emptied(struct group *g);
@@ -36,6 +36,31 @@ void hob__scope_seen(struct scope *s);
 /* What a join returns, once nothing is alive. */
 int hob__group_result(const struct group *g);
 
+/* Its shield, with no parent until then, lets a cancel from outside in after `ns`. */
+void hob__group_shield(struct group *g, hob_dur ns);
+
+/* A cancel from outside has come to a shielded group. */
+void hob__shield_reached(struct group *g);
+
+/* What is unusual about a group that ends: its shield's timer and the ends nobody took. */
+void hob__group_fini_rare(struct group *g);
+
+/* The earliest deadline of a scope of loop `l` and those around it; HOB_FOREVER: none. */
+hob_time hob__scope_until(const struct scope *s, const struct loop *l);
+
+/*
+ * fn of a task whose end is wanted in the opener's frame: t->ask says where, and what to run.  Who
+ * refuses such a task writes there why.
+ */
+int hob__task_reply(void *arg);
+
+/* Debug: a fiber that was told of its group's cancel ends with rc. */
+void hob__cancel_swallowed(struct fiber *f, int rc);
+
+/* Calls what was deferred, the newest first, behind a shield.  Returns rc, or if that is not
+ * negative the first negative of theirs. */
+int hob__deferred_run(struct fiber *f, struct runnable **deferred, int rc);
+
 static inline void scope_init(struct scope *s, struct group *g, struct scope *parent)
 {
     s->parent = parent;
@@ -47,7 +72,7 @@ static inline void scope_init(struct scope *s, struct group *g, struct scope *pa
 /*
  * opener NULL: the root of loop `home`.  Touches only *g and the opener's chain.  Shielded:
  * cancels from outside do not reach it.  What most groups never use is set when it is used: the
- * deadline's function, the list of who waits for a place, the message of a cancel.
+ * deadline's function, the message of a cancel, and what enum group_flag speaks of.
  */
 static inline void group_init(struct group *g, struct loop *home, struct fiber *opener,
                               bool shielded)
@@ -76,25 +101,24 @@ static inline void group_fini(struct group *g)
 {
     HOB_ASSERT((g->n_live | g->n_acks) == 0 && list_empty(&g->scope.members)); /* (I5) */
     timer_stop(&g->home->timers, &g->deadline);
+    if (unlikely(g->flags & GROUP_RARE))
+        hob__group_fini_rare(g);
     if (likely(g->opener && g->opener->scope == &g->scope))
         g->opener->scope = g->outer;
     else
         hob__group_unchain(g);
 }
 
-/* Whether anybody waits for a place. */
-static inline bool group_has_waiters(const struct group *g)
+/* A child ended, on the home loop, which has its task back.  True: the opener, parked in its join,
+ * shall be woken. */
+static inline bool group_child_ended(struct group *g, struct task *t, int rc)
 {
-    return unlikely(g->full.next) && !list_empty(&g->full);
-}
-
-/* A child ended, on the home loop.  True: the opener, parked in its join, shall be woken. */
-static inline bool group_child_ended(struct group *g, int rc)
-{
-    if (unlikely(rc < 0 || group_has_waiters(g)))
-        hob__group_child_told(g, rc);
-    else
+    if (unlikely(rc < 0 || (g->flags & GROUP_TOLD))) {
+        hob__group_child_told(g, t, rc);
+    } else {
+        task_free(g->home, t);
         g->n_live--;
+    }
     if (likely(g->n_live != 0))
         return false;
     if (likely(g->joining && g->n_acks == 0)) {

@@ -5,9 +5,11 @@
 #include <errno.h>
 
 #include <hob/fiber.h>
+#include <hob/group.h>
 
 #include "sched/fold.h"
 #include "sched/park.h"
+#include "sched/scope.h"
 
 int hob_sleep_until(hob_time until)
 {
@@ -27,6 +29,13 @@ int hob_sleep_until(hob_time until)
 int hob_sleep(hob_dur d)
 {
     return hob_sleep_until(hob_in(d));
+}
+
+hob_time hob_deadline(void)
+{
+    struct fiber *f = hob__self();
+
+    return f ? hob__scope_until(f->scope, f->loop) : HOB_FOREVER;
 }
 
 int hob_check(void)

@@ -161,7 +161,8 @@ static inline void trace_charge(struct trace_task *t, int64_t now)
         break;
     case TRACE_PARKED:
         t->wait_ns[hob__wait_class((enum hob_wait)t->wait)] += d;
-        if (t->wait == HOB_WAIT_JOIN || t->wait == HOB_WAIT_GROUP_FULL)
+        if (t->wait == HOB_WAIT_JOIN || t->wait == HOB_WAIT_GROUP_FULL ||
+            t->wait == HOB_WAIT_GROUP_NEXT)
             t->join_ns += d;
         else if (t->wait == HOB_WAIT_OFFLOAD)
             t->offload_ns += d;

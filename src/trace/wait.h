@@ -22,6 +22,7 @@
     X(HOB_WAIT_SELECT, SYNC, "waiting for one of several channels")                                \
     X(HOB_WAIT_JOIN, SYNC, "waiting for a group to end")                                           \
     X(HOB_WAIT_GROUP_FULL, SYNC, "waiting for room in a group")                                    \
+    X(HOB_WAIT_GROUP_NEXT, SYNC, "waiting for a child of a group to end")                          \
     X(HOB_WAIT_REMOTE, SYNC, "waiting for another loop")                                           \
     X(HOB_WAIT_MUTEX, SYNC, "waiting for a mutex")                                                 \
     X(HOB_WAIT_RWLOCK, SYNC, "waiting for a read-write lock")                                      \

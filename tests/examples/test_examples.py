@@ -38,6 +38,17 @@ class Ideas(unittest.TestCase):
         status, out, err = run('hello')
         self.assertEqual((status, sorted(out.splitlines()), err), (0, ['hello, cooks', 'hello, pots'], ''))
 
+    def test_mirrors(self):
+        for seed in range(10):  # virtual time; a seed may hold a mirror up before it starts
+            status, out, err = run('mirrors', HOB_SIM=str(seed))
+            self.assertEqual((status, err), (0, ''))
+            self.assertRegex(out, r'^goodbye to the mirrors\n(near|far): 200\n'
+                             r'[12] answered, [01] failed, [0-2] cancelled\n$')
+            status, out, err = run('mirrors', '30ms', HOB_SIM=str(seed))
+            self.assertEqual((status, err), (1, ''))
+            self.assertRegex(out, r'^goodbye to the mirrors\nnobody: Connection timed out\n'
+                             r'0 answered, [01] failed, [23] cancelled\n$')
+
     def test_pipeline(self):
         for n in (0, 1, 1000):
             self.assertEqual(run('pipeline', str(n)), (

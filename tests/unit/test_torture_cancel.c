@@ -6,6 +6,7 @@
  * ends before it comes to that.  Each run must end (its waits are of hours), its books be right,
  * and nothing be left open.
  */
+#include "torture_ends.h"
 #include "torture_scenes.h"
 
 #include <dirent.h>
@@ -139,6 +140,8 @@ static void fake_lookup(const char *name, struct dns_answer *ret)
 }
 
 TORTURE(groups, true)
+TORTURE(ends, true)
+TORTURE(circle, true)
 TORTURE(channels, true)
 TORTURE(locks, true)
 TORTURE(bridges, true)

@@ -7,6 +7,7 @@
  * then again with all calls from the n-th on.  Each run must end, with 0 or a code that says why,
  * its books right, and nothing left behind.
  */
+#include "torture_ends.h"
 #include "torture_scenes.h"
 
 #include <dirent.h>
@@ -177,6 +178,16 @@ static void torture_all(const char *name, hob_fn scene, bool simulable)
 TEST(groups_without_memory)
 {
     torture_all("groups", scene_groups, true);
+}
+
+TEST(ends_without_memory)
+{
+    torture_all("ends", scene_ends, true);
+}
+
+TEST(circle_without_memory)
+{
+    torture_all("circle", scene_circle, true);
 }
 
 TEST(channels_without_memory)
