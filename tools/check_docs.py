@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""check_docs.py - what `hob COMMAND -h` says and what its manual page says are the same
+"""check_docs.py - manual pages say what `hob COMMAND -h` says, and what the headers say
 
 `hob -h` lists each command on a line of its own: two spaces, the name, two or more, what it does.
 `hob COMMAND -h` starts with `usage: hob COMMAND ...` (more lines: `   or: hob COMMAND ...`, or a
@@ -8,6 +8,11 @@ line that goes on), then an empty line; an option is a line that begins with spa
 The manual page is man/hob-COMMAND.1: its SYNOPSIS equals the usage, its tagged paragraphs (.TP)
 that begin with a dash are the same options, short and long.  The ENVIRONMENT of man/hob.1 names
 every HOB_ variable that src/ and cmd/ read.  docs/design/README.md links every page beside it.
+
+A page of section 3 includes its header in the SYNOPSIS.  A header that some page includes has a
+page for each of its functions, man/FUNCTION.3: one that names it in NAME and has its prototype,
+word for word, in the SYNOPSIS, or `.so man3/PAGE.3` for such a page.  Such pages describe nothing
+else.
 """
 import os
 import re
@@ -156,8 +161,69 @@ def check_design(root):
         yield 'docs/design/README.md: lists %s, which is not there' % name
 
 
+def declared(text):
+    """A declaration without its HOB_ attributes."""
+    return squeeze(re.sub(r'\bHOB_[A-Z_]+\b(\([^)]*\))?', '', text))
+
+
+class LibraryPage:
+    def __init__(self, path, text):
+        sections = man_sections(text)
+        plain = {name: squeeze(' '.join(roff_line(line) or '' for line in lines))
+                 for name, lines in sections.items()}
+        synopsis = plain.get('SYNOPSIS', '')
+        self.path = path
+        self.names = re.findall(r'\w+', plain.get('NAME', '').split(' - ')[0])
+        self.headers = set(re.findall(r'#include <(hob/\w+\.h)>', synopsis))
+        synopsis = re.sub(r'#include <[^>]*>', '', synopsis)
+        self.prototypes = {squeeze(p) for p in synopsis.split(';')}
+
+
+def library_pages(root):
+    """({name of a file in man/, without .3: its page}, problems)"""
+    pages, aliases, problems = {}, {}, []
+    for name in tree.files(os.path.join(root, 'man'), '.3'):
+        text, path = tree.read(root, os.path.join('man', name)), 'man/' + name
+        alias = re.fullmatch(r'\.so man3/(\w+)\.3\n', text)
+        if alias:
+            aliases[name[:-2]] = alias.group(1)
+        else:
+            pages[name[:-2]] = LibraryPage(path, text)
+    for name, page in sorted(aliases.items()):
+        if page not in pages:
+            problems.append('man/%s.3: there is no page man/%s.3' % (name, page))
+        elif name not in pages[page].names:
+            problems.append('man/%s.3: NAME of %s does not have it' % (name, pages[page].path))
+    pages.update((name, pages[page]) for name, page in aliases.items() if page in pages)
+    return pages, problems
+
+
+def check_library(root):
+    pages, problems = library_pages(root)
+    yield from problems
+    declarations = tree.api_declarations(root)
+    headers = set().union(*(page.headers for page in pages.values())) if pages else set()
+    for name, (header, text) in sorted(declarations.items()):
+        if header not in headers:
+            continue
+        if name not in pages:
+            yield 'man/%s.3: there is none, and <%s> has pages' % (name, header)
+        elif name not in pages[name].names:
+            yield '%s: NAME does not have %s' % (pages[name].path, name)
+        elif declared(text) not in pages[name].prototypes:
+            yield '%s: SYNOPSIS does not have "%s;"' % (pages[name].path, declared(text))
+    for page in sorted(set(pages.values()), key=lambda p: p.path):
+        for name in page.names:
+            if name not in declarations:
+                yield '%s: NAME has %s, which no header declares' % (page.path, name)
+            elif declarations[name][0] not in page.headers:
+                yield '%s: SYNOPSIS does not include <%s>, where %s is' % (
+                    page.path, declarations[name][0], name)
+
+
 def check(root, hob):
-    problems, commands = [*check_environment(root), *check_design(root)], []
+    problems = [*check_environment(root), *check_design(root), *check_library(root)]
+    commands = []
     if os.path.exists(hob):
         code, text = asked(hob)
         if code != 0:

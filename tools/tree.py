@@ -75,8 +75,8 @@ def public_headers(root):
 _DIRECTIVE = re.compile(r'^[ \t]*#(?:[^\n]*\\\n)*[^\n]*', re.M)
 
 
-def api_functions(root):
-    """Names declared with HOB_API, functions and objects, as {name: header}."""
+def api_declarations(root):
+    """What is declared with HOB_API, as {name: (header, the declaration as it stands there)}."""
     names = {}
     for header in public_headers(root):
         text = code_only(read(root, os.path.join('include', header)))
@@ -85,8 +85,13 @@ def api_functions(root):
             found = re.search(r'\b(hob_\w+)\s*\(', m.group(1)) or \
                 re.search(r'\b(hob_\w+)\s*(?:\[[^\]]*\])?\s*$', m.group(1))
             if found:
-                names[found.group(1)] = header
+                names[found.group(1)] = header, m.group(1)
     return names
+
+
+def api_functions(root):
+    """Names declared with HOB_API, functions and objects, as {name: header}."""
+    return {name: header for name, (header, _) in api_declarations(root).items()}
 
 
 def inline_functions(root):
