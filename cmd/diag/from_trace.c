@@ -32,7 +32,7 @@ static const struct {
     {"LANE", REC_DISK, REC_CHILD, GAUGE_LANE},      {"DNS", REC_DNS, REC_CHILD, GAUGE_NONE},
     {"ACCEPT", REC_ACCEPT, REC_ACCEPT, GAUGE_NONE}, {"CHAN_SEND", REC_LOCK, REC_LOCK, GAUGE_SEND},
     {"CHAN_RECV", REC_LOCK, REC_LOCK, GAUGE_RECV},  {"MUTEX", REC_LOCK, REC_LOCK, GAUGE_LOCK},
-    {"RWLOCK", REC_LOCK, REC_LOCK, GAUGE_LOCK},
+    {"RWLOCK", REC_LOCK, REC_LOCK, GAUGE_LOCK},     {"PROCESS", REC_CHILD, REC_CHILD, GAUGE_NONE},
 };
 
 /* What a wait of hob's is for, in the words of a recording. */

@@ -33,6 +33,7 @@
  *     lock.h    mutex, condition, rwlock       sem.h     semaphores
  *     event.h   events, once
  *     net.h     addresses, names, TCP          file.h    files
+ *     proc.h    child processes                signal.h  signals
  *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
@@ -49,8 +50,10 @@
 #include <hob/lock.h>
 #include <hob/net.h>
 #include <hob/pool.h>
+#include <hob/proc.h>
 #include <hob/rt.h>
 #include <hob/sem.h>
+#include <hob/signal.h>
 #include <hob/trace.h>
 
 #endif

@@ -54,6 +54,13 @@
 #include <valgrind/memcheck.h>
 #endif
 
+/* A function that runs in another process on this one's memory: no sanitizer notes what it does. */
+#if defined(HOB_TSAN) && defined(__clang__)
+#define SAN_UNSEEN __attribute__((disable_sanitizer_instrumentation))
+#else
+#define SAN_UNSEEN __attribute__((no_sanitize("address", "thread", "undefined")))
+#endif
+
 /* What a context needs beside its registers; empty in ordinary builds. */
 struct san {
 #ifdef HOB_ASAN

@@ -41,6 +41,8 @@
     X(HOB_WAIT_CONNECT, IO, "connecting")                                                          \
     X(HOB_WAIT_FILE, IO, "waiting for a file")                                                     \
     X(HOB_WAIT_DNS, IO, "looking up a name")                                                       \
+    X(HOB_WAIT_PROCESS, IO, "waiting for a child process to end")                                  \
+    X(HOB_WAIT_SIGNAL, TIME, "waiting for a signal")                                               \
     X(HOB_WAIT_HTTP, IO, "waiting for an HTTP response")                                           \
     X(HOB_WAIT_CANCEL, IO, "waiting for the kernel to give an operation back")
 

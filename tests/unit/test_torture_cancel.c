@@ -146,6 +146,7 @@ TORTURE(channels, true)
 TORTURE(locks, true)
 TORTURE(bridges, true)
 TORTURE(flow, true)
+TORTURE(processes, false)
 
 TEST(network_is_cancelled_everywhere)
 {

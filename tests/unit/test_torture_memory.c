@@ -210,6 +210,11 @@ TEST(flow_without_memory)
     torture_all("flow", scene_flow, true);
 }
 
+TEST(processes_without_memory)
+{
+    torture_all("processes", scene_processes, false);
+}
+
 static void fake_lookup(const char *name, struct dns_answer *ret)
 {
     (void)name;

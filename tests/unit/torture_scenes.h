@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/t.h"
@@ -355,6 +357,63 @@ static int scene_network(void *arg)
     r = hob_group_join(&g, r);
     hob_close(listener);
     return r < 0 ? r : file_round();
+}
+
+/* --- processes and signals ---------------------------------------------------------------------
+ */
+
+/* Its child echoes; whatever happens it is reaped. */
+static int proc_user(void *arg)
+{
+    static const char *const argv[] = {"cat", NULL};
+    struct hob_proc_end end;
+    hob_proc *p;
+    char buf[8] = "1234567";
+    int r = hob_proc_spawn(argv, HOB_PROC_OPTS(.in = HOB_PROC_PIPE, .out = HOB_PROC_PIPE),
+                           HOB_FOREVER, &p);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    r = (int)hob_write(hob_proc_fd(p, 0), buf, sizeof buf, HOB_FOREVER);
+    if (r >= 0)
+        r = (int)hob_read(hob_proc_fd(p, 1), buf, sizeof buf, hob_in(3600 * HOB_SEC));
+    hob_close(hob_proc_take_fd(p, 0));
+    if (r >= 0)
+        r = hob_proc_wait(p, HOB_FOREVER, &end);
+    CHECK(r < 0 || end.code == 0);
+    hob_proc_stop(p);
+    return r < 0 ? r : 0;
+}
+
+static int signal_user(void *arg)
+{
+    return hob_signals_wait(arg, HOB_FOREVER, NULL);
+}
+
+static int scene_processes(void *arg)
+{
+    static const int list[] = {SIGUSR1};
+    hob_signals *s;
+    hob_group g;
+    int r = hob_signals_open(list, 1, &s);
+
+    (void)arg;
+    if (r < 0)
+        return r;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    if (r == 0)
+        r = hob_go(&g, signal_user, s);
+    for (int i = 0; i < 4 && r == 0; i++)
+        r = hob_go(&g, proc_user, NULL);
+    kill(getpid(), SIGUSR1);
+    r = hob_group_join(&g, r);
+    (void)!hob_signals_wait(s, 0, NULL);
+    signal(SIGUSR1, SIG_IGN); /* nobody may have waited for it, as when cancelled */
+    hob_signals_close(s);
+    signal(SIGUSR1, SIG_DFL);
+    CHECK_INT(waitpid(-1, NULL, WNOHANG), -1); /* no child, no zombie */
+    return r;
 }
 
 /* --- a flow of all kinds: every item that was given leaves once --------------------------------
