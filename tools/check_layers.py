@@ -22,6 +22,8 @@ FOREIGN = {
     'sanitizer': {'src/plat'},
     'valgrind': {'src/plat'},
     'seccomp.h': {'src/procs', 'tests'},
+    'ares.h': {'src/net'},
+    'ares_nameser.h': {'src/net'},
     'curl': {'src/http'},
     'openssl': {'src/net'},
     'sqlite3.h': {'src/db', 'cmd'},

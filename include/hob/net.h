@@ -67,10 +67,16 @@ HOB_API HOB_ANY_THREAD bool hob_addr_public(const hob_addr *a);
  * localhost, and every name that ends in .localhost, is 127.0.0.1 and ::1, whatever a hosts file
  * or a name server says (RFC 6761), and needs no lookup.
  *
+ * On a fiber the name servers of resolv.conf are asked by c-ares, after the hosts file and by its
+ * search rules, without a thread; answers are kept on each loop as long as their servers say, and
+ * so is that there is no such name.  From a plain thread, and with HOB_DNS=getaddrinfo in the
+ * environment, libc is asked: it knows names of mDNS or LDAP that c-ares does not.  HOB_DNS may
+ * name other servers: "127.0.0.1:5353,[::1]:53".
+ *
  * @name:    a host name or a numeric address
  * @port:    put into each address
  * @max:     how many the caller has room for, at least 1
- * @until:   absolute; the lookup itself cannot be hurried and is left to end alone;
+ * @until:   absolute; a question that was sent is left to end alone;
  *           with 0 what needs no lookup is answered, and a name is -ETIMEDOUT at once
  * @ret:     the addresses; untouched on failure
  * @ret_n:   how many, at least 1
@@ -107,6 +113,20 @@ HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_accept(int fd, hob_t
  * Return: a descriptor; -ETIMEDOUT, -ECANCELED, -ECONNREFUSED, -EHOSTUNREACH, ...
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_dial(const hob_addr *a, hob_time until);
+
+/**
+ * hob_tcp_dial_name - connect to a name: to whichever of its addresses answers first
+ *
+ * The addresses are tried in their order, the families in turns (RFC 8305, "happy eyeballs"): each
+ * has a quarter of a second before the next is tried beside it, or until it fails.  It begins with
+ * the first family that is known; an IPv4 address waits 50 ms for IPv6.  At most 16 are tried.
+ * From a plain thread they are tried one after another.
+ *
+ * Return: a descriptor; hob_resolve's codes; if none could be reached, why the first that failed
+ * could not; -ETIMEDOUT, -ECANCELED: every attempt was taken back.
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int
+hob_tcp_dial_name(const char *name, uint16_t port, hob_time until);
 
 /** hob_sock_addr - the address a socket is bound to (of a listener: with the port it got). */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_sock_addr(int fd, hob_addr *ret);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * dns.c - names to addresses, by getaddrinfo on threads of its own
+ * dns.c - names to addresses: by c-ares on the loop, or by getaddrinfo on threads of its own
  *
- * WHAT        A lookup is a record on the heap and a detached thread.  The fiber parks; a cancel
- *             or a time-out abandons the record at once, even while getaddrinfo runs in it, which
- *             cannot be stopped and may take half a minute: it ends alone, in memory it owns.
+ * WHAT        Fibers' names are looked up by c-ares (lookup.c), without a thread.  What follows is
+ *             the other way: of plain threads, where HOB_DNS=getaddrinfo asks for it (names that
+ *             only libc's plugins know: mDNS, LDAP), and where c-ares does not work.
+ *
+ *   A lookup is then a record on the heap and a detached thread.  The fiber parks; a cancel or a
+ *   time-out abandons the record at once, even while getaddrinfo runs in it, which cannot be
+ * stopped and may take half a minute: it ends alone, in memory it owns.
  *
  * HOW         queued, RUNNING --thread--> DONE ------> message --> fiber copies the answer, frees
  *                |       '-------fiber--> ABANDONED ----> the thread frees
@@ -36,7 +40,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "net/ares.h"
 #include "net/io.h"
+#include "net/lookup.h"
 #include "plat/cpu.h"
 #include "plat/futex.h"
 #include "plat/sigmask.h"
@@ -242,10 +248,18 @@ static int lookup_wait(struct lookup *k, hob_time until)
     return 0;
 }
 
-static void addr_set_port(hob_addr *a, uint16_t port)
+void hob__addrs_set_port(hob_addr *a, size_t n, uint16_t port)
 {
-    /* The port lies at the same place in both. */
-    ((struct sockaddr_in *)(void *)&a->sa.room)->sin_port = htons(port);
+    /* The port lies at the same place in both families. */
+    for (size_t i = 0; i < n; i++)
+        ((struct sockaddr_in *)(void *)&a[i].sa.room)->sin_port = htons(port);
+}
+
+bool hob__dns_by_ares(void)
+{
+    const char *how = hob__ares_servers();
+
+    return hob__dns_lookup == getaddrinfo_lookup && !(how && strcmp(how, "getaddrinfo") == 0);
 }
 
 bool hob__name_local(const char *name)
@@ -272,9 +286,14 @@ static size_t loopback(uint16_t port, size_t max, hob_addr *ret)
     return n;
 }
 
+static size_t at_most(size_t n, size_t max)
+{
+    return n < max ? n : max;
+}
+
 /* A name, by a thread. */
-static int lookup(const char *name, size_t len, struct fiber *f, hob_time until,
-                  struct dns_answer *ret)
+static int lookup(const char *name, size_t len, struct fiber *f, hob_time until, size_t max,
+                  hob_addr *ret, size_t *ret_n)
 {
     struct lookup *k = lookup_new(name, len, f);
     int r;
@@ -287,42 +306,63 @@ static int lookup(const char *name, size_t len, struct fiber *f, hob_time until,
     }
     if ((r = lookup_wait(k, until)) < 0)
         return r;
-    *ret = k->answer;
+    if ((r = k->answer.rc) == 0) {
+        *ret_n = at_most(k->answer.n, max);
+        memcpy(ret, k->answer.addr, *ret_n * sizeof ret[0]);
+    }
     lookup_free(k);
-    return ret->rc;
+    return r;
+}
+
+/* A name, by the loop.  -ENOSYS: it cannot. */
+static int ask(const char *name, struct fiber *f, hob_time until, size_t max, hob_addr *ret,
+               size_t *ret_n)
+{
+    struct lookup_hold h;
+    int r = hob__lookup_begin(f, name, until, &h);
+
+    if (r < 0)
+        return r;
+    r = hob__lookup_take(f, &h, until, false, max, ret, ret_n);
+    hob__lookup_end(&h);
+    return r;
+}
+
+int hob__resolve_here(const char *name, uint16_t port, size_t max, hob_addr *ret, size_t *ret_n)
+{
+    size_t len = strlen(name);
+    struct fiber *f = hob__self();
+    int r;
+
+    if (len == 0 || len > NAME_MAX_BYTES || max == 0)
+        return -EINVAL;
+    if (f && (r = hob__check(f)) < 0)
+        return r;
+    if (hob_addr_parse(name, port, ret) == 0)
+        *ret_n = 1;
+    else if (hob__name_local(name))
+        *ret_n = loopback(port, max, ret);
+    else
+        return 0;
+    return 1;
 }
 
 int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob_addr *ret,
                 size_t *ret_n)
 {
-    size_t len = strlen(name), n;
-    struct dns_answer answer;
     struct fiber *f;
-    int r;
+    int r = hob__resolve_here(name, port, max, ret, ret_n);
 
-    if (len == 0 || len > NAME_MAX_BYTES || max == 0)
-        return -EINVAL;
-    if ((f = hob__self()) && (r = hob__check(f)) < 0)
-        return r;
-    if (hob_addr_parse(name, port, ret) == 0) {
-        *ret_n = 1;
-        return 0;
-    }
-    if (hob__name_local(name)) {
-        *ret_n = loopback(port, max, ret);
-        return 0;
-    }
+    if (r != 0)
+        return r < 0 ? r : 0;
     if ((r = hob__io_begin(&f)) < 0)
         return r;
     if (until == 0)
         return -ETIMEDOUT;
-    if ((r = lookup(name, len, f, until, &answer)) < 0)
-        return r;
-    n = answer.n < max ? answer.n : max;
-    for (size_t i = 0; i < n; i++) {
-        ret[i] = answer.addr[i];
-        addr_set_port(&ret[i], port);
-    }
-    *ret_n = n;
-    return 0;
+    r = f && hob__dns_by_ares() ? ask(name, f, until, max, ret, ret_n) : -ENOSYS;
+    if (r == -ENOSYS)
+        r = lookup(name, strlen(name), f, until, max, ret, ret_n);
+    if (r == 0)
+        hob__addrs_set_port(ret, *ret_n, port);
+    return r;
 }

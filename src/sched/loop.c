@@ -47,6 +47,7 @@ int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_s
     runq_init(&l->ready);
     runq_init(&l->spread.queue);
     inbox_init(&l->inbox);
+    list_init(&l->parts);
     hob__wheel_init(&l->timers, hob__now());
     san_thread(&l->san);
     int r = hob__env->poll_open(&l->poller);
@@ -61,6 +62,10 @@ void hob__loop_fini(struct loop *l)
     HOB_ASSERT(!l->ready.head); /* nor is a fiber alive: hob__stacks_fini looks */
     while (atomic_load_explicit(&l->n_posters, memory_order_acquire)) /* (I3) */
         sched_yield();
+    for (struct list *n; (n = list_pop(&l->parts));) {
+        struct loop_part *p = list_entry(n, struct loop_part, node);
+        p->close(p);
+    }
     hob__fibers_free(l);
     hob__stacks_fini(&l->stacks);
     l->poller->ops->close(l->poller);

@@ -179,6 +179,13 @@ struct fiber {
     uint64_t fold_window;    /* ... of this number */
 };
 
+/* What a higher layer keeps a loop: made there when it is first wanted, closed with the loop, on
+ * its thread, when no fiber is left and the poller still is. */
+struct loop_part {
+    struct list node;
+    void (*close)(struct loop_part *p); /* also says whose it is */
+};
+
 enum {
     TURN_SWITCHES = 128,
     TURN_CHECK = 16, /* runs between two looks at the clock, when they are short */
@@ -238,6 +245,7 @@ struct loop {
     _Atomic(int) tid;  /* of its thread, while it runs */
     hob_dur slice; /* that the kernel granted its thread; 0: the kernel's own, or it won't say */
     struct msg stop_msg;
+    struct list parts; /* struct loop_part */
     struct task_slab *slabs;
     /* Tasks of spread groups that any idle loop may take. */
     struct {

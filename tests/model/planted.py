@@ -69,8 +69,8 @@ def build(root, library, cc, watch, folder):
 
 def libraries():
     """What the static library needs."""
-    return subprocess.run(["pkg-config", "--libs", "libcurl", "liburing"], stdout=subprocess.PIPE,
-                          text=True, check=True).stdout.split()
+    return subprocess.run(["pkg-config", "--libs", "libcares", "libcurl", "liburing"],
+                          stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
 def said(run):

@@ -148,6 +148,17 @@ TORTURE(bridges, true)
 TORTURE(flow, true)
 TORTURE(processes, false)
 
+TEST(names_are_cancelled_everywhere)
+{
+    struct dns_server server;
+
+    TORTURE_NEEDS_DEBUG;
+    setenv("CARES_HOSTS", "/dev/null", 1);
+    dns_server_start(&server, torture_zone);
+    TORTURE_RUN(names, false);
+    dns_server_stop(&server);
+}
+
 TEST(network_is_cancelled_everywhere)
 {
     hob__dns_lookup = fake_lookup;

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dns_server.h"
 #include "lib/t.h"
 #include "net/dns.h"
 
@@ -357,6 +358,50 @@ static int scene_network(void *arg)
     r = hob_group_join(&g, r);
     hob_close(listener);
     return r < 0 ? r : file_round();
+}
+
+/* --- names, by c-ares, of a server that the test has started ------------------------------------
+ */
+
+static const struct dns_record torture_zone[] = {
+    {.name = "near.test", .v4 = "127.0.0.1", .ttl = 60},
+    {.name = "none.test", .kind = DNS_NONE},
+    {.name = "never.test", .v4 = "127.0.0.1 127.0.0.2"},
+    {NULL}};
+
+static int names_user(void *arg)
+{
+    hob_addr a[4];
+    size_t n;
+    int r = hob_resolve("near.test", 80, 4, HOB_FOREVER, a, &n), fd;
+
+    if (r == 0)
+        r = hob_resolve("none.test", 80, 4, hob_in(3600 * HOB_SEC), a, &n);
+    if (r == 0 || r == -HOB_EDNS)
+        r = hob_resolve("never.test", 80, 4, HOB_FOREVER, a, &n);
+    if (r == 0 && (r = hob_sock_addr(*(int *)arg, a)) == 0) {
+        fd = hob_tcp_dial_name("near.test", hob_addr_port(a), HOB_FOREVER);
+        r = fd < 0 ? fd : 0;
+        hob_close(fd);
+    }
+    return r;
+}
+
+static int scene_names(void *arg)
+{
+    hob_addr a;
+    hob_group g;
+    int listener, r = hob_addr_parse("127.0.0.1", 0, &a);
+
+    (void)arg;
+    if (r < 0 || (listener = hob_tcp_listen(&a, 0)) < 0)
+        return r < 0 ? r : listener;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = hob_go(&g, names_user, &listener);
+    r = hob_group_join(&g, r);
+    hob_close(listener);
+    return r;
 }
 
 /* --- processes and signals ---------------------------------------------------------------------
