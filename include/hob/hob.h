@@ -34,6 +34,7 @@
  *     event.h   events, once
  *     net.h     addresses, names, TCP          file.h    files
  *     proc.h    child processes                signal.h  signals
+ *     dgram.h   UDP, datagrams                 unix.h    Unix sockets, descriptors in messages
  *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
@@ -41,6 +42,7 @@
 #include <hob/base.h>
 #include <hob/bridge.h>
 #include <hob/chan.h>
+#include <hob/dgram.h>
 #include <hob/event.h>
 #include <hob/fiber.h>
 #include <hob/file.h>
@@ -55,5 +57,6 @@
 #include <hob/sem.h>
 #include <hob/signal.h>
 #include <hob/trace.h>
+#include <hob/unix.h>
 
 #endif

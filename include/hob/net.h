@@ -26,7 +26,8 @@ HOB_BEGIN_DECLS
  * has no network.
  */
 
-/** A socket address, IPv4 or IPv6, with its port.  Never grows: the room is the kernel's own. */
+/** A socket address: IPv4 or IPv6 with its port, or a Unix name (unix.h).  Never grows: the room is
+ * the kernel's own. */
 typedef struct hob_addr {
     socklen_t len;
     union {
@@ -45,10 +46,11 @@ enum { HOB_ADDR_TEXT_MAX = 64 }; /* bytes hob_addr_text writes at most, with the
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_addr_parse(const char *text, uint16_t port,
                                                          hob_addr *ret);
 
-/** hob_addr_text - "127.0.0.1:80" or "[::1]:80" into `to`; returns `to`. */
+/** hob_addr_text - "127.0.0.1:80", "[::1]:80" or "unix:/path", which may be cut, into `to`; returns
+ * `to`. */
 HOB_API HOB_ANY_THREAD char *hob_addr_text(const hob_addr *a, char to[HOB_ADDR_TEXT_MAX]);
 
-/** hob_addr_port - the port in host order. */
+/** hob_addr_port - the port in host order; of a Unix name 0. */
 HOB_API HOB_ANY_THREAD uint16_t hob_addr_port(const hob_addr *a);
 
 /**

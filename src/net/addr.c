@@ -9,8 +9,10 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <hob/net.h>
 
@@ -139,12 +141,28 @@ int hob_addr_parse(const char *text, uint16_t port, hob_addr *ret)
 
 uint16_t hob_addr_port(const hob_addr *a)
 {
+    if (a->sa.any.sa_family != AF_INET && a->sa.any.sa_family != AF_INET6)
+        return 0;
     /* The port lies at the same place in both. */
     return ntohs(((const struct sockaddr_in *)(const void *)&a->sa.room)->sin_port);
 }
 
+/* A path, or "@name"; cut to its beginning where it is too long. */
+static char *unix_text(const hob_addr *a, char to[HOB_ADDR_TEXT_MAX])
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&a->sa.room;
+    size_t head = offsetof(struct sockaddr_un, sun_path), n = a->len > head ? a->len - head : 0;
+    bool abstract = n > 0 && un->sun_path[0] == '\0';
+
+    snprintf(to, HOB_ADDR_TEXT_MAX, "unix:%s%.*s", abstract ? "@" : "", (int)(n - abstract),
+             un->sun_path + abstract);
+    return to;
+}
+
 char *hob_addr_text(const hob_addr *a, char to[HOB_ADDR_TEXT_MAX])
 {
+    if (a->sa.any.sa_family == AF_UNIX)
+        return unix_text(a, to);
     char host[INET6_ADDRSTRLEN] = "?";
     bool six = a->sa.any.sa_family == AF_INET6;
     const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&a->sa.room;

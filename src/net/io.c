@@ -51,9 +51,12 @@ int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
 {
     struct fiber *f = io->fiber = hob__self();
     struct poller *p = f->loop->poller;
+    int r;
 
     if (until == 0)
         return io_now(&io->op);
+    if ((r = hob__check(f)) < 0) /* since the call began it may have parked before */
+        return r;
     io->op.done = io_done;
     io->op.state = 0;
     f->abort_arg = io;
@@ -105,8 +108,10 @@ int hob_fd_wait(int fd, uint32_t events, hob_time until)
 }
 
 /* A plain thread: tries, and waits for the descriptor between tries. */
-static ssize_t thread_move(struct poll_op *op, uint32_t events, hob_time until)
+static int thread_move(struct poll_op *op, hob_time until)
 {
+    bool out = op->kind == POLL_SEND || op->kind == POLL_SENDMSG;
+    uint32_t events = out ? EPOLLOUT : EPOLLIN;
     int r;
 
     while ((r = hob__poll_try(op)) == POLL_TRY_WAIT)
@@ -123,17 +128,34 @@ ssize_t hob_read(int fd, void *buf, size_t n, hob_time until)
 
     if (r < 0)
         return r;
-    return f ? hob__io_run(&io, HOB_WAIT_RECV, until) : thread_move(&io.op, EPOLLIN, until);
+    return f ? hob__io_run(&io, HOB_WAIT_RECV, until) : thread_move(&io.op, until);
 }
 
-/* One piece: at once if the socket takes it. */
-static ssize_t write_some(struct fiber *f, struct io *io, hob_time until)
+int hob__io_try(struct fiber *f, struct io *io, enum hob_wait why, hob_time until)
 {
-    ssize_t r = hob__poll_try(&io->op);
+    int r = hob__poll_try(&io->op);
 
     if (r != POLL_TRY_WAIT)
         return r;
-    return f ? hob__io_run(io, HOB_WAIT_SEND, until) : thread_move(&io->op, EPOLLOUT, until);
+    return f ? hob__io_run(io, why, until) : thread_move(&io->op, until);
+}
+
+enum { NAP_MOST = 50 * 1000 * 1000 }; /* ns */
+
+int hob__io_nap(struct fiber *f, enum hob_wait why, hob_time until, hob_dur *nap)
+{
+    hob_time now = hob__now(), end = now + *nap;
+    int r;
+
+    if (f && (r = hob__check(f)) < 0)
+        return r;
+    if (until <= now)
+        return -ETIMEDOUT;
+    if (until < end)
+        end = until;
+    *nap = 2 * *nap < NAP_MOST ? 2 * *nap : NAP_MOST;
+    r = f ? hob__park(f, why, end) : hob__thread_sleep(end);
+    return r == -ETIMEDOUT ? 0 : r;
 }
 
 ssize_t hob_write(int fd, const void *buf, size_t n, hob_time until)
@@ -149,7 +171,7 @@ ssize_t hob_write(int fd, const void *buf, size_t n, hob_time until)
             .op = {.kind = POLL_SEND, .fd = fd, .cbuf = (const char *)buf + done, .len = n - done}};
         if (f && (r = hob__check(f)) < 0)
             break;
-        r = write_some(f, &io, until);
+        r = hob__io_try(f, &io, HOB_WAIT_SEND, until);
         if (r > 0)
             done += (size_t)r;
     } while (r >= 0 && done < n);

@@ -26,6 +26,18 @@ int hob__io_run(struct io *io, enum hob_wait why, hob_time until);
  */
 int hob__io_begin(struct fiber **ret_fiber);
 
+/*
+ * Tries io->op, which moves bytes or a message, at once, and then waits: `f` at its poller, a plain
+ * thread (NULL) by poll().  Returns as hob__io_run.
+ */
+int hob__io_try(struct fiber *f, struct io *io, enum hob_wait why, hob_time until);
+
+/*
+ * A pause before another attempt at what nothing tells the end of: *nap, which is doubled, but not
+ * past `until`.  0; -ETIMEDOUT, -ECANCELED: no further attempt.
+ */
+int hob__io_nap(struct fiber *f, enum hob_wait why, hob_time until, hob_dur *nap);
+
 /* A plain thread's wait: the events that are ready, -ETIMEDOUT, or a negative errno. */
 int hob__thread_poll(int fd, uint32_t events, hob_time until);
 

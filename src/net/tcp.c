@@ -58,14 +58,8 @@ int hob_tcp_accept(int fd, hob_time until)
 
     if (r < 0)
         return r;
-    if (f) {
-        r = hob__poll_try(&io.op); /* a busy listener has the next one waiting */
-        return tcp_tuned(r == POLL_TRY_WAIT ? hob__io_run(&io, HOB_WAIT_ACCEPT, until) : r);
-    }
-    while ((r = hob__poll_try(&io.op)) == POLL_TRY_WAIT)
-        if ((r = hob__thread_poll(fd, EPOLLIN, until)) < 0)
-            return r;
-    return tcp_tuned(r);
+    /* Tried at once: a busy listener has the next one waiting. */
+    return tcp_tuned(hob__io_try(f, &io, HOB_WAIT_ACCEPT, until));
 }
 
 static int dial(struct fiber *f, struct io *io, hob_time until)

@@ -36,6 +36,8 @@ enum poll_kind {
     POLL_READY,   /* fd, events: one-shot; res = the events that are ready (EPOLLIN, ...) */
     POLL_RECV,    /* fd, buf, len: a socket, pipe or terminal; res = bytes, 0 at the end */
     POLL_SEND,    /* fd, buf, len: res = bytes taken, at least 1; no SIGPIPE */
+    POLL_RECVMSG, /* fd, msg, flags: one message of a socket; res = recvmsg's */
+    POLL_SENDMSG, /* fd, msg: res = sendmsg's; no SIGPIPE */
     POLL_ACCEPT,  /* fd: res = a new descriptor, non-blocking and close-on-exec */
     POLL_CONNECT, /* fd, addr, addr_len: res = 0 */
     /* A regular file: only where poll_can() says so (io_uring); else use a blocking thread. */
@@ -63,6 +65,7 @@ struct poll_op {
         const void *cbuf;
         const char *path;
         const struct sockaddr *addr;
+        struct msghdr *msg; /* its parts are the poller's too */
     };
     size_t len;
     int64_t offset;

@@ -163,6 +163,7 @@ static uint32_t ep_op_events(const struct poll_op *op)
     case POLL_READY:
         return op->events;
     case POLL_RECV:
+    case POLL_RECVMSG:
         return EPOLLIN | EPOLLRDHUP;
     case POLL_ACCEPT:
         return EPOLLIN;
@@ -218,6 +219,11 @@ static void ep_forget(struct ep_poller *p, int fd)
     }
 }
 
+static bool ep_op_reads(const struct poll_op *op)
+{
+    return op->kind == POLL_RECV || op->kind == POLL_RECVMSG || op->kind == POLL_ACCEPT;
+}
+
 /* Tries an operation whose descriptor may be ready; false: it has to wait (on). */
 static bool ep_try(struct ep_poller *p, struct ep_slot *s, struct poll_op *op)
 {
@@ -226,7 +232,7 @@ static bool ep_try(struct ep_poller *p, struct ep_slot *s, struct poll_op *op)
                                             : hob__poll_connect(op);
 
     bool emptied = s->tcp && !s->ended && res > 0 && (size_t)res < op->len;
-    if (op->kind == POLL_RECV || op->kind == POLL_ACCEPT)
+    if (ep_op_reads(op))
         s->readable = res != POLL_TRY_WAIT && !(op->kind == POLL_RECV && emptied);
     if (res == POLL_TRY_WAIT)
         return false;
@@ -247,7 +253,8 @@ static bool ep_worth_a_try(const struct ep_slot *s, const struct poll_op *op)
         if (other->kind != POLL_READY && (ep_op_events(other) & ep_op_events(op)))
             return false;
     }
-    return s->readable || (op->kind != POLL_RECV && op->kind != POLL_ACCEPT);
+    /* What is no socket never tells that a message came: the first attempt says what it is. */
+    return s->readable || !ep_op_reads(op) || (op->kind == POLL_RECVMSG && !s->armed);
 }
 
 static bool ep_can(const struct poller *base, enum poll_kind kind)

@@ -122,6 +122,10 @@ static ssize_t try_once(const struct poll_op *op)
     case POLL_SEND:
         n = send(op->fd, op->cbuf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
         return n < 0 && errno == ENOTSOCK ? try_write(op->fd, op->cbuf, op->len) : n;
+    case POLL_RECVMSG:
+        return recvmsg(op->fd, op->msg, (int)op->flags | MSG_DONTWAIT);
+    case POLL_SENDMSG:
+        return sendmsg(op->fd, op->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     case POLL_ACCEPT:
         return try_accept(op->fd);
     default:

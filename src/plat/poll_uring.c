@@ -424,9 +424,9 @@ static void uring_close(struct poller *base)
 static int uring_probe(struct uring_poller *p)
 {
     static const uint8_t needed[] = {
-        IORING_OP_POLL_ADD, IORING_OP_RECV,         IORING_OP_SEND, IORING_OP_ACCEPT,
-        IORING_OP_CONNECT,  IORING_OP_OPENAT,       IORING_OP_READ, IORING_OP_WRITE,
-        IORING_OP_FSYNC,    IORING_OP_ASYNC_CANCEL,
+        IORING_OP_POLL_ADD, IORING_OP_RECV,         IORING_OP_SEND,    IORING_OP_ACCEPT,
+        IORING_OP_CONNECT,  IORING_OP_OPENAT,       IORING_OP_READ,    IORING_OP_WRITE,
+        IORING_OP_FSYNC,    IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG, IORING_OP_SENDMSG,
     };
     const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG |
                               IORING_FEAT_RW_CUR_POS | IORING_FEAT_RSRC_TAGS;

@@ -16,7 +16,9 @@ static uint32_t uring_op_events(const struct poll_op *op)
 {
     if (op->kind == POLL_READY)
         return op->events;
-    return op->kind == POLL_SEND || op->kind == POLL_CONNECT ? EPOLLOUT : EPOLLIN | EPOLLRDHUP;
+    if (op->kind == POLL_SEND || op->kind == POLL_SENDMSG || op->kind == POLL_CONNECT)
+        return EPOLLOUT;
+    return EPOLLIN | EPOLLRDHUP;
 }
 
 static void uring_op_prep_work(const struct poll_op *op, struct io_uring_sqe *sqe)
@@ -32,6 +34,12 @@ static void uring_op_prep_work(const struct poll_op *op, struct io_uring_sqe *sq
         break;
     case POLL_SEND:
         io_uring_prep_send(sqe, op->fd, op->cbuf, len, MSG_NOSIGNAL);
+        break;
+    case POLL_RECVMSG:
+        io_uring_prep_recvmsg(sqe, op->fd, op->msg, op->flags);
+        break;
+    case POLL_SENDMSG:
+        io_uring_prep_sendmsg(sqe, op->fd, op->msg, MSG_NOSIGNAL);
         break;
     case POLL_ACCEPT:
         io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -89,7 +97,8 @@ bool hob__uring_op_goes_on(struct poll_op *op, int32_t *res)
         op->state = OP_QUEUED | by_hand;
         return true;
     }
-    if (*res == -EAGAIN && (stream || op->kind == POLL_ACCEPT)) {
+    /* By their order: whatever moves bytes, or accepts. */
+    if (*res == -EAGAIN && op->kind >= POLL_RECV && op->kind <= POLL_ACCEPT) {
         op->state = OP_QUEUED | OP_POLL_NEXT | by_hand;
         return true;
     }
