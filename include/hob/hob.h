@@ -35,6 +35,7 @@
  *     net.h     addresses, names, TCP          file.h    files
  *     proc.h    child processes                signal.h  signals
  *     dgram.h   UDP, datagrams                 unix.h    Unix sockets, descriptors in messages
+ *     pipe.h    pipes, splice
  *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
@@ -51,6 +52,7 @@
 #include <hob/http.h>
 #include <hob/lock.h>
 #include <hob/net.h>
+#include <hob/pipe.h>
 #include <hob/pool.h>
 #include <hob/proc.h>
 #include <hob/rt.h>

@@ -11,8 +11,7 @@
  *             write is cut to PIPE_BUF bytes, for which a pipe that polls writable has room.
  *
  *             A write to a pipe that nobody reads raises SIGPIPE in the thread that writes, and
- *             the library must not change the disposition that belongs to the program.  So the
- *             signal is blocked for the call, and one that was raised by it is taken away again.
+ *             the library must not change the disposition that belongs to the program: sigpipe.h.
  *
  * REJECTED    Setting O_NONBLOCK on the caller's descriptor: the flag belongs to the open file,
  *             which other processes may share (a terminal, a pipe inherited as standard input).
@@ -25,11 +24,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "plat/sigpipe.h"
 
 int hob__poll_ready(int fd, uint32_t events)
 {
@@ -83,20 +81,11 @@ static ssize_t try_write_masked(int fd, const void *buf, size_t len)
 
 static ssize_t try_write(int fd, const void *buf, size_t len)
 {
-    static const struct timespec now = {0};
-    sigset_t pipe_set, old, pending;
+    struct sigpipe_hold hold;
 
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    sigpipe_hold(&hold);
     ssize_t n = try_write_masked(fd, buf, len);
-    int err = errno;
-    if (n < 0 && err == EPIPE && !sigismember(&pending, SIGPIPE))
-        while (sigtimedwait(&pipe_set, NULL, &now) < 0 && errno == EINTR)
-            continue;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    errno = err;
+    sigpipe_release(&hold, n < 0 && errno == EPIPE);
     return n;
 }
 
