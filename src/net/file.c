@@ -1,42 +1,78 @@
 /* SPDX-License-Identifier: MIT
  *
  * file.c - files: on the ring where there is one, else on a thread that may block
+ *
+ * WHAT        Every call is one poll_op.  Where the loop's poller can do it, it goes there; else
+ *             the same op is run by the ordinary system call on a blocking thread.
+ *
+ * INVARIANTS  (I1) a write that was done in part says how much, whatever ended it
  */
+#include "net/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <hob/bridge.h>
 #include <hob/file.h>
 
-#include "net/io.h"
+enum {
+    PIECE_MAX = 0x40000000, /* the kernel moves at most 2 GiB less a page a call; an int holds it */
+    FSYNC_DATA = 1,         /* IORING_FSYNC_DATASYNC */
+};
 
-/* One call by ordinary system calls: what a blocking thread runs. */
+/* Those that name a file by its path, or are about a file as a whole. */
+static int whole_call(const struct poll_op *op)
+{
+    switch (op->kind) {
+    case POLL_OPEN:
+        return open(op->path, (int)op->flags, op->mode);
+    case POLL_STAT:
+        return statx(op->fd, op->path, (int)op->flags, STATX_BASIC_STATS, op->stat);
+    case POLL_RENAME:
+        return renameat2(AT_FDCWD, op->path, AT_FDCWD, op->to, op->flags);
+    case POLL_UNLINK:
+        return unlinkat(AT_FDCWD, op->path, (int)op->flags);
+    case POLL_MKDIR:
+        return mkdirat(AT_FDCWD, op->path, op->mode);
+    default:
+        return op->flags & FSYNC_DATA ? fdatasync(op->fd) : fsync(op->fd);
+    }
+}
+
+static ssize_t call_once(const struct poll_op *op)
+{
+    switch (op->kind) {
+    case POLL_PREAD:
+        return pread(op->fd, op->buf, op->len, op->offset);
+    case POLL_PWRITE:
+        return pwrite(op->fd, op->cbuf, op->len, op->offset);
+    case POLL_PREADV:
+        return preadv(op->fd, op->iov, (int)op->len, op->offset);
+    case POLL_PWRITEV:
+        return pwritev(op->fd, op->iov, (int)op->len, op->offset);
+    default:
+        return whole_call(op);
+    }
+}
+
+/* hob_fn: by ordinary system calls, on a thread that may block. */
 static int file_call(void *arg)
 {
-    struct poll_op *op = arg;
+    const struct poll_op *op = arg;
     ssize_t r;
 
-    do {
-        switch (op->kind) {
-        case POLL_OPEN:
-            r = open(op->path, (int)op->flags, op->mode);
-            break;
-        case POLL_PREAD:
-            r = pread(op->fd, op->buf, op->len, op->offset);
-            break;
-        case POLL_PWRITE:
-            r = pwrite(op->fd, op->cbuf, op->len, op->offset);
-            break;
-        default:
-            r = fdatasync(op->fd);
-            break;
-        }
-    } while (r < 0 && errno == EINTR);
+    do
+        r = call_once(op);
+    while (r < 0 && errno == EINTR);
     return r < 0 ? -errno : (int)r;
 }
 
-static int file_run(struct io *io, hob_time until)
+int hob__file_run(struct io *io, hob_time until)
 {
     struct fiber *f;
     struct poller *p;
@@ -59,21 +95,25 @@ int hob_file_open(const char *path, int flags, mode_t mode, hob_time until)
                            .flags = (uint32_t)(flags | O_CLOEXEC),
                            .mode = (uint16_t)mode}};
 
-    return file_run(&io, until);
+    return hob__file_run(&io, until);
 }
 
-/* The kernel moves at most 2 GiB less a page a call; an int holds that. */
-enum { PIECE_MAX = 0x40000000 };
-
-ssize_t hob_file_read(int fd, void *buf, size_t n, off_t offset, hob_time until)
+/* One piece.  To the ring a negative offset would be the descriptor's own position. */
+static int piece(enum poll_kind kind, int fd, const void *buf, size_t n, off_t offset,
+                 hob_time until)
 {
-    struct io io = {.op = {.kind = POLL_PREAD,
+    struct io io = {.op = {.kind = (uint8_t)kind,
                            .fd = fd,
-                           .buf = buf,
+                           .cbuf = buf,
                            .len = n < PIECE_MAX ? n : PIECE_MAX,
                            .offset = offset}};
 
-    return file_run(&io, until);
+    return offset < 0 ? -EINVAL : hob__file_run(&io, until);
+}
+
+ssize_t hob_file_read(int fd, void *buf, size_t n, off_t offset, hob_time until)
+{
+    return piece(POLL_PREAD, fd, buf, n, offset, until);
 }
 
 ssize_t hob_file_write(int fd, const void *buf, size_t n, off_t offset, hob_time until)
@@ -82,22 +122,66 @@ ssize_t hob_file_write(int fd, const void *buf, size_t n, off_t offset, hob_time
     int r;
 
     do {
-        size_t left = n - done;
-        struct io io = {.op = {.kind = POLL_PWRITE,
-                               .fd = fd,
-                               .cbuf = (const char *)buf + done,
-                               .len = left < PIECE_MAX ? left : PIECE_MAX,
-                               .offset = offset + (off_t)done}};
-        r = file_run(&io, until);
+        r = piece(POLL_PWRITE, fd, (const char *)buf + done, n - done, offset + (off_t)done, until);
         if (r > 0)
             done += (size_t)r;
     } while (r > 0 && done < n);
-    return done > 0 ? (ssize_t)done : r;
+    return done > 0 ? (ssize_t)done : r; /* (I1) */
+}
+
+ssize_t hob_file_readv(int fd, const struct iovec *iov, int n, off_t offset, hob_time until)
+{
+    if (n < 0 || n > IOV_MAX)
+        return -EINVAL;
+    return piece(POLL_PREADV, fd, iov, (size_t)n, offset, until);
+}
+
+/* What of iov[at] is left after `part` bytes of it; then the next one is due. */
+static ssize_t finish_one(int fd, const struct iovec *iov, size_t part, off_t offset,
+                          hob_time until)
+{
+    return hob_file_write(fd, (const char *)iov->iov_base + part, iov->iov_len - part, offset,
+                          until);
+}
+
+ssize_t hob_file_writev(int fd, const struct iovec *iov, int n, off_t offset, hob_time until)
+{
+    ssize_t r = 0, done = 0;
+    int at = 0;
+
+    if (n < 0 || n > IOV_MAX)
+        return -EINVAL;
+    while (at < n) {
+        r = piece(POLL_PWRITEV, fd, iov + at, (size_t)(n - at), offset + done, until);
+        if (r <= 0)
+            break;
+        done += r;
+        for (; at < n && (size_t)r >= iov[at].iov_len; at++)
+            r -= (ssize_t)iov[at].iov_len;
+        if (r == 0)
+            continue;
+        size_t left = iov[at].iov_len - (size_t)r;
+        r = finish_one(fd, &iov[at++], (size_t)r, offset + done, until);
+        done += r > 0 ? r : 0;
+        if (r < (ssize_t)left)
+            break;
+    }
+    return done > 0 ? done : r; /* (I1) */
+}
+
+static int sync_of(int fd, uint32_t flags, hob_time until)
+{
+    struct io io = {.op = {.kind = POLL_FSYNC, .fd = fd, .flags = flags}};
+
+    return hob__file_run(&io, until);
 }
 
 int hob_file_sync(int fd, hob_time until)
 {
-    struct io io = {.op = {.kind = POLL_FSYNC, .fd = fd, .flags = 1 /* IORING_FSYNC_DATASYNC */}};
+    return sync_of(fd, FSYNC_DATA, until);
+}
 
-    return file_run(&io, until);
+int hob_file_sync_all(int fd, hob_time until)
+{
+    return sync_of(fd, 0, until);
 }

@@ -44,9 +44,18 @@ enum poll_kind {
     POLL_OPEN,   /* path, flags, mode: res = a descriptor, close-on-exec */
     POLL_PREAD,  /* fd, buf, len, offset: res = bytes, 0 at the end */
     POLL_PWRITE, /* fd, buf, len, offset: res = bytes */
+    POLL_PREADV, /* fd, iov, len (how many), offset: res = bytes, 0 at the end */
+    POLL_PWRITEV,
     POLL_FSYNC,  /* fd, flags (IORING_FSYNC_DATASYNC) */
+    POLL_STAT,   /* fd (of the directory, or AT_FDCWD), path, flags (AT_*), stat: res = 0 */
+    POLL_RENAME, /* path, to, flags (RENAME_*): res = 0 */
+    POLL_UNLINK, /* path, flags (AT_REMOVEDIR): res = 0 */
+    POLL_MKDIR,  /* path, mode: res = 0 */
     POLL_KINDS
 };
+
+struct statx;
+struct iovec;
 
 struct poll_op {
     struct list node; /* the poller's, between submit and done */
@@ -63,12 +72,17 @@ struct poll_op {
     union {
         void *buf;
         const void *cbuf;
+        const struct iovec *iov;
         const char *path;
         const struct sockaddr *addr;
         struct msghdr *msg; /* its parts are the poller's too */
     };
     size_t len;
-    int64_t offset;
+    union {
+        int64_t offset;
+        const char *to;
+        struct statx *stat;
+    };
 };
 
 struct poll_watch {

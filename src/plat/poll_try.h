@@ -20,8 +20,8 @@
 int hob__poll_ready(int fd, uint32_t events);
 
 /*
- * POLL_READY, RECV, SEND, RECVMSG, SENDMSG, ACCEPT: the operation's result, or POLL_TRY_WAIT.  Does not block and
- * raises no SIGPIPE, whether or not the descriptor is O_NONBLOCK.
+ * POLL_READY, RECV, SEND, RECVMSG, SENDMSG, ACCEPT: the operation's result, or POLL_TRY_WAIT.  Does
+ * not block and raises no SIGPIPE, whether or not the descriptor is O_NONBLOCK.
  */
 int32_t hob__poll_try(const struct poll_op *op);
 

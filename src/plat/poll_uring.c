@@ -75,6 +75,7 @@ struct uring_poller {
     int wake_fd;
     int watch_fd; /* the epoll set of the watches; -1 before the first */
     _Atomic int woken;
+    uint32_t lacks; /* kinds that this kernel's ring cannot do: 1 << poll_kind */
     int (*enter)(unsigned, unsigned, unsigned, unsigned, sigset_t *, size_t);
     uint32_t gen; /* of the newest activation */
     size_t n_kernel, n_watches;
@@ -94,8 +95,8 @@ static struct uring_poller *uring_of(struct poller *p)
 
 static bool uring_can(const struct poller *base, enum poll_kind kind)
 {
-    (void)base;
-    return kind < POLL_KINDS;
+    return kind < POLL_KINDS &&
+           !(container_of(base, const struct uring_poller, base)->lacks & 1u << kind);
 }
 
 static void uring_finish(struct uring_poller *p, struct poll_op *op, int32_t res)
@@ -428,6 +429,12 @@ static int uring_probe(struct uring_poller *p)
         IORING_OP_CONNECT,  IORING_OP_OPENAT,       IORING_OP_READ,    IORING_OP_WRITE,
         IORING_OP_FSYNC,    IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG, IORING_OP_SENDMSG,
     };
+    static const uint8_t optional[POLL_KINDS] = {
+        [POLL_STAT] = IORING_OP_STATX,
+        [POLL_RENAME] = IORING_OP_RENAMEAT,
+        [POLL_UNLINK] = IORING_OP_UNLINKAT,
+        [POLL_MKDIR] = IORING_OP_MKDIRAT, /* 5.15 */
+    };
     const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG |
                               IORING_FEAT_RW_CUR_POS | IORING_FEAT_RSRC_TAGS;
 
@@ -441,6 +448,9 @@ static int uring_probe(struct uring_poller *p)
     for (size_t i = 0; i < sizeof needed; i++)
         if (!io_uring_opcode_supported(probe, needed[i]))
             r = -ENOSYS;
+    for (size_t i = 0; i < POLL_KINDS; i++)
+        if (optional[i] && !io_uring_opcode_supported(probe, optional[i]))
+            p->lacks |= 1u << i;
     io_uring_free_probe(probe);
     return r;
 }

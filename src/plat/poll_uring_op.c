@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "plat/poll_try.h"
 
@@ -19,6 +20,27 @@ static uint32_t uring_op_events(const struct poll_op *op)
     if (op->kind == POLL_SEND || op->kind == POLL_SENDMSG || op->kind == POLL_CONNECT)
         return EPOLLOUT;
     return EPOLLIN | EPOLLRDHUP;
+}
+
+static void uring_op_prep_path(const struct poll_op *op, struct io_uring_sqe *sqe)
+{
+    switch (op->kind) {
+    case POLL_OPEN:
+        io_uring_prep_openat(sqe, AT_FDCWD, op->path, (int)op->flags | O_CLOEXEC, op->mode);
+        break;
+    case POLL_STAT:
+        io_uring_prep_statx(sqe, op->fd, op->path, (int)op->flags, STATX_BASIC_STATS, op->stat);
+        break;
+    case POLL_RENAME:
+        io_uring_prep_renameat(sqe, AT_FDCWD, op->path, AT_FDCWD, op->to, op->flags);
+        break;
+    case POLL_UNLINK:
+        io_uring_prep_unlinkat(sqe, AT_FDCWD, op->path, (int)op->flags);
+        break;
+    default:
+        io_uring_prep_mkdirat(sqe, AT_FDCWD, op->path, op->mode);
+        break;
+    }
 }
 
 static void uring_op_prep_work(const struct poll_op *op, struct io_uring_sqe *sqe)
@@ -47,20 +69,26 @@ static void uring_op_prep_work(const struct poll_op *op, struct io_uring_sqe *sq
     case POLL_CONNECT:
         io_uring_prep_connect(sqe, op->fd, op->addr, op->addr_len);
         break;
-    case POLL_OPEN:
-        io_uring_prep_openat(sqe, AT_FDCWD, op->path, (int)op->flags | O_CLOEXEC, op->mode);
-        break;
     case POLL_PREAD:
         io_uring_prep_read(sqe, op->fd, op->buf, len, (uint64_t)op->offset);
         break;
     case POLL_PWRITE:
         io_uring_prep_write(sqe, op->fd, op->cbuf, len, (uint64_t)op->offset);
         break;
+    case POLL_PREADV:
+        io_uring_prep_readv(sqe, op->fd, op->iov, (unsigned)op->len, (uint64_t)op->offset);
+        break;
+    case POLL_PWRITEV:
+        io_uring_prep_writev(sqe, op->fd, op->iov, (unsigned)op->len, (uint64_t)op->offset);
+        break;
     case POLL_FSYNC:
         io_uring_prep_fsync(sqe, op->fd, op->flags);
         break;
-    default:
+    case POLL_READY:
         io_uring_prep_poll_add(sqe, op->fd, uring_op_events(op));
+        break;
+    default:
+        uring_op_prep_path(op, sqe);
         break;
     }
 }
