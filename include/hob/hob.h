@@ -35,13 +35,14 @@
  *     net.h     addresses, names, TCP          file.h    files
  *     proc.h    child processes                signal.h  signals
  *     dgram.h   UDP, datagrams                 unix.h    Unix sockets, descriptors in messages
- *     pipe.h    pipes, splice
+ *     pipe.h    pipes, splice                  buf.h     buffered readers and writers
  *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
  */
 #include <hob/base.h>
 #include <hob/bridge.h>
+#include <hob/buf.h>
 #include <hob/chan.h>
 #include <hob/dgram.h>
 #include <hob/event.h>

@@ -7,6 +7,7 @@
  * and nothing be left open.
  */
 #include "torture_ends.h"
+#include "torture_io.h"
 #include "torture_scenes.h"
 
 #include <dirent.h>
@@ -158,6 +159,7 @@ TEST(names_are_cancelled_everywhere)
     TORTURE_RUN(names, false);
     dns_server_stop(&server);
 }
+TORTURE(io, false)
 
 TEST(network_is_cancelled_everywhere)
 {

@@ -8,6 +8,7 @@
  * its books right, and nothing left behind.
  */
 #include "torture_ends.h"
+#include "torture_io.h"
 #include "torture_scenes.h"
 
 #include <ares.h>
@@ -253,4 +254,9 @@ TEST(names_without_memory)
     dns_server_start(&server, torture_zone);
     torture_all("names", scene_names, false);
     dns_server_stop(&server);
+}
+
+TEST(io_without_memory)
+{
+    torture_all("io", scene_io, false);
 }
