@@ -134,8 +134,11 @@ int hob_dir_open(const char *path, hob_time until, hob_dir **ret)
 static int dir_fetch(void *arg)
 {
     hob_dir *d = arg;
-    ssize_t n = getdents64(d->fd, d->buf, sizeof d->buf);
+    ssize_t n;
 
+    do
+        n = getdents64(d->fd, d->buf, sizeof d->buf);
+    while (n < 0 && errno == EINTR);
     d->res = n < 0 ? -errno : (int)n;
     return 0;
 }
