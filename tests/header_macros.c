@@ -12,6 +12,7 @@
 #include <hob/flow.h>
 #include <hob/group.h>
 #include <hob/http.h>
+#include <hob/select.h>
 #include <hob/trace.h>
 
 /* HOB_PRINTF(format, first): the compiler checks the arguments against the format. */
@@ -71,9 +72,22 @@ static int started(void)
     return child_go(&g, &d) < 0 && child_go_ret(&g, &d, &rc) < 0; /* not on a fiber */
 }
 
+/* HOB_ON_*(what): initializers of a select's arms. */
+static int selected(void)
+{
+    static const char out = 'x';
+    char in;
+    const struct hob_arm arms[] = {
+        HOB_ON_RECV(NULL, &in), HOB_ON_SEND(NULL, &out), HOB_ON_TIME(HOB_SEC), HOB_ON_EVENT(NULL),
+        HOB_ON_IDLE(NULL),      HOB_ON_READY(0, 1),      HOB_ON_ACCEPT(0),     HOB_ON_DEFAULT(),
+    };
+
+    return arms[1].from == &out && arms[2].time == HOB_SEC && arms[7].kind == HOB_ARM_DEFAULT;
+}
+
 int main(void)
 {
-    return judged() == 0 && asked() && listed() && started() && N_ERR > 0 &&
+    return judged() == 0 && asked() && listed() && started() && selected() && N_ERR > 0 &&
                    printed(stdout, "%d codes\n", N_ERR) > 0
                ? 0
                : 1;

@@ -31,7 +31,7 @@
  *     rt.h      hob_run and its options        fiber.h   the running fiber: yield, sleep
  *     group.h   start, join, cancel, deadline  chan.h    channels
  *     lock.h    mutex, condition, rwlock       sem.h     semaphores
- *     event.h   events, once
+ *     event.h   events, once                   select.h  whichever of several comes first
  *     net.h     addresses, names, TCP          file.h    files
  *     proc.h    child processes                signal.h  signals
  *     dgram.h   UDP, datagrams                 unix.h    Unix sockets, descriptors in messages
@@ -57,6 +57,7 @@
 #include <hob/pool.h>
 #include <hob/proc.h>
 #include <hob/rt.h>
+#include <hob/select.h>
 #include <hob/sem.h>
 #include <hob/signal.h>
 #include <hob/trace.h>

@@ -75,9 +75,21 @@ void hob__group_ack(struct group *g)
     group_maybe_joined(g);
 }
 
+static void group_idle(struct group *g)
+{
+    struct list *n;
+
+    while ((g->flags & GROUP_IDLE) && (n = list_pop(&g->idle))) {
+        struct idle_waiter *w = list_entry(n, struct idle_waiter, node);
+        w->idle(w);
+    }
+}
+
 void hob__group_place_back(struct group *g)
 {
     group_place_free(g); /* who waits for ends needs no word: a member asked, and will end */
+    if (g->n_live == 0)
+        group_idle(g);
     group_maybe_joined(g);
 }
 
@@ -123,6 +135,7 @@ void hob__group_emptied(struct group *g)
 {
     if (!g->opener)
         g->home->stop = true; /* the root */
+    group_idle(g);
 }
 
 void hob__group_fini_rare(struct group *g)

@@ -94,10 +94,17 @@ enum group_flag {
     GROUP_UNTIL = 1 << 6,     /* `until` is set */
     GROUP_PARTS = 1 << 7,     /* spread */
     GROUP_DEFER = 1 << 8,     /* the join has calls to make */
+    GROUP_IDLE = 1 << 9,      /* the opener has waited until no child is alive */
     /* A child's end is more than a number. */
     GROUP_TOLD = GROUP_FULL | GROUP_SUPERVISE | GROUP_COLLECT | GROUP_COUNT,
     /* So is the join. */
     GROUP_RARE = GROUP_COLLECT | GROUP_COUNT | GROUP_ALL | GROUP_SHIELD | GROUP_PARTS | GROUP_DEFER,
+};
+
+/* A wait until no child is alive, of the group's opener. */
+struct idle_waiter {
+    struct list node; /* in group.idle; off it when told */
+    void (*idle)(struct idle_waiter *w);
 };
 
 /* A spread group's part on a loop that is not its home. */
@@ -137,6 +144,7 @@ struct group {
     uint32_t n_kept;    /* COLLECT: how many ... */
     struct runq kept;   /* ... struct task that ended, oldest first */
     struct list enders; /* COLLECT: struct group_waiter */
+    struct list idle;   /* IDLE: struct idle_waiter */
     struct hob_group_report count;   /* COUNT: so far */
     struct hob_group_report *report; /* COUNT: where the join leaves it, or NULL */
     struct runnable *deferred;       /* DEFER: struct task, the newest first */
@@ -239,6 +247,7 @@ struct loop {
     _Atomic(uint32_t) n_posters; /* threads that may still touch this loop to wake it */
     struct rt *rt;
     unsigned index;
+    uint32_t pick;     /* the last random number of selects on this loop; 0: none was drawn */
     bool stop;         /* the loop's thread shall end; set on the loop */
     uint64_t n_groups; /* number of the last one opened: sched/door.h (I4) */
     uint64_t n_turns;  /* relaxed atomic: read from outside */

@@ -18,6 +18,12 @@
  *             (I4) a closed channel has nobody parked
  *             (I5) a waiter that was woken is on no queue: who is cancelled has transferred
  *                  nothing, who has transferred is not cancelled
+ *             (I6) an arm of a select transfers only once its select is claimed for it, and is
+ *                  claimed only to transfer at once: both ends' arms, or neither (claim.h)
+ *
+ *   "Parked" in (I2) to (I4) is who can still be had: an arm whose select is decided elsewhere may
+ *   stand in a queue until its loop calls it off, and counts as not there.  Two arms of one select
+ *   never meet each other.
  *
  * THREADS     Everything happens on the home loop, without a lock or an atomic.  An operation from
  *   elsewhere is a message to it (sched/remote.h), and stands in the same queues.
@@ -38,6 +44,8 @@
 #include "pool/pool.h"
 #include "sched/park.h"
 #include "sched/remote.h"
+#include "sync/chan.h"
+#include "sync/select.h"
 
 enum { VALUE_MAX = 4096 };
 
@@ -51,26 +59,52 @@ struct hob_chan {
     unsigned char ring[]; /* slots * value_size bytes */
 };
 
-/* In the frame of a parked fiber, or in the operation of one elsewhere. */
-struct chan_waiter {
-    struct list node;
-    struct fiber *fiber; /* NULL: remote */
-    struct remote *remote;
-    union {
-        const void *src;
-        void *dst;
-    };
-};
-
 enum chan_way { CHAN_SEND, CHAN_RECV };
 
-static inline void chan_check(const hob_chan *ch)
+static inline struct chan_waiter *waiter_first(struct list *queue)
 {
-    HOB_DEBUG_ASSERT(ch->nused <= ch->slots);                                            /* (I1) */
-    HOB_DEBUG_ASSERT(list_empty(&ch->recvq) || (!ch->nused && list_empty(&ch->sendq)));  /* (I2) */
-    HOB_DEBUG_ASSERT(list_empty(&ch->sendq) || ch->nused == ch->slots);                  /* (I3) */
-    HOB_DEBUG_ASSERT(!ch->closed || (list_empty(&ch->sendq) && list_empty(&ch->recvq))); /* (I4) */
+    return list_entry(queue->next, struct chan_waiter, node);
 }
+
+static inline bool waiter_is_arm(const struct chan_waiter *w)
+{
+    return !w->fiber && !w->remote;
+}
+
+static inline struct arm *waiter_arm(struct chan_waiter *w)
+{
+    return container_of(w, struct arm, chan);
+}
+
+#ifdef NDEBUG
+static inline void chan_check(hob_chan *ch)
+{
+    (void)ch;
+}
+#else
+/* The first that is not decided elsewhere; NULL: none. */
+static struct chan_waiter *waiter_parked(struct list *queue)
+{
+    list_each (n, queue) {
+        struct chan_waiter *w = list_entry(n, struct chan_waiter, node);
+        if (!waiter_is_arm(w) || claim_is_open(&waiter_arm(w)->sel->claim))
+            return w;
+    }
+    return NULL;
+}
+
+static void chan_check(hob_chan *ch)
+{
+    struct chan_waiter *s = waiter_parked(&ch->sendq), *r = waiter_parked(&ch->recvq);
+    bool one =
+        s && r && waiter_is_arm(s) && waiter_is_arm(r) && waiter_arm(s)->sel == waiter_arm(r)->sel;
+
+    HOB_ASSERT(ch->nused <= ch->slots);            /* (I1) */
+    HOB_ASSERT(!r || (!ch->nused && (!s || one))); /* (I2) */
+    HOB_ASSERT(!s || ch->nused == ch->slots);      /* (I3) */
+    HOB_ASSERT(!ch->closed || (!s && !r));         /* (I4) */
+}
+#endif
 
 static inline void value_copy(const hob_chan *ch, void *to, const void *from)
 {
@@ -89,11 +123,6 @@ static inline void *ring_at(hob_chan *ch, uint32_t i)
     return ch->ring + at * ch->value_size;
 }
 
-static inline struct chan_waiter *waiter_first(struct list *queue)
-{
-    return list_entry(queue->next, struct chan_waiter, node);
-}
-
 /* Takes it off its queue and ends its wait.  (I5) */
 static inline void waiter_wake(struct chan_waiter *w, int rc)
 {
@@ -102,39 +131,104 @@ static inline void waiter_wake(struct chan_waiter *w, int rc)
         return;
     }
     list_del(&w->node);
-    hob__remote_done(w->remote, rc);
+    if (w->remote)
+        hob__remote_done(w->remote, rc);
+    else
+        hob__arm_won(waiter_arm(w), rc);
 }
 
-/* -EAGAIN: the channel is full. */
-static inline int chan_try_send(hob_chan *ch, const void *value)
+/* Claims `w` if it is an arm, and `me` if there is one.  */
+static enum claim_pair waiter_claim(struct chan_waiter *w, struct arm *me)
 {
+    if (!waiter_is_arm(w))
+        return !me || claim_take(&me->sel->claim) ? CLAIM_BOTH : CLAIM_MINE_GONE;
+    if (!me)
+        return claim_take(&waiter_arm(w)->sel->claim) ? CLAIM_BOTH : CLAIM_OTHER_GONE;
+    return claim_pair(&me->sel->claim, &waiter_arm(w)->sel->claim);
+}
+
+/* waiter_get where an arm may be on either side. */
+static HOB_RARE struct chan_waiter *waiter_search(struct list *queue, struct arm *me,
+                                                  bool *ret_lost)
+{
+    list_each_safe (n, queue) {
+        struct chan_waiter *w = list_entry(n, struct chan_waiter, node);
+        if (me && waiter_is_arm(w) && waiter_arm(w)->sel == me->sel)
+            continue;
+        switch (waiter_claim(w, me)) { /* (I6) */
+        case CLAIM_BOTH:
+            return w;
+        case CLAIM_MINE_GONE:
+            *ret_lost = true;
+            return NULL;
+        case CLAIM_OTHER_GONE:
+            list_del(n);
+        }
+    }
+    return NULL;
+}
+
+/*
+ * The oldest that can be had, claimed, as is `me`, the arm that wants it (NULL: none).  It is to be
+ * served at once and woken.  NULL: there is none; *ret_lost: because `me` is decided elsewhere.
+ */
+static inline struct chan_waiter *waiter_get(struct list *queue, struct arm *me, bool *ret_lost)
+{
+    if (list_empty(queue))
+        return NULL;
+    if (likely(!me && waiter_first(queue)->fiber))
+        return waiter_first(queue);
+    return waiter_search(queue, me, ret_lost);
+}
+
+/* Whether `me`, for which nobody at the other end is needed, may do it. */
+static inline bool arm_may(struct arm *me)
+{
+    return !me || claim_take(&me->sel->claim);
+}
+
+/* ARM_LATER: the channel is full.  ARM_LOST: `me`, the arm that sends, may not.  Else it is done.
+ */
+static inline int chan_try_send(hob_chan *ch, const void *value, struct arm *me)
+{
+    struct chan_waiter *w;
+    bool lost = false;
+
     chan_check(ch);
     if (unlikely(ch->closed))
-        return -EPIPE;
-    if (!list_empty(&ch->recvq)) {
-        struct chan_waiter *w = waiter_first(&ch->recvq);
+        return arm_may(me) ? -EPIPE : ARM_LOST;
+    w = waiter_get(&ch->recvq, me, &lost);
+    if (w) {
         value_copy(ch, w->dst, value);
         waiter_wake(w, 0);
         return 0;
     }
+    if (unlikely(lost))
+        return ARM_LOST;
     if (ch->nused == ch->slots)
-        return -EAGAIN;
+        return ARM_LATER;
+    if (!arm_may(me))
+        return ARM_LOST;
     value_copy(ch, ring_at(ch, ch->nused), value);
     ch->nused++;
     return 0;
 }
 
-/* -EAGAIN: the channel is empty. */
-static inline int chan_try_recv(hob_chan *ch, void *ret_value)
+/* The same for the other end: the channel is empty. */
+static inline int chan_try_recv(hob_chan *ch, void *ret_value, struct arm *me)
 {
-    struct chan_waiter *w = list_empty(&ch->sendq) ? NULL : waiter_first(&ch->sendq);
+    struct chan_waiter *w;
+    bool lost = false;
 
     chan_check(ch);
     if (ch->nused > 0) {
+        if (!arm_may(me))
+            return ARM_LOST;
         value_copy(ch, ret_value, ring_at(ch, 0));
         if (++ch->head == ch->slots)
             ch->head = 0;
         ch->nused--;
+        w = waiter_get(&ch->sendq, NULL, &lost);
         if (w) {
             value_copy(ch, ring_at(ch, ch->nused), w->src);
             ch->nused++;
@@ -142,12 +236,17 @@ static inline int chan_try_recv(hob_chan *ch, void *ret_value)
         }
         return 0;
     }
+    w = waiter_get(&ch->sendq, me, &lost);
     if (w) { /* a rendezvous: no slots */
         value_copy(ch, ret_value, w->src);
         waiter_wake(w, 0);
         return 0;
     }
-    return ch->closed ? -EPIPE : -EAGAIN;
+    if (unlikely(lost))
+        return ARM_LOST;
+    if (!ch->closed)
+        return ARM_LATER;
+    return arm_may(me) ? -EPIPE : ARM_LOST;
 }
 
 /* An operation from another loop or from a plain thread. */
@@ -164,9 +263,10 @@ static void op_start(struct remote *r)
     struct chan_op *op = container_of(r, struct chan_op, remote);
     hob_chan *ch = op->ch;
     bool send = op->way == CHAN_SEND;
-    int rc = send ? chan_try_send(ch, op->waiter.src) : chan_try_recv(ch, op->waiter.dst);
+    int rc =
+        send ? chan_try_send(ch, op->waiter.src, NULL) : chan_try_recv(ch, op->waiter.dst, NULL);
 
-    if (rc != -EAGAIN)
+    if (rc != ARM_LATER)
         hob__remote_done(r, rc);
     else if (!op->may_wait)
         hob__remote_done(r, -ETIMEDOUT);
@@ -223,8 +323,8 @@ int hob_chan_send(hob_chan *ch, const void *value, hob_time until)
         return chan_elsewhere(ch, CHAN_SEND, (void *)(uintptr_t)value, until);
     if (unlikely((r = hob__check(f))))
         return r;
-    r = chan_try_send(ch, value);
-    if (r != -EAGAIN)
+    r = chan_try_send(ch, value, NULL);
+    if (r != ARM_LATER)
         return r;
     w.src = value;
     return chan_park(f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until);
@@ -240,20 +340,27 @@ int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value)
         return chan_elsewhere(ch, CHAN_RECV, ret_value, until);
     if (unlikely((r = hob__check(f))))
         return r;
-    r = chan_try_recv(ch, ret_value);
-    if (r != -EAGAIN)
+    r = chan_try_recv(ch, ret_value, NULL);
+    if (r != ARM_LATER)
         return r;
     w.dst = ret_value;
     return chan_park(f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
 }
 
+static void queue_close(struct list *queue)
+{
+    struct chan_waiter *w;
+    bool lost;
+
+    while ((w = waiter_get(queue, NULL, &lost)))
+        waiter_wake(w, -EPIPE);
+}
+
 static void chan_close_at_home(hob_chan *ch)
 {
     ch->closed = true;
-    while (!list_empty(&ch->sendq))
-        waiter_wake(waiter_first(&ch->sendq), -EPIPE);
-    while (!list_empty(&ch->recvq))
-        waiter_wake(waiter_first(&ch->recvq), -EPIPE);
+    queue_close(&ch->sendq);
+    queue_close(&ch->recvq);
 }
 
 static void close_start(struct remote *r)
@@ -324,3 +431,61 @@ void hob_chan_free(hob_chan *ch)
     free(ch->name);
     free(ch);
 }
+
+/* --- arms of a select ------------------------------------------------------------------------- */
+
+static struct loop *arm_home(const struct hob_arm *pub)
+{
+    return pub->chan ? pub->chan->home : NULL;
+}
+
+static int arm_tried(struct arm *a, int rc)
+{
+    if (rc == ARM_LATER || rc == ARM_LOST)
+        return rc;
+    arm_pub(a)->rc = rc;
+    return 0;
+}
+
+static int arm_send(struct arm *a)
+{
+    struct hob_arm *pub = arm_pub(a);
+
+    return arm_tried(a, chan_try_send(pub->chan, pub->from, a));
+}
+
+static int arm_recv(struct arm *a)
+{
+    struct hob_arm *pub = arm_pub(a);
+
+    return arm_tried(a, chan_try_recv(pub->chan, pub->to, a));
+}
+
+static void arm_stand(struct arm *a, struct list *queue)
+{
+    a->chan.fiber = NULL;
+    a->chan.remote = NULL;
+    list_push(queue, &a->chan.node);
+}
+
+static void arm_wait_send(struct arm *a)
+{
+    a->chan.src = arm_pub(a)->from;
+    arm_stand(a, &arm_pub(a)->chan->sendq);
+}
+
+static void arm_wait_recv(struct arm *a)
+{
+    a->chan.dst = arm_pub(a)->to;
+    arm_stand(a, &arm_pub(a)->chan->recvq);
+}
+
+static void arm_leave(struct arm *a)
+{
+    list_del(&a->chan.node);
+}
+
+const struct arm_kind hob__arm_send = {
+    .home = arm_home, .try = arm_send, .wait = arm_wait_send, .leave = arm_leave};
+const struct arm_kind hob__arm_recv = {
+    .home = arm_home, .try = arm_recv, .wait = arm_wait_recv, .leave = arm_leave};

@@ -2,8 +2,8 @@
  *
  * event.c - events, and what is done once
  *
- * INVARIANTS  (I1) nobody waits for an event that is set
- *             (I2) of a once that is not done, at most one runs; when that one fails, the first of
+ * INVARIANTS  (I1) nobody waits for an event that is set, nor an arm of a select that is not
+ * decided (I2) of a once that is not done, at most one runs; when that one fails, the first of
  *                  those who wait is told to
  */
 #include <errno.h>
@@ -12,10 +12,12 @@
 
 #include "base/assert.h"
 #include "sync/gate.h"
+#include "sync/select.h"
 
 struct event {
     struct gate gate; /* first */
     bool set;
+    struct list arms; /* struct arm, of selects */
 };
 
 _Static_assert(sizeof(hob_event) >= sizeof(struct event), "hob_event is storage for one");
@@ -37,14 +39,28 @@ int hob_event_init(hob_event *storage, const char *name)
 
     e->gate.home = NULL;
     e->set = false;
+    list_init(&e->arms);
     return hob__gate_init(&e->gate, name);
+}
+
+static void arms_admit(struct event *e)
+{
+    struct list *n;
+
+    while ((n = list_pop(&e->arms))) {
+        struct arm *a = list_entry(n, struct arm, node);
+        if (claim_take(&a->sel->claim))
+            hob__arm_won(a, 0);
+    }
 }
 
 static int event_change(struct event *e, bool set)
 {
     e->set = set;
-    if (set)
-        hob__gate_admit(&e->gate); /* (I1) */
+    if (set) { /* (I1) */
+        hob__gate_admit(&e->gate);
+        arms_admit(e);
+    }
     return 0;
 }
 
@@ -80,6 +96,34 @@ int hob_event_wait(hob_event *storage, hob_time until)
 
     return hob__gate_pass(&event_of(storage)->gate, &p, HOB_WAIT_EVENT, until);
 }
+
+static struct loop *arm_home(const struct hob_arm *pub)
+{
+    return pub->event ? event_of(pub->event)->gate.home : NULL;
+}
+
+static int arm_try(struct arm *a)
+{
+    if (!event_of(arm_pub(a)->event)->set)
+        return ARM_LATER;
+    if (!claim_take(&a->sel->claim))
+        return ARM_LOST;
+    arm_pub(a)->rc = 0;
+    return 0;
+}
+
+static void arm_wait(struct arm *a)
+{
+    list_push(&event_of(arm_pub(a)->event)->arms, &a->node);
+}
+
+static void arm_leave(struct arm *a)
+{
+    list_del(&a->node);
+}
+
+const struct arm_kind hob__arm_event = {
+    .home = arm_home, .try = arm_try, .wait = arm_wait, .leave = arm_leave};
 
 /* --- once ------------------------------------------------------------------------------------- */
 

@@ -25,6 +25,7 @@
 
 #include "base/opts.h"
 #include "sched/rt.h"
+#include "sync/select.h"
 #include "sync/shield.h"
 
 _Static_assert(sizeof(hob_group) >= sizeof(struct group), "hob_group is storage for a group");
@@ -246,3 +247,50 @@ int hob_group_defer(hob_group *storage, hob_fn fn, void *arg)
     g->flags |= GROUP_DEFER;
     return 0;
 }
+
+/* --- an arm of a select: no child is alive ---------------------------------------------------- */
+
+/* Of the opener alone: nobody else knows that the group is still there. */
+static struct loop *arm_home(const struct hob_arm *pub)
+{
+    struct group *g = pub->group ? group_of(pub->group) : NULL;
+
+    return g && g->home && g->opener == hob__self() ? g->home : NULL;
+}
+
+static int arm_try(struct arm *a)
+{
+    if (group_of(arm_pub(a)->group)->n_live > 0)
+        return ARM_LATER;
+    if (!claim_take(&a->sel->claim))
+        return ARM_LOST;
+    arm_pub(a)->rc = 0;
+    return 0;
+}
+
+static void arm_idle(struct idle_waiter *w)
+{
+    struct arm *a = container_of(w, struct arm, idle);
+
+    if (claim_take(&a->sel->claim))
+        hob__arm_won(a, 0);
+}
+
+static void arm_wait(struct arm *a)
+{
+    struct group *g = group_of(arm_pub(a)->group);
+
+    if (!(g->flags & GROUP_IDLE))
+        list_init(&g->idle);
+    g->flags |= GROUP_IDLE;
+    a->idle.idle = arm_idle;
+    list_push(&g->idle, &a->idle.node);
+}
+
+static void arm_leave(struct arm *a)
+{
+    list_del(&a->idle.node);
+}
+
+const struct arm_kind hob__arm_idle = {
+    .home = arm_home, .try = arm_try, .wait = arm_wait, .leave = arm_leave};

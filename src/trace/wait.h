@@ -19,7 +19,7 @@
     X(HOB_WAIT_OFFLOAD, CPU, "waiting for a job on the pool")                                      \
     X(HOB_WAIT_CHAN_SEND, SYNC, "waiting for room in a channel")                                   \
     X(HOB_WAIT_CHAN_RECV, SYNC, "waiting for a value from a channel")                              \
-    X(HOB_WAIT_SELECT, SYNC, "waiting for one of several channels")                                \
+    X(HOB_WAIT_SELECT, SYNC, "waiting for one of several things")                                  \
     X(HOB_WAIT_JOIN, SYNC, "waiting for a group to end")                                           \
     X(HOB_WAIT_GROUP_FULL, SYNC, "waiting for room in a group")                                    \
     X(HOB_WAIT_GROUP_NEXT, SYNC, "waiting for a child of a group to end")                          \

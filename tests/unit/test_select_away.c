@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_select_away.c - selects meet selects, on one loop and on several
+ */
+#include <hob/hob.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "lib/each.h"
+#include "lib/t.h"
+
+static int chan_new(uint32_t slots, hob_chan **ret)
+{
+    return hob_chan_new(sizeof(int), HOB_CHAN_OPTS(.slots = slots), ret);
+}
+
+enum { DANCERS = 4, DANCES = 8, FLOORS = 3 };
+
+/* Everybody offers and takes on every floor: each dance is one's sending and another's receiving.
+ */
+static int n_danced; /* in all worlds */
+
+struct ball {
+    hob_chan *floor[FLOORS];
+    _Atomic(int) sent[FLOORS], got[FLOORS], sum;
+    bool spread, ordered;
+    uint32_t slots;
+};
+
+static void ball_reset(void *arg)
+{
+    struct ball *b = arg;
+
+    for (int i = 0; i < FLOORS; i++) {
+        n_danced += b->sent[i];
+        b->sent[i] = b->got[i] = 0;
+    }
+    b->sum = 0;
+}
+
+static int dancer(void *arg)
+{
+    struct ball *b = arg;
+    int r = 0;
+
+    for (int k = 1; k <= DANCES && r >= 0; k++) {
+        struct hob_arm arms[2 * FLOORS];
+        int in[FLOORS] = {0}, out = k;
+        for (int i = 0; i < FLOORS; i++) {
+            arms[2 * i] = (struct hob_arm)HOB_ON_SEND(b->floor[i], &out);
+            arms[2 * i + 1] = (struct hob_arm)HOB_ON_RECV(b->floor[i], &in[i]);
+        }
+        r = b->ordered ? hob_select_ordered(arms, 2 * FLOORS, hob_in(20 * HOB_MS))
+                       : hob_select(arms, 2 * FLOORS, hob_in(20 * HOB_MS));
+        if (r == -ETIMEDOUT) /* nobody is left to dance with */
+            return 0;
+        for (int i = 0; i < FLOORS; i++)
+            CHECK((in[i] != 0) == (r == 2 * i + 1));
+        if (r >= 0 && r % 2 == 0) {
+            b->sent[r / 2]++;
+            b->sum += out;
+        } else if (r >= 0) {
+            b->got[r / 2]++;
+            b->sum -= in[r / 2];
+        }
+    }
+    return r < 0 ? r : 0;
+}
+
+static int dance(void *arg)
+{
+    struct ball *b = arg;
+    hob_group g;
+    int r = 0, v;
+
+    for (int i = 0; i < FLOORS; i++)
+        if ((r = chan_new(b->slots, &b->floor[i])) < 0)
+            return r;
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = b->spread));
+    for (int i = 0; i < DANCERS && r == 0; i++)
+        r = hob_go(&g, dancer, b);
+    r = hob_group_join(&g, r);
+    for (int i = 0; i < FLOORS; i++) {
+        while (hob_chan_recv(b->floor[i], 0, &v) == 0) {
+            b->got[i]++;
+            b->sum -= v;
+        }
+        CHECK_INT(b->sent[i], b->got[i]);
+        hob_chan_free(b->floor[i]);
+    }
+    CHECK_INT(b->sum, 0);
+    return r;
+}
+
+TEST(selects_that_meet_transfer_once)
+{
+    for (int k = 0; k < 8; k++) {
+        struct ball b = {.spread = k & 1, .ordered = k & 2, .slots = k & 4 ? 1 : 0};
+        t_timeout(60);
+        each_world_run(dance, &b, ball_reset, 0);
+    }
+    CHECK(n_danced > 8 * EACH_SEEDS);
+}
+
+/* Floors of several loops: each loop's own fiber makes one, so that arms are home and away. */
+struct floors {
+    struct ball ball;
+    _Atomic(int) begun, made;
+    hob_event done, ready;
+};
+
+static int floor_owner(void *arg)
+{
+    struct floors *f = arg;
+    int i = f->begun++, r, v;
+
+    if ((r = chan_new(f->ball.slots, &f->ball.floor[i])) < 0)
+        return r;
+    if (++f->made == FLOORS && (r = hob_event_set(&f->ready)) < 0)
+        return r;
+    r = hob_event_wait(&f->done, HOB_FOREVER);
+    while (r == 0 && hob_chan_recv(f->ball.floor[i], 0, &v) == 0) {
+        f->ball.got[i]++;
+        f->ball.sum -= v;
+    }
+    CHECK_INT(f->ball.sent[i], f->ball.got[i]);
+    hob_chan_free(f->ball.floor[i]);
+    return r;
+}
+
+static int dance_everywhere(void *arg)
+{
+    struct floors *f = arg;
+    hob_group owners, g;
+    int r;
+
+    f->begun = f->made = 0;
+    if ((r = hob_event_init(&f->done, NULL)) < 0 || (r = hob_event_init(&f->ready, NULL)) < 0 ||
+        (r = hob_group_open(&owners, HOB_GROUP_OPTS(.spread = true))) < 0)
+        return r;
+    for (int i = 0; i < FLOORS && r == 0; i++)
+        r = hob_go(&owners, floor_owner, f);
+    if (r == 0)
+        r = hob_event_wait(&f->ready, HOB_FOREVER);
+    if (r == 0)
+        r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    if (r < 0)
+        return hob_group_join(&owners, r);
+    for (int i = 0; i < DANCERS && r == 0; i++)
+        r = hob_go(&g, dancer, &f->ball);
+    r = hob_group_join(&g, r);
+    CHECK_INT(hob_event_set(&f->done), 0);
+    r = hob_group_join(&owners, r);
+    CHECK_INT(f->ball.sum, 0);
+    return r;
+}
+
+static void floors_reset(void *arg)
+{
+    ball_reset(&((struct floors *)arg)->ball);
+}
+
+TEST(arms_of_several_loops_happen_once)
+{
+    for (int k = 0; k < 4; k++) {
+        struct floors f = {.ball = {.ordered = k & 1, .slots = k & 2 ? 1 : 0}};
+        t_timeout(60);
+        each_world_run(dance_everywhere, &f, floors_reset, 0);
+    }
+    CHECK(n_danced > 4 * EACH_SEEDS);
+}
+
+TEST(stress_on_two_and_four_loops)
+{
+    static const char *const loops[] = {"2", "4"};
+
+    t_timeout(120);
+    for (int k = 0; k < 200; k++) {
+        struct floors f = {.ball = {.ordered = k & 1, .slots = k & 2 ? 1 : 0}};
+        setenv("HOB_LOOPS", loops[k & 1], 1);
+        floors_reset(&f);
+        CHECK_INT(hob_run(NULL, dance_everywhere, &f), 0);
+    }
+}
