@@ -102,7 +102,8 @@ struct hob_arm {
  * happened is seen by the next call that parks.
  *
  * A channel or an event of another loop is asked by a message; with `until` 0 its answer is waited
- * for.  It allocates nothing.
+ * for.  It allocates nothing; but epoll may, where it meets a descriptor for the first time, and if
+ * that fails -ENOMEM is that arm's `rc`.
  *
  * Return: the index of the arm that happened; on failure none has: -ETIMEDOUT, -ECANCELED (this
  * fiber's scope was cancelled), -EPERM (not on a fiber), -EOPNOTSUPP (a descriptor, simulated),

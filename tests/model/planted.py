@@ -3,8 +3,8 @@
 
 usage: planted.py SOURCE_ROOT LIBRARY CC...
 
-The pool's and the door's are for the explorers of interleavings here, the fibers' for their unit
-test.
+The pool's, the door's and the claim's are for the explorers of interleavings here, the fibers' and the
+selects' for their unit tests.
 """
 import collections
 import pathlib
@@ -20,6 +20,21 @@ DOOR = Watch('src/sched', 'explore_door', [], ['tests/model/explore.c', 'tests/m
 FIBER = Watch('src/sched', 'test_fiber', ['a_switch'],
               ['src/sched/fiber.c', 'tests/unit/test_fiber.c', 'tests/lib/t.c'],
               ['-Wl,--wrap=' + name for name in ('malloc', 'calloc', 'realloc', 'clock_gettime')])
+CLAIM = Watch('src/sync', 'explore_claim', [],
+              ['tests/model/explore.c', 'tests/model/explore_claim.c'], [])
+
+
+def selects(test, more=()):
+    """The library's part of a select, and a unit test of it."""
+    return Watch('src/sync', test, [],
+                 [f'src/sync/{name}.c' for name in ('chan', 'event', 'group', 'select', 'select_away',
+                                                    'select_fd')] +
+                 [f'tests/unit/{test}.c', 'tests/lib/t.c'], list(more))
+
+
+SELECT = selects('test_sync_select', ['-Wl,--wrap=' + name for name in ('malloc', 'calloc', 'realloc')])
+AWAY = selects('test_select_away')
+SELECT_FD = selects('test_select_fd')
 
 # watch, invariant, file, what is there, what is put in its place
 PLANTS = [
@@ -46,6 +61,44 @@ PLANTS = [
      "DOOR_KNOCKED)"),
     (DOOR, "I3", "door.h", "!door_step(d, open, DOOR_KNOCKED)) /* (I3) */",
      "(atomic_store(&d->state, open + DOOR_KNOCKED), false))"),
+    (CLAIM, "I1", "claim.h",
+     "if (atomic_compare_exchange_strong_explicit(&c->state, &seen, to, memory_order_acq_rel,",
+     "if (atomic_load(&c->state) == CLAIM_OPEN && atomic_exchange(&c->state, to) < 9 &&"
+     " atomic_compare_exchange_strong_explicit(&c->state, &to, to, memory_order_acq_rel,"),
+    (CLAIM, "I2", "claim.h", "claim_end(first, both); /* (I2) */", "claim_end(first, true);"),
+    (CLAIM, "I3", "claim.h", "(uintptr_t)mine < (uintptr_t)other; /* (I3) */", "true;"),
+    (CLAIM, "I4", "claim.h", "claim_end(first, both); /* (I2) */",
+     "if (both)\n        claim_end(first, true);"),
+    (SELECT, "I1 a time-out does not claim", "select.c",
+     "    if (!claim_take(&s->claim))\n        return false;", "    (void)claim_take(&s->claim);"),
+    (AWAY, "I1 what is taken is matched again", "chan.c",
+     "return claim_take(&waiter_arm(w)->sel->claim) ? CLAIM_BOTH : CLAIM_OTHER_GONE;",
+     "return claim_take(&waiter_arm(w)->sel->claim) ? CLAIM_BOTH : CLAIM_BOTH;"),
+    (SELECT, "I2 losers stay", "select.c", "a->kind->leave(a); /* (I2) */", ";"),
+    (AWAY, "I2 losers stay elsewhere", "select_away.c",
+     "        a->kind->leave(a);\n        hob__away_done(a);", "        hob__away_done(a);"),
+    (AWAY, "I3 not waited for", "select.c", "while (s->n_out > 0) {", "while (false) {"),
+    (AWAY, "I4 woken twice", "select.c", "s->waits_for = SEL_NOTHING; /* (I4) */", ";"),
+    (SELECT, "I5 no look before a park", "select.c",
+     "if (f->scope->cancelled && sel_give_up(s, -ECANCELED)) {", "if (false) {"),
+    (SELECT, "I6 fair", "select.c", "(away_first && sel_look(s));", "false;"),
+    (SELECT, "I6 ordered", "select.c", "s->may_wait && sel_look(s); /* (I6)", "false; /* (I6)"),
+    (AWAY, "away I1", "select_away.c", "if (!a->done) {", "if (true) {"),
+    (AWAY, "away I2", "select_away.c", "    away_answered(a);\n    if (a->won)", "    if (a->won)"),
+    (AWAY, "away I3", "select_away.c", "    away_send(a, m, cancel_back);",
+     "    away_send(a, m, cancel_back);\n    a->sel = NULL;"),
+    (AWAY, "chan I6 one of two", "chan.c",
+     "return claim_pair(&me->sel->claim, &waiter_arm(w)->sel->claim);",
+     "return claim_take(&waiter_arm(w)->sel->claim) ? CLAIM_BOTH : CLAIM_OTHER_GONE;"),
+    (SELECT, "chan: meets itself", "chan.c",
+     "if (me && waiter_is_arm(w) && waiter_arm(w)->sel == me->sel)", "if (false)"),
+    (SELECT, "event I1", "event.c", "        arms_admit(e);", "        ;"),
+    (SELECT, "no shuffle", "select.c", "    if (!ordered)\n        sel_shuffle(s);", "    ;"),
+    (SELECT_FD, "fd I1", "select_fd.c", "a->sel->n_out++; /* (I1) */", ";"),
+    (SELECT_FD, "fd I2 accepted before it is known who won", "select_fd.c",
+     "        .kind = POLL_READY,\n        .done", "        .kind = pub->kind == HOB_ARM_ACCEPT ? POLL_ACCEPT : POLL_READY,\n        .done"),
+    (SELECT_FD, "fd I2 not given back", "select_fd.c",
+     "claim_end(&a->sel->claim, r != POLL_TRY_WAIT);", "claim_end(&a->sel->claim, true);"),
     (FIBER, "I1 on a switch", "fiber.c", "l->current = to; /* (I1) */\n    san_leave(from_san",
      "san_leave(from_san"),
     (FIBER, "I1 at an end", "fiber.c", "l->current = to; /* (I1) */\n    san_leave(&f->san",

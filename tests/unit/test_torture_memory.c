@@ -197,6 +197,11 @@ TEST(channels_without_memory)
     torture_all("channels", scene_channels, true);
 }
 
+TEST(selects_without_memory)
+{
+    torture_all("selects", scene_selects, true);
+}
+
 TEST(locks_without_memory)
 {
     torture_all("locks", scene_locks, true);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "dns_server.h"
@@ -134,6 +135,91 @@ static int scene_channels(void *arg)
 
     (void)arg;
     return r < 0 ? r : hall_of(2);
+}
+
+/* --- selects: what was sent was received or lies in a channel, whichever arm it was ------------
+ */
+
+struct counter {
+    hob_chan *hand, *shelf; /* a rendezvous, and one with a place */
+    hob_event closed;
+    _Atomic(int) given, taken;
+};
+
+static int counter_giver(void *arg)
+{
+    struct counter *c = arg;
+    int r = 0;
+
+    for (int v = 0; v < 3 && r >= 0; v++) {
+        struct hob_arm arms[] = {HOB_ON_SEND(c->hand, &v), HOB_ON_SEND(c->shelf, &v),
+                                 HOB_ON_TIME(hob_in(3600 * HOB_SEC))};
+        if ((r = hob_select(arms, 3, HOB_FOREVER)) >= 0)
+            c->given += r < 2 && arms[r].rc == 0;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int counter_taker(void *arg)
+{
+    struct counter *c = arg;
+    int v, r;
+    struct hob_arm arms[] = {HOB_ON_RECV(c->hand, &v), HOB_ON_RECV(c->shelf, &v),
+                             HOB_ON_EVENT(&c->closed)};
+
+    while ((r = hob_select_ordered(arms, 3, hob_in(3600 * HOB_SEC))) == 0 || r == 1)
+        c->taken++;
+    return r < 0 ? r : 0;
+}
+
+static int counter_givers(void *arg)
+{
+    struct counter *c = arg;
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    struct hob_arm idle = HOB_ON_IDLE(&g);
+
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = hob_go(&g, counter_giver, c);
+    if (r == 0)
+        r = hob_select(&idle, 1, HOB_FOREVER);
+    r = hob_group_join(&g, r);
+    if (hob_event_set(&c->closed) < 0)
+        r = -EPROTO;
+    return r;
+}
+
+static int scene_selects(void *arg)
+{
+    struct counter c = {.given = 0};
+    int v, left = 0, r;
+    hob_group g;
+
+    (void)arg;
+    if ((r = hob_event_init(&c.closed, NULL)) < 0 ||
+        (r = hob_chan_new(sizeof(int), NULL, &c.hand)) < 0)
+        return r;
+    if ((r = hob_chan_new(sizeof(int), HOB_CHAN_OPTS(.slots = 1), &c.shelf)) < 0) {
+        hob_chan_free(c.hand);
+        return r;
+    }
+    r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = hob_go(&g, counter_taker, &c);
+    if (r == 0)
+        r = hob_go(&g, counter_givers, &c);
+    r = hob_group_join(&g, r);
+    if (hob_check() == 0)
+        while (hob_chan_recv(c.shelf, 0, &v) == 0)
+            left++;
+    else
+        left = c.given - c.taken;
+    CHECK(left == 0 || left == 1);
+    CHECK_INT(c.given, c.taken + left);
+    CHECK(r < 0 || c.given == 6);
+    hob_chan_free(c.hand);
+    hob_chan_free(c.shelf);
+    return r;
 }
 
 /* --- locks: of all kinds, held across parks, by fibers of several loops ------------------------
@@ -291,6 +377,39 @@ static int echo_one(void *arg)
     return (int)n;
 }
 
+/* A listener is an arm, and so is the connection's first byte. */
+static int select_one(void *arg)
+{
+    int listener = *(int *)arg, r;
+    struct hob_arm arms[] = {HOB_ON_ACCEPT(listener), HOB_ON_TIME(hob_in(3600 * HOB_SEC))};
+    char buf[8];
+
+    if ((r = hob_select(arms, 2, HOB_FOREVER)) != 0 || (r = arms[0].rc) < 0)
+        return r;
+    arms[0] = (struct hob_arm)HOB_ON_READY(r, EPOLLIN);
+    int fd = r;
+    for (int i = 0; i < 3 && r >= 0; i++)
+        if ((r = hob_select(arms, 2, HOB_FOREVER)) == 0)
+            r = hob_read(fd, buf, sizeof buf, 0) == sizeof buf ? 0 : -EIO;
+    hob_close(fd);
+    return r;
+}
+
+static int dial_and_say(void *arg)
+{
+    hob_addr addr;
+    int r = hob_sock_addr(*(int *)arg, &addr), fd = r < 0 ? r : hob_tcp_dial(&addr, HOB_FOREVER);
+    char buf[24] = "three times eight bytes";
+
+    if (fd < 0)
+        return fd;
+    r = (int)hob_write(fd, buf, sizeof buf, HOB_FOREVER);
+    if (r > 0 && (r = (int)hob_read(fd, buf, 1, HOB_FOREVER)) == -ECONNRESET)
+        r = 0;
+    hob_close(fd);
+    return r < 0 ? r : 0;
+}
+
 static int dial_one(void *arg)
 {
     hob_addr addr;
@@ -356,6 +475,13 @@ static int scene_network(void *arg)
         if ((r = hob_go(&g, echo_one, &listener)) == 0)
             r = hob_go(&g, dial_one, &listener);
     r = hob_group_join(&g, r);
+    if (r == 0)
+        r = hob_group_open(&g, NULL);
+    if (r == 0) {
+        if ((r = hob_go(&g, select_one, &listener)) == 0)
+            r = hob_go(&g, dial_and_say, &listener);
+        r = hob_group_join(&g, r);
+    }
     hob_close(listener);
     return r < 0 ? r : file_round();
 }
