@@ -123,6 +123,7 @@ static inline enum claim_pair claim_pair(struct claim *mine, struct claim *other
     bool mine_first = (uintptr_t)mine < (uintptr_t)other; /* (I3) */
     struct claim *first = mine_first ? mine : other, *second = mine_first ? other : mine;
 
+    HOB_ASSERT(mine != other); /* it would wait for itself */
     if (!claim_hold(first))
         return mine_first ? CLAIM_MINE_GONE : CLAIM_OTHER_GONE;
     bool both = claim_take(second);

@@ -54,6 +54,11 @@ class Ideas(unittest.TestCase):
             self.assertEqual(run('pipeline', str(n)), (
                 0, 'the squares of 1 to %d add up to %d\n' % (n, sum(i * i for i in range(n + 1))), ''))
 
+    def test_select(self):
+        for n in (0, 1, 1000):
+            self.assertEqual(run('select', str(n)), (
+                0, '%d urgent and %d other jobs add up to %d\n' % (n, n, n * (n + 1)), ''))
+
     def test_flow(self):
         with tempfile.TemporaryDirectory() as d:
             paths = []

@@ -185,6 +185,84 @@ TEST(stress_on_two_and_four_loops)
     }
 }
 
+/* --- cancelled on its own loop, while what happened on another is on its way ------------------ */
+
+struct cut {
+    hob_chan *ch;
+    _Atomic(int) sent, received;
+};
+
+static void cut_reset(void *arg)
+{
+    ((struct cut *)arg)->sent = ((struct cut *)arg)->received = 0;
+}
+
+static int cut_receiver(void *arg)
+{
+    struct cut *c = arg;
+    int v, r;
+    struct hob_arm arms[] = {HOB_ON_RECV(c->ch, &v), HOB_ON_TIME(HOB_FOREVER)};
+
+    while ((r = hob_select(arms, 2, HOB_FOREVER)) == 0 && arms[0].rc == 0)
+        c->received++;
+    return r < 0 ? r : 0;
+}
+
+static int cutter(void *arg)
+{
+    int r = 0;
+    hob_group g;
+
+    for (int k = 0; k < 8 && r == 0; k++) {
+        if ((r = hob_group_open(&g, NULL)) < 0)
+            return r;
+        r = hob_go(&g, cut_receiver, arg);
+        for (int i = 0; i < k && r == 0; i++)
+            r = hob_yield();
+        if (r == 0)
+            hob_group_cancel(&g, 0);
+        r = hob_group_join(&g, r);
+    }
+    return r;
+}
+
+static int cut_sender(void *arg)
+{
+    struct cut *c = arg;
+    int r = 0;
+
+    for (int v = 0; v < 30 && (r == 0 || r == -ETIMEDOUT); v++)
+        if ((r = hob_chan_send(c->ch, &v, hob_in(50 * HOB_US))) == 0)
+            c->sent++;
+    return r == -ETIMEDOUT ? 0 : r;
+}
+
+static int cut_off(void *arg)
+{
+    struct cut *c = arg;
+    hob_group g;
+    int r;
+
+    if ((r = chan_new(0, &c->ch)) < 0 ||
+        (r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true))) < 0)
+        return r;
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = hob_go(&g, cutter, c);
+    if (r == 0)
+        r = cut_sender(c);
+    r = hob_group_join(&g, r);
+    CHECK_INT(c->sent, c->received);
+    hob_chan_free(c->ch);
+    return r;
+}
+
+TEST(a_cancel_comes_too_late_for_what_has_happened_elsewhere)
+{
+    struct cut c = {.ch = NULL};
+
+    each_world_run(cut_off, &c, cut_reset, 0);
+}
+
 /* --- an arm that is surely away --------------------------------------------------------------- */
 
 struct far {
@@ -192,6 +270,32 @@ struct far {
     hob_event event;
     _Atomic(bool) there;
 };
+
+static int near_sender(void *arg)
+{
+    int v = 8;
+
+    return hob_chan_send(arg, &v, 0);
+}
+
+/* While the arm that is away is asked, the one of this loop becomes possible. */
+static int near_meanwhile(struct hob_arm *arms, hob_chan *near)
+{
+    int r = 0;
+
+    for (int k = 0; k < 20 && r == 0; k++) {
+        hob_group g;
+        if ((r = hob_group_open(&g, NULL)) < 0)
+            return r;
+        r = hob_go(&g, near_sender, near);
+        if (r == 0)
+            CHECK_INT(k % 2 ? hob_select(arms, 3, HOB_FOREVER)
+                            : hob_select_ordered(arms, 3, HOB_FOREVER),
+                      1);
+        r = hob_group_join(&g, r);
+    }
+    return r;
+}
 
 /* On loop 1, while loop 0 has the channel. */
 static int far_select(void *arg)
@@ -209,6 +313,16 @@ static int far_select(void *arg)
     CHECK_INT(hob_select(arms, 3, 0), -ETIMEDOUT);
     CHECK_INT(hob_select_ordered(arms, 4, HOB_FOREVER), 3);
     CHECK_INT(hob_select(arms, 3, hob_in(50 * HOB_US)), -ETIMEDOUT);
+    if ((r = near_meanwhile(arms, near)) < 0)
+        return r;
+    struct hob_arm near_first[] = {arms[3], arms[1], arms[0]};
+    near_first[0].kind = HOB_ARM_NONE;
+    if ((r = near_meanwhile(near_first, near)) < 0)
+        return r;
+    for (int k = 0; k < 20; k++) { /* only that of this loop can happen */
+        CHECK_INT(hob_chan_send(near, &out, 0), 0);
+        CHECK_INT(hob_select(arms, 3, HOB_FOREVER), 1);
+    }
     CHECK_INT(hob_chan_send(f->far, &out, 0), 0);
     CHECK_INT(hob_select(arms, 3, 0), 0);
     CHECK_INT(v, 4);
