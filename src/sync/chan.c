@@ -49,6 +49,8 @@
 
 enum { VALUE_MAX = 4096 };
 
+#define ALWAYS inline __attribute__((always_inline))
+
 struct hob_chan {
     struct loop *home;
     struct list sendq, recvq;    /* struct chan_waiter, oldest first */
@@ -124,9 +126,9 @@ static inline void *ring_at(hob_chan *ch, uint32_t i)
 }
 
 /* Takes it off its queue and ends its wait.  (I5) */
-static inline void waiter_wake(struct chan_waiter *w, int rc)
+static ALWAYS void waiter_wake(struct chan_waiter *w, int rc, bool plain)
 {
-    if (likely(w->fiber)) {
+    if (plain || w->fiber) {
         hob__ready(w->fiber, rc);
         return;
     }
@@ -147,7 +149,6 @@ static enum claim_pair waiter_claim(struct chan_waiter *w, struct arm *me)
     return claim_pair(&me->sel->claim, &waiter_arm(w)->sel->claim);
 }
 
-/* waiter_get where an arm may be on either side. */
 static HOB_RARE struct chan_waiter *waiter_search(struct list *queue, struct arm *me,
                                                   bool *ret_lost)
 {
@@ -172,13 +173,18 @@ static HOB_RARE struct chan_waiter *waiter_search(struct list *queue, struct arm
  * The oldest that can be had, claimed, as is `me`, the arm that wants it (NULL: none).  It is to be
  * served at once and woken.  NULL: there is none; *ret_lost: because `me` is decided elsewhere.
  */
-static inline struct chan_waiter *waiter_get(struct list *queue, struct arm *me, bool *ret_lost)
+static ALWAYS struct chan_waiter *waiter_get(struct list *queue, struct arm *me, bool plain,
+                                             bool *ret_lost)
 {
     if (list_empty(queue))
         return NULL;
-    if (likely(!me && waiter_first(queue)->fiber))
-        return waiter_first(queue);
-    return waiter_search(queue, me, ret_lost);
+    return plain ? waiter_first(queue) : waiter_search(queue, me, ret_lost);
+}
+
+/* Whether who comes first, if anybody, is a fiber that waits for this alone. */
+static inline bool queue_is_plain(struct list *queue)
+{
+    return list_empty(queue) || waiter_first(queue)->fiber;
 }
 
 /* Whether `me`, for which nobody at the other end is needed, may do it. */
@@ -187,9 +193,12 @@ static inline bool arm_may(struct arm *me)
     return !me || claim_take(&me->sel->claim);
 }
 
-/* ARM_LATER: the channel is full.  ARM_LOST: `me`, the arm that sends, may not.  Else it is done.
+/*
+ * ARM_LATER: the channel is full.  ARM_LOST: `me`, the arm that sends, may not.  Else it is done.
+ * `plain`: there is no arm here, nor first in the queue; a constant in each caller, so that what
+ * has no arms does not pay for them.
  */
-static inline int chan_try_send(hob_chan *ch, const void *value, struct arm *me)
+static ALWAYS int chan_try_send(hob_chan *ch, const void *value, struct arm *me, bool plain)
 {
     struct chan_waiter *w;
     bool lost = false;
@@ -197,13 +206,13 @@ static inline int chan_try_send(hob_chan *ch, const void *value, struct arm *me)
     chan_check(ch);
     if (unlikely(ch->closed))
         return arm_may(me) ? -EPIPE : ARM_LOST;
-    w = waiter_get(&ch->recvq, me, &lost);
+    w = waiter_get(&ch->recvq, me, plain, &lost);
     if (w) {
         value_copy(ch, w->dst, value);
-        waiter_wake(w, 0);
+        waiter_wake(w, 0, plain);
         return 0;
     }
-    if (unlikely(lost))
+    if (lost)
         return ARM_LOST;
     if (ch->nused == ch->slots)
         return ARM_LATER;
@@ -215,7 +224,7 @@ static inline int chan_try_send(hob_chan *ch, const void *value, struct arm *me)
 }
 
 /* The same for the other end: the channel is empty. */
-static inline int chan_try_recv(hob_chan *ch, void *ret_value, struct arm *me)
+static ALWAYS int chan_try_recv(hob_chan *ch, void *ret_value, struct arm *me, bool plain)
 {
     struct chan_waiter *w;
     bool lost = false;
@@ -228,25 +237,32 @@ static inline int chan_try_recv(hob_chan *ch, void *ret_value, struct arm *me)
         if (++ch->head == ch->slots)
             ch->head = 0;
         ch->nused--;
-        w = waiter_get(&ch->sendq, NULL, &lost);
+        w = waiter_get(&ch->sendq, NULL, plain, &lost);
         if (w) {
             value_copy(ch, ring_at(ch, ch->nused), w->src);
             ch->nused++;
-            waiter_wake(w, 0);
+            waiter_wake(w, 0, plain);
         }
         return 0;
     }
-    w = waiter_get(&ch->sendq, me, &lost);
+    w = waiter_get(&ch->sendq, me, plain, &lost);
     if (w) { /* a rendezvous: no slots */
         value_copy(ch, ret_value, w->src);
-        waiter_wake(w, 0);
+        waiter_wake(w, 0, plain);
         return 0;
     }
-    if (unlikely(lost))
+    if (lost)
         return ARM_LOST;
     if (!ch->closed)
         return ARM_LATER;
     return arm_may(me) ? -EPIPE : ARM_LOST;
+}
+
+/* Of whom an arm, or somebody elsewhere, is at one end or the other. */
+static HOB_RARE int chan_try_any(hob_chan *ch, enum chan_way way, void *value, struct arm *me)
+{
+    return way == CHAN_SEND ? chan_try_send(ch, value, me, false)
+                            : chan_try_recv(ch, value, me, false);
 }
 
 /* An operation from another loop or from a plain thread. */
@@ -263,8 +279,7 @@ static void op_start(struct remote *r)
     struct chan_op *op = container_of(r, struct chan_op, remote);
     hob_chan *ch = op->ch;
     bool send = op->way == CHAN_SEND;
-    int rc =
-        send ? chan_try_send(ch, op->waiter.src, NULL) : chan_try_recv(ch, op->waiter.dst, NULL);
+    int rc = chan_try_any(ch, op->way, op->waiter.dst, NULL);
 
     if (rc != ARM_LATER)
         hob__remote_done(r, rc);
@@ -313,6 +328,19 @@ static int chan_park(struct fiber *f, struct list *queue, struct chan_waiter *w,
     return hob__park(f, why, until);
 }
 
+/* A send or a receive at home that may meet somebody who is no plain waiter. */
+static HOB_RARE int chan_any(struct fiber *f, hob_chan *ch, enum chan_way way, void *value,
+                             hob_time until)
+{
+    struct chan_waiter w = {.dst = value};
+    int r = chan_try_any(ch, way, value, NULL);
+
+    if (r != ARM_LATER)
+        return r;
+    return way == CHAN_SEND ? chan_park(f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until)
+                            : chan_park(f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
+}
+
 int hob_chan_send(hob_chan *ch, const void *value, hob_time until)
 {
     struct fiber *f = hob__self();
@@ -321,9 +349,11 @@ int hob_chan_send(hob_chan *ch, const void *value, hob_time until)
 
     if (unlikely(!f || f->loop != ch->home))
         return chan_elsewhere(ch, CHAN_SEND, (void *)(uintptr_t)value, until);
-    if (unlikely((r = hob__check(f))))
-        return r;
-    r = chan_try_send(ch, value, NULL);
+    if (unlikely(f->scope->cancelled))
+        return hob__cancel_seen(f); /* hob__check, from which there is no way on */
+    if (unlikely(!queue_is_plain(&ch->recvq)))
+        return chan_any(f, ch, CHAN_SEND, (void *)(uintptr_t)value, until);
+    r = chan_try_send(ch, value, NULL, true);
     if (r != ARM_LATER)
         return r;
     w.src = value;
@@ -338,9 +368,11 @@ int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value)
 
     if (unlikely(!f || f->loop != ch->home))
         return chan_elsewhere(ch, CHAN_RECV, ret_value, until);
-    if (unlikely((r = hob__check(f))))
-        return r;
-    r = chan_try_recv(ch, ret_value, NULL);
+    if (unlikely(f->scope->cancelled))
+        return hob__cancel_seen(f); /* hob__check, from which there is no way on */
+    if (unlikely(!queue_is_plain(&ch->sendq)))
+        return chan_any(f, ch, CHAN_RECV, ret_value, until);
+    r = chan_try_recv(ch, ret_value, NULL, true);
     if (r != ARM_LATER)
         return r;
     w.dst = ret_value;
@@ -352,8 +384,8 @@ static void queue_close(struct list *queue)
     struct chan_waiter *w;
     bool lost;
 
-    while ((w = waiter_get(queue, NULL, &lost)))
-        waiter_wake(w, -EPIPE);
+    while ((w = waiter_get(queue, NULL, false, &lost)))
+        waiter_wake(w, -EPIPE, false);
 }
 
 static void chan_close_at_home(hob_chan *ch)
@@ -451,14 +483,14 @@ static int arm_send(struct arm *a)
 {
     struct hob_arm *pub = arm_pub(a);
 
-    return arm_tried(a, chan_try_send(pub->chan, pub->from, a));
+    return arm_tried(a, chan_try_any(pub->chan, CHAN_SEND, pub->to, a));
 }
 
 static int arm_recv(struct arm *a)
 {
     struct hob_arm *pub = arm_pub(a);
 
-    return arm_tried(a, chan_try_recv(pub->chan, pub->to, a));
+    return arm_tried(a, chan_try_any(pub->chan, CHAN_RECV, pub->to, a));
 }
 
 static void arm_stand(struct arm *a, struct list *queue)

@@ -72,6 +72,7 @@ static void op_done(struct poll_op *op)
     struct select *s = a->sel;
     bool accepts = arm_pub(a)->kind == HOB_ARM_ACCEPT;
 
+    HOB_ASSERT(s->n_out > 0); /* (I1) */
     a->waits = false;
     s->n_out--;
     if (s->decided) {

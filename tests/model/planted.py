@@ -7,6 +7,7 @@ The pool's, the door's and the claim's are for the explorers of interleavings he
 selects' for their unit tests.
 """
 import collections
+import os
 import pathlib
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import sys
 import tempfile
 
 # What is broken, where; who watches, with which arguments; what is compiled for it.
-Watch = collections.namedtuple('Watch', 'folder program args sources more')
+Watch = collections.namedtuple('Watch', 'folder program args sources more env', defaults=[{}])
 POOL = Watch('src/pool', 'explore_pool', [], ['tests/model/explore.c', 'tests/model/explore_pool.c'], [])
 DOOR = Watch('src/sched', 'explore_door', [], ['tests/model/explore.c', 'tests/model/explore_door.c'], [])
 FIBER = Watch('src/sched', 'test_fiber', ['a_switch'],
@@ -92,12 +93,12 @@ PLANTS = [
      "return claim_take(&waiter_arm(w)->sel->claim) ? CLAIM_BOTH : CLAIM_OTHER_GONE;"),
     (AWAY, "chan: meets itself", "chan.c",
      "if (me && waiter_is_arm(w) && waiter_arm(w)->sel == me->sel)", "if (false)"),
-    (SELECT._replace(args=['each_kind_of_arm_wakes']), "event I1", "event.c", "        arms_admit(e);", "        ;"),
+    (SELECT._replace(args=['each_kind'], env={'HOB_SIM': '1'}), "event I1", "event.c", "        arms_admit(e);", "        ;"),
     (SELECT, "no shuffle", "select.c", "    if (!ordered)\n        sel_shuffle(s);", "    ;"),
     (SELECT_FD, "fd I1", "select_fd.c", "a->sel->n_out++; /* (I1) */", ";"),
-    (SELECT_FD, "fd I2 accepted before it is known who won", "select_fd.c",
+    (SELECT_FD._replace(args=['listeners']), "fd I2 accepted before it is known who won", "select_fd.c",
      "        .kind = POLL_READY,\n        .done", "        .kind = pub->kind == HOB_ARM_ACCEPT ? POLL_ACCEPT : POLL_READY,\n        .done"),
-    (SELECT_FD, "fd I2 not given back", "select_fd.c",
+    (SELECT_FD._replace(args=['listeners']), "fd I2 not given back", "select_fd.c",
      "claim_end(&a->sel->claim, r != POLL_TRY_WAIT);", "claim_end(&a->sel->claim, true);"),
     (FIBER, "I1 on a switch", "fiber.c", "l->current = to; /* (I1) */\n    san_leave(from_san",
      "san_leave(from_san"),
@@ -148,7 +149,8 @@ def noticed(root, library, cc, plant):
             return None
         path.write_text(text.replace(old, new), encoding="utf-8")
         run = subprocess.run([build(root, library, cc, watch, folder), *watch.args], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
+                             stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+                             env={**os.environ, **watch.env})
         return said(run) if run.returncode else None
 
 

@@ -145,6 +145,7 @@ static void real_worlds(hob_fn fn)
     static const char *const polls[] = {"epoll", "uring"}, *const loops[] = {"1", "2"};
     struct wire w = {.listener = -1};
 
+    t_timeout(8);
     for (int i = 0; i < 4; i++) {
         setenv("HOB_POLL", polls[i / 2], 1);
         setenv("HOB_LOOPS", loops[i % 2], 1);
