@@ -34,7 +34,7 @@ def selects(test, more=()):
 
 
 SELECT = selects('test_sync_select', ['-Wl,--wrap=' + name for name in ('malloc', 'calloc', 'realloc')])
-AWAY = selects('test_select_away')
+AWAY = selects('test_select_away')._replace(args=['selects_that_meet'])
 SELECT_FD = selects('test_select_fd')
 
 # watch, invariant, file, what is there, what is put in its place
@@ -70,7 +70,7 @@ PLANTS = [
     (CLAIM, "I3", "claim.h", "(uintptr_t)mine < (uintptr_t)other; /* (I3) */", "true;"),
     (CLAIM, "I4", "claim.h", "claim_end(first, both); /* (I2) */",
      "if (both)\n        claim_end(first, true);"),
-    (AWAY, "I1 a cancel does not claim", "select.c",
+    (AWAY._replace(args=['a_cancel_comes']), "I1 a cancel does not claim", "select.c",
      "    if (!claim_take(&s->claim))\n        return false;", "    (void)claim_take(&s->claim);"),
     (AWAY, "I1 what is taken is matched again", "chan.c",
      "return claim_take(&waiter_arm(w)->sel->claim) ? CLAIM_BOTH : CLAIM_OTHER_GONE;",
@@ -80,12 +80,12 @@ PLANTS = [
      "        a->kind->leave(a);\n        hob__away_done(a);", "        hob__away_done(a);"),
     (AWAY, "I3 not waited for", "select.c", "while (s->n_out > 0) {", "while (false) {"),
     (AWAY, "I4 woken twice", "select.c", "s->waits_for = SEL_NOTHING; /* (I4) */", ";"),
-    (AWAY, "I5 no look before a park", "select.c",
+    (AWAY._replace(args=['a_cancel_comes']), "I5 no look before a park", "select.c",
      "if (f->scope->cancelled && sel_give_up(s, -ECANCELED)) {", "if (false) {"),
-    (AWAY, "I6 fair", "select.c", "(away_first && sel_look(s));", "false;"),
-    (AWAY, "I6 ordered", "select.c", "s->may_wait && sel_look(s); /* (I6)", "false; /* (I6)"),
+    (AWAY._replace(args=['what_is_away']), "I6 fair", "select.c", "(away_first && sel_look(s));", "false;"),
+    (AWAY._replace(args=['what_is_away']), "I6 ordered", "select.c", "s->may_wait && sel_look(s); /* (I6)", "false; /* (I6)"),
     (AWAY, "away I1", "select_away.c", "if (!a->done) {", "if (true) {"),
-    (AWAY, "away I2", "select_away.c", "    away_answered(a);\n    if (a->won)", "    if (a->won)"),
+    (AWAY._replace(args=['what_is_away']), "away I2", "select_away.c", "    away_answered(a);\n    if (a->won)", "    if (a->won)"),
     (AWAY, "away I3", "select_away.c", "    away_send(a, m, cancel_back);",
      "    away_send(a, m, cancel_back);\n    a->sel = NULL;"),
     (AWAY, "chan I6 one of two", "chan.c",

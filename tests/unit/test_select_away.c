@@ -98,7 +98,7 @@ TEST(selects_that_meet_transfer_once)
 {
     for (int k = 0; k < 8; k++) {
         struct ball b = {.spread = k & 1, .ordered = k & 2, .slots = k & 4 ? 1 : 0};
-        t_timeout(60);
+        t_timeout(20);
         each_world_run(dance, &b, ball_reset, 0);
     }
     CHECK(n_danced > 8 * EACH_SEEDS);
@@ -166,7 +166,7 @@ TEST(arms_of_several_loops_happen_once)
 {
     for (int k = 0; k < 4; k++) {
         struct floors f = {.ball = {.ordered = k & 1, .slots = k & 2 ? 1 : 0}};
-        t_timeout(60);
+        t_timeout(20);
         each_world_run(dance_everywhere, &f, floors_reset, 0);
     }
     CHECK(n_danced > 4 * EACH_SEEDS);
@@ -260,6 +260,7 @@ TEST(a_cancel_comes_too_late_for_what_has_happened_elsewhere)
 {
     struct cut c = {.ch = NULL};
 
+    t_timeout(8);
     each_world_run(cut_off, &c, cut_reset, 0);
 }
 
@@ -372,6 +373,7 @@ TEST(what_is_away_is_asked)
 {
     static const char *const polls[] = {"epoll", "uring"};
 
+    t_timeout(8);
     setenv("HOB_LOOPS", "2", 1);
     for (int i = 0; i < 2; i++) {
         struct far f = {.far = NULL};
