@@ -264,11 +264,18 @@ static int until_ctrl_c(void *set)
     return r < 0 ? r : -EINTR;
 }
 
+enum { WORKERS = 3 };
+
+struct hours {
+    int fd, n_begun, n_cleaned;
+};
+
 static int works_for_hours(void *arg)
 {
-    int r = hob_sleep(3600 * HOB_SEC);
+    struct hours *h = arg;
+    int r = ++h->n_begun == WORKERS && write(h->fd, "x", 1) != 1 ? -EIO : hob_sleep(3600 * HOB_SEC);
 
-    ++*(int *)arg; /* its cleanup */
+    h->n_cleaned++;
     return r;
 }
 
@@ -276,17 +283,16 @@ static int orderly(void *arg)
 {
     hob_signals *s = set_of(SIGINT);
     hob_group g;
-    int cleaned = 0, r = hob_group_open(&g, NULL);
+    struct hours h = {.fd = *(int *)arg};
+    int r = hob_group_open(&g, NULL);
 
     if (r == 0)
         r = hob_go(&g, until_ctrl_c, s);
-    for (int i = 0; i < 3 && r == 0; i++)
-        r = hob_go(&g, works_for_hours, &cleaned);
-    if (r == 0 && write(*(int *)arg, "x", 1) != 1)
-        r = -errno;
+    for (int i = 0; i < WORKERS && r == 0; i++)
+        r = hob_go(&g, works_for_hours, &h);
     r = hob_group_join(&g, r);
     hob_signals_close(s);
-    if (r != -EINTR || cleaned != 3)
+    if (r != -EINTR || h.n_cleaned != WORKERS)
         return -EPROTO;
     (void)!write(*(int *)arg, "y", 1);
     return hob_sleep(3600 * HOB_SEC); /* the second Ctrl-C is the default's */
@@ -303,6 +309,7 @@ TEST(ctrl_c_ends_a_group_in_order_and_the_program_the_second_time)
         signal(SIGINT, SIG_DFL); /* a shell's background jobs ignore it */
         _exit(hob_run(NULL, orderly, &fd[1]) == 0 ? 0 : 1);
     }
+    close(fd[1]);
     CHECK_INT(read(fd[0], &c, 1), 1);
     CHECK_INT(kill(pid, SIGINT), 0);
     CHECK_INT(read(fd[0], &c, 1), 1);
@@ -311,7 +318,6 @@ TEST(ctrl_c_ends_a_group_in_order_and_the_program_the_second_time)
     CHECK_INT(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
     close(fd[0]);
-    close(fd[1]);
 }
 
 static int opens_simulated(void *arg)
