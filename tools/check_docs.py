@@ -9,10 +9,8 @@ The manual page is man/hob-COMMAND.1: its SYNOPSIS equals the usage, its tagged 
 that begin with a dash are the same options, short and long.  The ENVIRONMENT of man/hob.1 names
 every HOB_ variable that src/ and cmd/ read.  docs/design/README.md links every page beside it.
 
-A page of section 3 includes its header in the SYNOPSIS.  A header that some page includes has a
-page for each of its functions, man/FUNCTION.3: one that names it in NAME and has its prototype,
-word for word, in the SYNOPSIS, or `.so man3/PAGE.3` for such a page.  Such pages describe nothing
-else.
+Every function and macro of the public headers is in NAME and SYNOPSIS of exactly one page of
+section 3, as the header declares it, and these pages speak of nothing else: see manual.py.
 """
 import os
 import re
@@ -20,44 +18,10 @@ import subprocess
 import sys
 
 import tree
+from manual import check_library, man_sections, plain, roff_line, squeeze
 
-ROFF_ESCAPES = [(r'\-', '-'), (r'\&', ''), (r'\fB', ''), (r'\fI', ''), (r'\fR', ''), (r'\fP', ''),
-                (r'\(aq', "'"), (r'\(dq', '"'), (r'\ ', ' '), (r'\|', ''), (r'\e', '\\')]
 VARIABLE = re.compile(r'"(HOB_[A-Z0-9_]+)"')
 OPTION = re.compile(r'(?<![\w-])(--?[A-Za-z0-9][\w-]*)')
-
-
-def squeeze(text):
-    return ' '.join(text.split())
-
-
-def roff_line(line):
-    """One line of a manual page as plain text; None for a macro that only breaks lines."""
-    m = re.match(r'\.(\w+) ?(.*)', line)
-    if m:
-        macro, rest = m.groups()
-        words = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', rest)]
-        if macro in ('B', 'I', 'SM'):
-            line = ' '.join(words)
-        elif re.fullmatch('[BIR]{2}', macro):
-            line = ''.join(words)
-        else:
-            return None
-    for escape, plain in ROFF_ESCAPES:
-        line = line.replace(escape, plain)
-    return line
-
-
-def man_sections(text):
-    """{section: its raw lines}"""
-    sections, now = {}, None
-    for line in text.split('\n'):
-        m = re.match(r'\.SH "?([^"]*)"?', line)
-        if m:
-            now = sections.setdefault(m.group(1).strip().upper(), [])
-        elif now is not None and not line.startswith('.\\"'):
-            now.append(line)
-    return sections
 
 
 def man_synopsis(lines):
@@ -143,7 +107,7 @@ def variables(root):
 
 def check_environment(root):
     section = man_sections(tree.read(root, 'man/hob.1')).get('ENVIRONMENT', [])
-    named = set(re.findall(r'\bHOB_\w+', ' '.join(roff_line(line) or '' for line in section)))
+    named = set(re.findall(r'\bHOB_\w+', plain(section)))
     for name, path in sorted(variables(root).items()):
         if name not in named:
             yield 'man/hob.1: ENVIRONMENT does not name %s, which %s reads' % (name, path)
@@ -161,69 +125,8 @@ def check_design(root):
         yield 'docs/design/README.md: lists %s, which is not there' % name
 
 
-def declared(text):
-    """A declaration without its HOB_ attributes."""
-    return squeeze(re.sub(r'\bHOB_[A-Z_]+\b(\([^)]*\))?', '', text))
-
-
-class LibraryPage:
-    def __init__(self, path, text):
-        sections = man_sections(text)
-        plain = {name: squeeze(' '.join(roff_line(line) or '' for line in lines))
-                 for name, lines in sections.items()}
-        synopsis = plain.get('SYNOPSIS', '')
-        self.path = path
-        self.names = re.findall(r'\w+', plain.get('NAME', '').split(' - ')[0])
-        self.headers = set(re.findall(r'#include <(hob/\w+\.h)>', synopsis))
-        synopsis = re.sub(r'#include <[^>]*>', '', synopsis)
-        self.prototypes = {squeeze(p) for p in synopsis.split(';')}
-
-
-def library_pages(root):
-    """({name of a file in man/, without .3: its page}, problems)"""
-    pages, aliases, problems = {}, {}, []
-    for name in tree.files(os.path.join(root, 'man'), '.3'):
-        text, path = tree.read(root, os.path.join('man', name)), 'man/' + name
-        alias = re.fullmatch(r'\.so man3/(\w+)\.3\n', text)
-        if alias:
-            aliases[name[:-2]] = alias.group(1)
-        else:
-            pages[name[:-2]] = LibraryPage(path, text)
-    for name, page in sorted(aliases.items()):
-        if page not in pages:
-            problems.append('man/%s.3: there is no page man/%s.3' % (name, page))
-        elif name not in pages[page].names:
-            problems.append('man/%s.3: NAME of %s does not have it' % (name, pages[page].path))
-    pages.update((name, pages[page]) for name, page in aliases.items() if page in pages)
-    return pages, problems
-
-
-def check_library(root):
-    pages, problems = library_pages(root)
-    yield from problems
-    declarations = tree.api_declarations(root)
-    headers = set().union(*(page.headers for page in pages.values())) if pages else set()
-    for name, (header, text) in sorted(declarations.items()):
-        if header not in headers:
-            continue
-        if name not in pages:
-            yield 'man/%s.3: there is none, and <%s> has pages' % (name, header)
-        elif name not in pages[name].names:
-            yield '%s: NAME does not have %s' % (pages[name].path, name)
-        elif declared(text) not in pages[name].prototypes:
-            yield '%s: SYNOPSIS does not have "%s;"' % (pages[name].path, declared(text))
-    for page in sorted(set(pages.values()), key=lambda p: p.path):
-        for name in page.names:
-            if name not in declarations:
-                yield '%s: NAME has %s, which no header declares' % (page.path, name)
-            elif declarations[name][0] not in page.headers:
-                yield '%s: SYNOPSIS does not include <%s>, where %s is' % (
-                    page.path, declarations[name][0], name)
-
-
 def check(root, hob):
-    problems = [*check_environment(root), *check_design(root), *check_library(root)]
-    commands = []
+    problems, commands = [*check_environment(root), *check_design(root), *check_library(root)], []
     if os.path.exists(hob):
         code, text = asked(hob)
         if code != 0:
@@ -231,8 +134,7 @@ def check(root, hob):
         commands = re.findall(r'^  ([a-z][a-z-]*)  +\S', text, re.M)
         for command in commands:
             problems.extend(check_command(root, hob, command))
-    overview = squeeze(' '.join(roff_line(line) or '' for line in
-                                tree.read(root, 'man/hob.1').split('\n')))
+    overview = plain(tree.read(root, 'man/hob.1').split('\n'))
     for command in commands:
         if not re.search(r'\bhob-%s ?\(1\)' % command, overview):
             problems.append('man/hob.1: does not name hob-%s(1)' % command)

@@ -92,6 +92,12 @@ class Install(unittest.TestCase):
             if name[-2:-1] == '.':
                 self.assertIn('/man/man%s/' % name[-1], self.one(name))
 
+    def test_a_page_about_several_functions_is_there_under_each(self):
+        for name, page in (('hob_chan_recv.3', 'hob_chan_new.3'), ('HOB_SEC.3', 'hob_now.3')):
+            path = self.one(name)
+            self.assertEqual(os.path.realpath(path), os.path.realpath(self.one(page)))
+            self.assertIn('/man/man3/', path)
+
     def test_the_flags_guard_small_stacks(self):
         self.assertIn('-fstack-clash-protection', self.pkg_config('--cflags'))
 

@@ -29,7 +29,8 @@ GOOD = {
         #define HOB_SEC 1000
         /* HOB_API int hob_in_a_comment(void); */
         HOB_API const char *hob_version(void);
-        HOB_API HOB_PRINTF(1, 2) int hob_print(const char *format, ...);
+        HOB_API int hob_print(
+            const char *format, ...) HOB_PRINTF(1, 2);
         #ifdef __cplusplus
         }
         #endif
@@ -81,6 +82,33 @@ GOOD = {
         .B \\-\\-status
         Show.
         '''),
+    'man/hob_version.3': textwrap.dedent('''\
+        .TH HOB_VERSION 3
+        .SH NAME
+        hob_version, hob_print, HOB_API, HOB_PRINTF, HOB_SEC \\- say things
+        .SH SYNOPSIS
+        .nf
+        .B #include <hob/base.h>
+        .PP
+        .B const char *hob_version(void);
+        .BI "int hob_print(const char *" format ", ...);"
+        .B HOB_API
+        .BI HOB_PRINTF( f ", " a )
+        .B HOB_SEC
+        .fi
+        .SH DESCRIPTION
+        As
+        .BR hob_print (3)
+        and hob.1 do.
+        .SH EXAMPLES
+        .EX
+        .\\"C static int twice(const char *words)
+        .\\"C {
+        int n = hob_print("%s\\en", words);
+        .\\"C     return n;
+        .\\"C }
+        .EE
+        '''),
     'hob': textwrap.dedent('''\
         #!/bin/sh
         if [ "$1" = -h ]; then
@@ -122,6 +150,10 @@ class Planted(unittest.TestCase):
         os.makedirs(os.path.dirname(self.path(path)), exist_ok=True)
         with open(self.path(path), mode, encoding='utf-8') as f:
             f.write(text)
+
+    def change(self, path, old, new):
+        self.assertIn(old, GOOD[path])
+        self.write(path, GOOD[path].replace(old, new))
 
     def run_check(self, name, *args):
         command = [sys.executable, os.path.join(ROOT, 'tools', name + '.py'),
@@ -293,10 +325,6 @@ class Docs(Planted):
         super().setUp()
         os.chmod(self.path('hob'), 0o755)
 
-    def change(self, path, old, new):
-        self.assertIn(old, GOOD[path])
-        self.write(path, GOOD[path].replace(old, new))
-
     def bad_docs(self, *words):
         self.bad('check_docs', *words, args=[self.path('hob')])
 
@@ -352,6 +380,70 @@ class Docs(Planted):
         self.bad_docs('does not list 0002-pollers.md')
         os.remove(self.path('docs/design/0001-stacks.md'))
         self.bad_docs('lists 0001-stacks.md, which is not there')
+
+    def test_a_function_without_a_page(self):
+        self.write('include/hob/more.h', '#include <hob/base.h>\nHOB_API int hob_more(void);\n')
+        self.bad_docs('include/hob/more.h: hob_more is in NAME of no page in man/')
+
+    def test_a_macro_without_a_page(self):
+        self.write('include/hob/more.h', '#define HOB_MORE(x) ((x) + 1)\n')
+        self.bad_docs('include/hob/more.h: HOB_MORE is in NAME of no page in man/')
+
+    def test_a_function_on_two_pages(self):
+        self.write('man/hob_print.3', GOOD['man/hob_version.3'].replace('hob_version, ', '', 1))
+        self.bad_docs('hob_print is in NAME of hob_print.3 and hob_version.3 in man/')
+
+    def test_another_prototype(self):
+        self.change('man/hob_version.3', '(const char *" format', '(char *" format')
+        self.bad_docs('SYNOPSIS does not have "int hob_print(const char *format, ...);"')
+
+    def test_a_macro_that_the_synopsis_lacks(self):
+        self.change('man/hob_version.3', '.B HOB_SEC\n', '')
+        self.bad_docs('man/hob_version.3: SYNOPSIS does not have HOB_SEC')
+        self.change('man/hob_version.3', '.BI HOB_PRINTF( f ", " a )', '.B HOB_PRINTF')
+        self.bad_docs('man/hob_version.3: SYNOPSIS does not have HOB_PRINTF with (f, a)')
+
+    def test_a_name_that_is_not_there(self):
+        self.change('man/hob_version.3', 'hob_version, ', 'hob_version, hob_old, ')
+        self.bad_docs('NAME has hob_old, which no header declares')
+
+    def test_a_page_speaks_of_what_is_not_there(self):
+        self.change('man/hob_version.3', '.BR hob_print (3)', '.BR hob_write (3)\nor hob_say')
+        self.bad_docs('there is no page hob_write(3)', 'speaks of hob_say, which no header has')
+
+    def test_a_page_without_its_header(self):
+        self.change('man/hob_version.3', '.B #include <hob/base.h>\n', '')
+        self.bad_docs('SYNOPSIS does not include <hob/base.h>, where hob_print is')
+
+    def test_another_name_of_a_page(self):
+        self.write('man/hob_print.3', '.so man3/hob_version.3\n')
+        self.good('check_docs', self.path('hob'))
+        self.write('man/hob_gone.3', '.so man3/hob_version.3\n')
+        self.bad_docs('man/hob_gone.3: NAME of man/hob_version.3 does not have it')
+
+    def test_an_example_that_is_none(self):
+        self.write('man/hob_version.3', GOOD['man/hob_version.3'].split('.EX')[0])
+        self.bad_docs('there is no code in EXAMPLES')
+
+
+class Examples(Planted):
+    def bad_example(self, *words):
+        self.bad('check_examples', *words, args=['--', 'cc'])
+
+    def setUp(self):
+        super().setUp()
+        self.write('include/hob/hob.h', '#include <hob/base.h>\n')
+
+    def test_good(self):
+        self.good('check_examples', '--', 'cc')
+
+    def test_a_call_that_is_wrong(self):
+        self.change('man/hob_version.3', 'hob_print("%s', 'hob_print(1, "%s')
+        self.bad_example('man/hob_version.3:22')
+
+    def test_what_is_hidden_is_compiled(self):
+        self.change('man/hob_version.3', '.\\"C     return n;\n', '')
+        self.bad_example('man/hob_version.3:')
 
 
     def library_page(self, old='', new=''):
