@@ -6,8 +6,10 @@
                          these the installed page is found too (meson.build)
 
 A page of section 3 has in NAME what it is about, functions and macros of the public headers, and
-in SYNOPSIS the headers and each declaration, word for word.  Its file bears one of the names, or
-that of the subject.  A file may also be `.so man3/PAGE.3`, another name of a page.
+in SYNOPSIS the headers and each declaration, word for word.  It has each code that the header's
+comments say its functions return.  Of each struct that grows, one that begins with its size, some
+page that speaks of it or of the macro that fills it has all fields.  A page's file bears one of its
+names, or that of the subject; a file may also be `.so man3/PAGE.3`, another name of a page.
 
 The code of its EXAMPLES, between .EX and .EE or .nf and .fi, is compiled (check_examples.py).
 What an example needs around it and a reader does not is in comments there: `.\\"C code`.
@@ -143,6 +145,47 @@ def check_names(root, pages, aliases):
             yield '%s: NAME of %s does not have it' % (path, target)
 
 
+def codes(root):
+    """{function: the error codes in the comment above it}"""
+    found = {}
+    for header in tree.public_headers(root):
+        text = tree.read(root, 'include/' + header)
+        for m in re.finditer(r'/\*\*((?:[^*]|\*(?!/))*)\*/\s*HOB_API\b[^;]*?\b(hob_\w+)\s*\(', text):
+            found[m.group(2)] = set(re.findall(r'-((?:HOB_)?E[A-Z0-9]{2,})\b', m.group(1)))
+    return found
+
+
+def growing_structs(root):
+    """{struct: (header, its fields without size)} of those that begin with their size"""
+    found = {}
+    for header in tree.public_headers(root):
+        text = tree.code_only(tree.read(root, 'include/' + header))
+        for m in re.finditer(r'\bstruct (hob_\w+) \{\s*size_t size;(.*?)\n\}', text, re.S):
+            fields = re.findall(r'\(\*(\w+)\)\(|(\w+)(?:\[\w+\])*\s*[,;]',
+                                re.sub(r'(?<=\)\()[^)]*', '', m.group(2)))
+            found[m.group(1)] = header, [a or b for a, b in fields]
+    return found
+
+
+def check_contents(root, pages):
+    """Codes and fields: whoever adds one to a header adds it to a page."""
+    returned, macros = codes(root), tree.public_macros(root)
+    for page in pages:
+        for name in page.names:
+            missing = ['-' + code for code in sorted(returned.get(name, ()))
+                       if not re.search(r'-%s\b' % code, page.text)]
+            if missing:
+                yield '%s: does not have %s of %s' % (page.path, ', '.join(missing), name)
+    for struct, (header, fields) in sorted(growing_structs(root).items()):
+        makers = [name for name, m in macros.items() if re.search(r'\b%s\b' % struct, m[3])]
+        about = [page for page in pages
+                 if set(makers) & set(page.names) or re.search(r'\b%s\b' % struct, page.text)]
+        missing = [[f for f in fields if not re.search(r'\b%s\b' % f, page.text)] for page in about]
+        if not about or min(missing, key=len):
+            yield 'include/%s: no page in man/ has %s of struct %s' % (
+                header, ', '.join(min(missing, key=len)) if about else 'a field', struct)
+
+
 def check_text(root, pages):
     """What pages speak of: nothing that is not in the headers, no page that is not there."""
     words = set()
@@ -162,6 +205,7 @@ def check_text(root, pages):
 def check_library(root):
     pages, aliases = library(root)
     yield from check_names(root, pages, aliases)
+    yield from check_contents(root, pages)
     yield from check_text(root, pages)
 
 

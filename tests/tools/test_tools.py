@@ -407,6 +407,22 @@ class Docs(Planted):
         self.change('man/hob_version.3', 'hob_version, ', 'hob_version, hob_old, ')
         self.bad_docs('NAME has hob_old, which no header declares')
 
+    def test_a_code_that_the_page_lacks(self):
+        self.change('include/hob/base.h', 'HOB_API int hob_print',
+                    '/** hob_print - print\n *\n * Return: 0, -EIO. */\nHOB_API int hob_print')
+        self.bad_docs('man/hob_version.3: does not have -EIO of hob_print')
+        self.write('man/hob_version.3', '.SH RETURN VALUE\n.B \\-EIO\n', 'a')
+        self.good('check_docs', self.path('hob'))
+
+    def test_a_field_that_no_page_has(self):
+        self.change('include/hob/base.h', '/* HOB_API int', 'struct hob_opts {\n    size_t size;\n'
+                    '    int colour, (*paint)(int how);\n};\n/* HOB_API int')
+        self.bad_docs('no page in man/ has a field of struct hob_opts')
+        self.write('man/hob_version.3', '.B struct hob_opts\nhas a\n.I colour\n', 'a')
+        self.bad_docs('no page in man/ has paint of struct hob_opts')
+        self.write('man/hob_version.3', '.I paint\n', 'a')
+        self.good('check_docs', self.path('hob'))
+
     def test_a_page_speaks_of_what_is_not_there(self):
         self.change('man/hob_version.3', '.BR hob_print (3)', '.BR hob_write (3)\nor hob_say')
         self.bad_docs('there is no page hob_write(3)', 'speaks of hob_say, which no header has')
