@@ -4,6 +4,8 @@
  *
  * Each is a fiber.  It may be cancelled anywhere and any allocation may fail in it: then it returns
  * a negative code, has closed and freed all it had, and its own books are right.
+ *
+ * Length: two tests run all of them, and what one scene needs others need too.
  */
 #ifndef TORTURE_SCENES_H
 #define TORTURE_SCENES_H
