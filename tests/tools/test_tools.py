@@ -462,45 +462,6 @@ class Examples(Planted):
         self.bad_example('man/hob_version.3:')
 
 
-    def library_page(self, old='', new=''):
-        page = (".TH HOB_VERSION 3\n.SH NAME\nhob_version, hob_print \\- say things\n.SH SYNOPSIS\n"
-                '.nf\n.B #include <hob/base.h>\n.PP\n.B const char *hob_version(void);\n'
-                '.BI "int hob_print(const char *" format ", ...);"\n.fi\n.SH DESCRIPTION\nThey do.\n')
-        self.assertIn(old, page)
-        self.write('man/hob_version.3', page.replace(old, new))
-        self.write('man/hob_print.3', '.so man3/hob_version.3\n')
-
-    def test_a_page_of_the_library(self):
-        self.library_page()
-        self.good('check_docs', self.path('hob'))
-
-    def test_a_function_without_a_page(self):
-        self.library_page()
-        os.remove(self.path('man/hob_print.3'))
-        self.bad_docs('man/hob_print.3: there is none, and <hob/base.h> has pages')
-
-    def test_a_function_its_page_does_not_name(self):
-        self.library_page(', hob_print')
-        self.bad_docs('man/hob_print.3: NAME of man/hob_version.3 does not have it')
-
-    def test_another_prototype(self):
-        self.library_page(', ...', '')
-        self.bad_docs('SYNOPSIS does not have "int hob_print(const char *format, ...);"')
-
-    def test_a_page_of_what_is_not_there(self):
-        self.library_page('hob_version,', 'hob_version, hob_old,')
-        self.bad_docs('NAME has hob_old, which no header declares')
-
-    def test_a_page_without_its_header(self):
-        self.library_page('.B #include <hob/base.h>\n')
-        self.bad_docs('SYNOPSIS does not include <hob/base.h>')
-
-    def test_an_alias_of_no_page(self):
-        self.library_page()
-        self.write('man/hob_gone.3', '.so man3/hob_absent.3\n')
-        self.bad_docs('man/hob_gone.3: there is no page man/hob_absent.3')
-
-
 class Symbols(Planted):
     def test_good(self):
         self.good('check_symbols', *self.library())
