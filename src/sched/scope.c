@@ -203,7 +203,7 @@ void hob__scope_seen(struct scope *s)
 
 /* Whether a cancel that reached the fiber came to the scope it is a member of, not only to one of
  * its own: it cannot make it good itself. */
-static inline bool cancel_is_its_groups(const struct fiber *f)
+static inline HOB_UNUSED bool cancel_is_its_groups(const struct fiber *f)
 {
     const struct scope *s = f->scope;
 
