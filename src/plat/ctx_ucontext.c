@@ -9,12 +9,17 @@
  *             in the frame of its hob__ctx_switch; the one of a context that never ran lives at
  *             the top of its stack, above its first frame.
  *
+ *   The signal mask is the thread's, as under a hand-written switch: what one fiber has blocked
+ *   stays so when another runs.  Each context would bring back the mask it had when it left, so it
+ *   is given the present one first.
+ *
  * REJECTED    swapcontext for the first entry only and sigsetjmp after it: each switch would save
  *               the system call for the signal mask, but _FORTIFY_SOURCE's longjmp refuses to go
  *               "up", and pointer mangling makes a saved stack pointer unreadable for dumps.
  */
 #include "plat/ctx.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +58,14 @@ void hob__ctx_make(struct ctx *c, void *lo, size_t size, void (*entry)(void *), 
     c->sp = &f->uc;
 }
 
+static ucontext_t *ctx_under_this_mask(const struct ctx *to)
+{
+    ucontext_t *uc = to->sp;
+
+    HOB_ASSERT(pthread_sigmask(SIG_SETMASK, NULL, &uc->uc_sigmask) == 0);
+    return uc;
+}
+
 void hob__ctx_switch(struct ctx *save, const struct ctx *to)
 {
     ucontext_t here;
@@ -60,11 +73,11 @@ void hob__ctx_switch(struct ctx *save, const struct ctx *to)
     /* AddressSanitizer clears the shadow of the stack a context names; this one names none. */
     memset(&here.uc_stack, 0, sizeof here.uc_stack);
     save->sp = &here;
-    HOB_ASSERT(swapcontext(&here, to->sp) == 0);
+    HOB_ASSERT(swapcontext(&here, ctx_under_this_mask(to)) == 0);
 }
 
 void hob__ctx_leave(const struct ctx *to)
 {
-    setcontext(to->sp);
+    setcontext(ctx_under_this_mask(to));
     abort(); /* it could not: there is nowhere to go */
 }
