@@ -296,8 +296,15 @@ static void perf_free(struct perf *p)
 static void wakes_open(struct perf *p)
 {
     const char *why;
-    int r = wakers_capable() ? events_wakes(&p->events, &why) : 0;
+    int r = 0;
 
+    if (!wakers_capable())
+        return;
+    if (wakers_numbers_are_ours())
+        r = events_wakes(&p->events, &why);
+    else
+        rec_note(p->b->rec, "not tier 1+ (who woke whom): the kernel tells of threads by other "
+                            "numbers than this PID namespace has");
     if (r < 0)
         rec_note(p->b->rec, "not tier 1+ (who woke whom): %s: %s", why, hob_strerror(r));
     if (p->events.has_wakes)

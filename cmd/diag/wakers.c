@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,8 @@
 #include "diag/procfs.h"
 
 enum { CAN_PERFMON = 38, CAN_ADMIN = 21, FIELDS_END = 1024 };
+
+#define FIRST_PID_NAMESPACE UINT32_C(0xeffffffc) /* its inode: PROC_PID_INIT_INO of the kernel */
 
 /* --- finding it ------------------------------------------------------------------------------- */
 
@@ -99,6 +102,13 @@ bool wakers_capable(void)
         return true;
     return procfs_read(text, sizeof text, "/proc/sys/kernel/perf_event_paranoid") > 0 &&
            atoi(text) < 0;
+}
+
+bool wakers_numbers_are_ours(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NAMESPACE;
 }
 
 /* --- recording it ----------------------------------------------------------------------------- */

@@ -35,6 +35,13 @@ int wakers_find(const char *root, struct wakers_format *ret);
 /** wakers_capable - may this process record tracepoints at all? */
 bool wakers_capable(void);
 
+/**
+ * wakers_numbers_are_ours - does the tracepoint name threads by the numbers they have here?
+ *
+ * It has those of the first PID namespace; in a container's own they mean somebody else.
+ */
+bool wakers_numbers_are_ours(void);
+
 /** wakers_open - an event for a thread on a CPU (-1: all), on, off or on by its exec; a descriptor
  * or a negative errno */
 int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, bool on_exec);

@@ -485,7 +485,8 @@ class Wakers(Diagnose):
             """), capture_output=True, text=True, timeout=cli.WAIT_MOST)
         self.assertEqual(r.returncode, 0, r.stderr)
         if 'not tier' in r.stderr:
-            self.skipTest(r.stderr)
+            self.skipTest('not tier 1+ here: ' + str(cli.rows_of(self.read(json_file))[0]
+                                                     ['recording']['notes']))
         self.assertIn('tier: T1+', r.stderr)
         self.assertIn('who ended the waits for others', r.stderr)
         told = cli.rows_of(self.read('v.json'))[0]
@@ -496,6 +497,22 @@ class Wakers(Diagnose):
         self.assertIn(('lock', False, False), by)
         self.assertIn(('child', True, True), by)
         self.assertGreater(told['wakers']['known'], 10)
+
+    @unittest.skipIf(os.geteuid() != 0, 'only root makes PID namespaces here')
+    def test_where_threads_have_other_numbers_nobody_is_named(self):
+        own = ['unshare', '--pid', '--fork', '--mount-proc']
+        tried = subprocess.run(own + ['true'], capture_output=True, text=True)
+        if tried.returncode != 0:
+            self.skipTest('no PID namespace: ' + tried.stderr.strip())
+        r = subprocess.run(own + self.MOUNTED + [cli.HOB, 'diagnose', '--json', self.path('v.json'),
+                                                 'sleep', '0.1'],
+                           capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        told = cli.rows_of(self.read('v.json'))[0]
+        self.assertIsNone(told['wakers'])
+        if told['recording']['tier'] == 'T2':
+            self.skipTest('no switches are recorded here')
+        self.assertEqual(told['recording']['tier'], 'T1', r.stderr)
+        self.assertIn('other numbers than this PID namespace', told['recording']['notes'])
 
     @unittest.skipIf(os.geteuid() != 0, 'only root can become nobody')
     def test_without_the_right_nobody_hears_of_it(self):
