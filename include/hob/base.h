@@ -79,6 +79,12 @@ typedef int64_t hob_dur;
 typedef int (*hob_fn)(void *arg);
 
 /**
+ * Takes a piece of text: n bytes, whole lines, a 0 behind them that is not counted.
+ * `text` is gone when it returns.
+ */
+typedef void (*hob_text_fn)(void *arg, const char *text, size_t n);
+
+/**
  * Codes of hob's own, beside errno's.  They lie in 3000..3999: inside the kernel's window of
  * 4095 and off errno.  Functions return them negated.
  */

@@ -39,11 +39,13 @@
  *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
+ *     debug.h   what every fiber does now
  */
 #include <hob/base.h>
 #include <hob/bridge.h>
 #include <hob/buf.h>
 #include <hob/chan.h>
+#include <hob/debug.h>
 #include <hob/dgram.h>
 #include <hob/event.h>
 #include <hob/fiber.h>

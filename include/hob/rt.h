@@ -35,6 +35,11 @@ struct hob_opts {
     bool no_slice;        /* do not ask the kernel for a short scheduling slice for the loops */
     bool stop_on_signals; /* SIGINT and SIGTERM cancel the first fiber's scope with -EINTR;
                              a second one ends the process */
+    bool no_deadlock;     /* do not look for deadlocks: something hob cannot see will go on */
+    int32_t dump_signal;  /* a signal that reports every fiber; 0: HOB_DUMP (SIGUSR1), else none */
+    hob_dur watchdog;   /* reports a loop held longer than this; 0: HOB_WATCHDOG (ms), else none */
+    hob_text_fn report; /* takes these reports, on any thread; NULL: standard error */
+    void *report_arg;
 };
 
 #define HOB_OPTS(...) (&(struct hob_opts){.size = sizeof(struct hob_opts), __VA_ARGS__})

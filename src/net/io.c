@@ -47,6 +47,12 @@ static int io_now(const struct poll_op *op)
     return r == POLL_TRY_WAIT ? -ETIMEDOUT : r;
 }
 
+/* What a dump names: some operations are on a path alone. */
+static int io_fd(const struct poll_op *op)
+{
+    return op->kind == POLL_OPEN || op->kind > POLL_STAT ? -1 : op->fd;
+}
+
 int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
 {
     struct fiber *f = io->fiber = hob__self();
@@ -61,7 +67,10 @@ int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
     io->op.state = 0;
     f->abort_arg = io;
     p->ops->submit(p, &io->op);
-    return hob__park_hook(f, why, until, io_abort); /* (I1) */
+    f->on_fd = io_fd(&io->op);
+    r = hob__park_hook(f, why, until, io_abort); /* (I1) */
+    f->on_fd = -1;
+    return r;
 }
 
 int hob__io_begin(struct fiber **ret_fiber)

@@ -447,3 +447,18 @@ bool hob__stack_guard_hit(const struct stacks *s, const void *addr, void **ret_l
     }
     return false;
 }
+
+void hob__stack_each(const struct stacks *s, void (*fn)(void *arg, void *lo), void *arg)
+{
+    list_each (it, &s->slabs) {
+        const struct stack_slab *slab = list_entry(it, struct stack_slab, node);
+
+        for (uint32_t i = 0; i < slab->n_used; i++) {
+            char *lo = slot_lo(s, slab, i);
+            bool cold = slab->cold[i / 64] >> i % 64 & 1; /* its record is gone too */
+
+            if (!cold && slot_record(s, lo)->live)
+                fn(arg, lo);
+        }
+    }
+}

@@ -72,4 +72,8 @@ static inline size_t hob__stack_usable(const struct stacks *s)
  */
 bool hob__stack_guard_hit(const struct stacks *s, const void *addr, void **ret_lo);
 
+/* Every stack that is taken, in the order of the slabs.  On the cache's thread, or while it rests.
+ */
+void hob__stack_each(const struct stacks *s, void (*fn)(void *arg, void *lo), void *arg);
+
 #endif

@@ -108,7 +108,7 @@ static void end_count(struct hob_group_report *c, int rc, bool cancelled)
 
 static void end_keep(struct group *g, struct task *t, int rc)
 {
-    t->rc = rc;
+    t->run.rc = rc;
     runq_push(&g->kept, &t->run); /* (I8) */
     g->n_kept++;
 }
@@ -208,7 +208,7 @@ int hob_defer(hob_fn fn, void *arg)
         return -EPERM;
     if (!fn)
         return HOB_MISUSE(-EINVAL, "hob_defer without a function");
-    if (!(t = task_new(f->loop, fn, arg, NULL)))
+    if (!(t = task_new(f->loop, fn, arg, NULL, NULL)))
         return -ENOMEM;
     t->run.next = f->deferred;
     f->deferred = &t->run;

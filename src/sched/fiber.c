@@ -144,9 +144,9 @@ static void task_came_home(struct msg *m)
 {
     struct task *t = container_of(m, struct task, msg);
     struct group *g = t->group;
-    int rc = t->rc;
+    int rc = t->run.rc;
 
-    if (unlikely(t->seen))
+    if (unlikely(t->run.seen))
         hob__scope_seen(&g->scope);
     if (group_child_ended(g, t, rc))
         fiber_ready(g->home, g->opener);
@@ -157,8 +157,8 @@ static HOB_RARE void task_ended_away(struct loop *l, struct task *t, int rc)
 {
     struct group *g = t->group;
 
-    t->rc = rc;
-    t->seen = g->parts[l->index].seen;
+    t->run.rc = rc;
+    t->run.seen = g->parts[l->index].seen;
     t->msg.run = task_came_home;
     hob__loop_post(g->home, &t->msg);
 }
@@ -302,12 +302,13 @@ static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
     if (unlikely(!lo))
         return NULL;
     size_t usable = hob__stack_usable(&l->stacks);
-    struct fiber *f = (struct fiber *)((uintptr_t)(lo + usable - sizeof *f) & ~(uintptr_t)63);
+    struct fiber *f = fiber_at(&l->stacks, lo);
     f->loop = l;
     f->stack = lo;
     f->wait_node = NULL; /* (I5), for a start */
     f->deferred = NULL;
     f->counted = f->told = false;
+    f->on_fd = -1;
     f->timer.set = false;
     f->timer.fire = fiber_timeout;
     f->trace.flags = 0;
@@ -463,6 +464,7 @@ static inline __attribute__((always_inline)) void fiber_park(struct fiber *f, en
     f->run.state = RUN_PARKED;
     f->park_kind = (uint8_t)kind;
     f->wait = (uint8_t)why;
+    f->since = l->turn_start;
     fiber_leave(l, f);
 }
 

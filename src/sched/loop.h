@@ -41,6 +41,8 @@ enum run_state { RUN_NEW, RUN_READY, RUN_TELL, RUN_RUNNING, RUN_PARKED, RUN_DEAD
 struct runnable {
     struct runnable *next;
     uint8_t state; /* enum run_state; RUN_NEW: a task */
+    bool seen;     /* a task that ended elsewhere: somebody of the group was told -ECANCELED */
+    int rc;        /* a task: how it ended: elsewhere, or kept for hob_group_next */
 };
 
 struct runq {
@@ -62,9 +64,10 @@ struct task {
         struct msg msg;        /* to the group's home loop, when it ended on another one */
         struct task_reply ask; /* until it ended: hob_go_ret's */
     };
-    int rc;    /* how it ended: there, or kept for hob_group_next */
-    bool seen; /* somebody of the group was told -ECANCELED there */
+    const void *site; /* where its hob_go returned to; NULL: hob started it */
 };
+
+_Static_assert(sizeof(struct task) <= 64, "a task is a cache line");
 
 struct scope {
     struct scope *parent; /* enclosing, on the same loop; NULL: the root, shielded, not at home */
@@ -179,6 +182,9 @@ struct fiber {
     struct list *wait_node;    /* what of it stands in the queue it is parked on; NULL: nothing */
     void (*abort)(struct fiber *f);
     void *abort_arg;
+    const void *on; /* what it is parked on, where park.h says so */
+    int on_fd;      /* the descriptor it is parked on; -1: none */
+    hob_time since; /* while parked: the time at the start of the turn it parked in */
     struct timer timer;
     struct task *task; /* what it was started from; goes home with the result */
     void *stack;
@@ -264,6 +270,14 @@ struct loop {
     } spread;
 };
 
+/* The struct of the fiber on a taken stack: at its top, so that a parked fiber is one page. */
+static inline struct fiber *fiber_at(const struct stacks *s, void *lo)
+{
+    uintptr_t top = (uintptr_t)lo + hob__stack_usable(s);
+
+    return (struct fiber *)((top - sizeof(struct fiber)) & ~(uintptr_t)63);
+}
+
 /* The loop the thread runs, NULL off the loops.  A fiber never changes thread. */
 extern __thread struct loop *hob__loop __attribute__((tls_model("initial-exec")));
 
@@ -328,7 +342,8 @@ static inline void task_free(struct loop *l, struct task *t)
 }
 
 /* NULL: no memory. */
-static inline struct task *task_new(struct loop *l, hob_fn fn, void *arg, struct group *g)
+static inline struct task *task_new(struct loop *l, hob_fn fn, void *arg, struct group *g,
+                                    const void *site)
 {
     struct task *t;
 
@@ -340,11 +355,15 @@ static inline struct task *task_new(struct loop *l, hob_fn fn, void *arg, struct
     t->fn = fn;
     t->arg = arg;
     t->group = g;
+    t->site = site;
     return t;
 }
 
 /* spread.c */
 void hob__spread_push(struct loop *l, struct task *t);
 void hob__spread_turn(struct loop *l); /* once a turn: tasks from a queue into ready */
+/* Any loop: nobody takes from or adds to l's spread tasks between the two. */
+void hob__spread_hold(struct loop *l);
+void hob__spread_let(struct loop *l);
 
 #endif

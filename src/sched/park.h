@@ -30,6 +30,14 @@ static inline int hob__check(struct fiber *f)
     return unlikely(f->scope->cancelled) ? hob__cancel_seen(f) : 0;
 }
 
+/*
+ * What a dump says it waits for.  Whoever parks with one of these reasons has set before
+ *
+ *     f->on      CHAN_SEND, CHAN_RECV: the channel; MUTEX, RWLOCK, COND, SEM, EVENT, ONCE: the
+ *                struct gate; GROUP_FULL, GROUP_NEXT: the struct group; SELECT: the struct select
+ *     f->on_fd   any reason: the descriptor; it is -1 again when the park has returned
+ */
+
 /* Parks the running fiber.  Returns what hob__ready was given; -ETIMEDOUT, -ECANCELED. */
 int hob__park(struct fiber *f, enum hob_wait why, hob_time until);
 

@@ -232,7 +232,7 @@ static int rt_live(struct rt *rt)
 
     group_init(&rt->root, l, NULL, false);
     rt->root.name = "main";
-    struct task *t = task_new(l, first_fiber, rt, &rt->root);
+    struct task *t = task_new(l, first_fiber, rt, &rt->root, NULL);
     if (!t)
         return -ENOMEM;
     rt->root.n_live = 1;
@@ -287,6 +287,10 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
                     .stack_size = config->stack_size,
                     .no_slice = config->no_slice,
                     .stop_on_signals = config->stop_on_signals,
+                    .report = config->report,
+                    .report_arg = config->report_arg,
+                    .watchdog = config->watchdog,
+                    .dump_signal = config->dump_signal,
                     .fn = fn,
                     .arg = arg};
     struct overflow_thread overflow;

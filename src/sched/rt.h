@@ -15,6 +15,10 @@ struct rt {
     unsigned n_loops;
     size_t stack_size;
     bool no_slice, stop_on_signals;
+    hob_text_fn report; /* never NULL */
+    void *report_arg;
+    hob_dur watchdog;   /* 0: none */
+    int dump_signal;    /* 0: none */
     struct loop *loops; /* n_loops of them */
     struct group root;  /* on loop 0; its only direct child is the first fiber */
     hob_fn fn;
@@ -30,7 +34,11 @@ struct rt {
 struct rt_config {
     unsigned n_loops;
     size_t stack_size;
-    bool no_slice, stop_on_signals;
+    bool no_slice, stop_on_signals, no_deadlock;
+    hob_text_fn report;
+    void *report_arg;
+    hob_dur watchdog;
+    int dump_signal;
     bool sim;
     uint64_t seed;
 };

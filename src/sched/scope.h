@@ -54,6 +54,12 @@ hob_time hob__scope_until(const struct scope *s, const struct loop *l);
  */
 int hob__task_reply(void *arg);
 
+/* What was asked to be run, until it ended. */
+static inline hob_fn task_fn(const struct task *t)
+{
+    return unlikely(t->fn == hob__task_reply) ? t->ask.fn : t->fn;
+}
+
 /* Debug: a fiber that was told of its group's cancel ends with rc. */
 void hob__cancel_swallowed(struct fiber *f, int rc);
 

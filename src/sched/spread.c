@@ -28,7 +28,7 @@
 
 enum { TAKE_OWN = 16, STEAL_MOST = 64 };
 
-static void spread_lock(struct loop *l)
+void hob__spread_hold(struct loop *l)
 {
     unsigned tries = 0;
 
@@ -40,7 +40,7 @@ static void spread_lock(struct loop *l)
     }
 }
 
-static void spread_unlock(struct loop *l)
+void hob__spread_let(struct loop *l)
 {
     atomic_flag_clear_explicit(&l->spread.lock, memory_order_release);
 }
@@ -62,10 +62,10 @@ static void wake_one(struct rt *rt)
 
 void hob__spread_push(struct loop *l, struct task *t)
 {
-    spread_lock(l);
+    hob__spread_hold(l);
     runq_push(&l->spread.queue, &t->run);
     atomic_fetch_add_explicit(&l->spread.n, 1, memory_order_relaxed);
-    spread_unlock(l);
+    hob__spread_let(l);
     wake_one(l->rt);
 }
 
@@ -77,7 +77,7 @@ static bool spread_move(struct loop *l, struct loop *victim, uint32_t most)
 
     if (atomic_load_explicit(&victim->spread.n, memory_order_relaxed) == 0)
         return false;
-    spread_lock(victim);
+    hob__spread_hold(victim);
     n = atomic_load_explicit(&victim->spread.n, memory_order_relaxed);
     share = n / l->rt->n_loops;
     if (share > most)
@@ -89,7 +89,7 @@ static bool spread_move(struct loop *l, struct loop *victim, uint32_t most)
         runq_push(&l->ready, r);
     }
     atomic_fetch_sub_explicit(&victim->spread.n, moved, memory_order_relaxed);
-    spread_unlock(victim);
+    hob__spread_let(victim);
     return moved > 0;
 }
 

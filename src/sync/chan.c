@@ -45,6 +45,7 @@
 #include "sched/park.h"
 #include "sched/remote.h"
 #include "sync/chan.h"
+#include "sync/dump.h"
 #include "sync/select.h"
 
 enum { VALUE_MAX = 4096 };
@@ -317,14 +318,15 @@ static __attribute__((noinline)) int chan_elsewhere(hob_chan *ch, enum chan_way 
     return hob__remote_call(&op.remote, ch->home, HOB_WAIT_REMOTE, until ? until : HOB_FOREVER);
 }
 
-static int chan_park(struct fiber *f, struct list *queue, struct chan_waiter *w, enum hob_wait why,
-                     hob_time until)
+static int chan_park(hob_chan *ch, struct fiber *f, struct list *queue, struct chan_waiter *w,
+                     enum hob_wait why, hob_time until)
 {
     if (until == 0)
         return -ETIMEDOUT;
     w->fiber = f;
     list_push(queue, &w->node);
     f->wait_node = &w->node;
+    f->on = ch;
     return hob__park(f, why, until);
 }
 
@@ -337,8 +339,8 @@ static HOB_RARE int chan_any(struct fiber *f, hob_chan *ch, enum chan_way way, v
 
     if (r != ARM_LATER)
         return r;
-    return way == CHAN_SEND ? chan_park(f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until)
-                            : chan_park(f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
+    return way == CHAN_SEND ? chan_park(ch, f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until)
+                            : chan_park(ch, f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
 }
 
 int hob_chan_send(hob_chan *ch, const void *value, hob_time until)
@@ -357,7 +359,7 @@ int hob_chan_send(hob_chan *ch, const void *value, hob_time until)
     if (r != ARM_LATER)
         return r;
     w.src = value;
-    return chan_park(f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until);
+    return chan_park(ch, f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until);
 }
 
 int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value)
@@ -376,7 +378,7 @@ int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value)
     if (r != ARM_LATER)
         return r;
     w.dst = ret_value;
-    return chan_park(f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
+    return chan_park(ch, f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
 }
 
 static void queue_close(struct list *queue)
@@ -453,6 +455,11 @@ int hob_chan_new(size_t value_size, const struct hob_chan_opts *opts, hob_chan *
     }
     *ret = ch;
     return 0;
+}
+
+const char *hob__chan_name(const hob_chan *ch)
+{
+    return ch->name;
 }
 
 void hob_chan_free(hob_chan *ch)

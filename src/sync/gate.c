@@ -100,6 +100,7 @@ int hob__gate_park(struct gate *g, struct pass *p, enum hob_wait why, hob_time u
 
     p->fiber = f;
     p->gate = g;
+    f->on = g;
     list_push(first ? g->queue.next : &g->queue, &p->node);
     if (p->shielded) {
         hob__park_shielded(f, why);

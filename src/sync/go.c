@@ -45,15 +45,17 @@ struct go {
     hob_fn fn;
     void *arg;
     int *ret; /* or NULL */
+    const void *site;
 };
 
 /* On the home loop, with a place taken. */
 static int group_start(struct group *g, const struct go *go)
 {
     struct loop *l = g->home;
+    hob_fn fn = go->ret ? hob__task_reply : go->fn;
     struct task *t;
 
-    if (g->scope.cancelled || !(t = task_new(l, go->ret ? hob__task_reply : go->fn, go->arg, g)))
+    if (g->scope.cancelled || !(t = task_new(l, fn, go->arg, g, go->site)))
         return start_failed(g);
     if (go->ret)
         t->ask = (struct task_reply){.to = go->ret, .fn = go->fn};
@@ -154,6 +156,7 @@ static int place_wait(struct group *g, struct fiber *f)
     if (r < 0)
         return r;
     f->wait_node = &w.node;
+    f->on = g;
     r = hob__park(f, HOB_WAIT_GROUP_FULL, HOB_FOREVER);
     if (inside) /* so the group is still there */
         g->n_inside--;
@@ -247,31 +250,32 @@ static HOB_RARE int group_go_slow(struct group *g, const struct go *go, bool par
 }
 
 /* The usual case is told by one look at each thing, and calls nothing. */
-static inline int group_go(struct group *g, hob_fn fn, void *arg, bool park)
+static inline int group_go(struct group *g, hob_fn fn, void *arg, bool park, const void *site)
 {
     struct loop *l = hob__loop;
 
     if (unlikely(!l || g->home != l || !l->current || !fn || l->current->scope->cancelled ||
                  g->scope.cancelled || g->n_live >= g->max_live || g->spread || !l->free_tasks))
-        return group_go_slow(g, &(struct go){.fn = fn, .arg = arg}, park);
+        return group_go_slow(g, &(struct go){.fn = fn, .arg = arg, .site = site}, park);
     g->n_live++;
-    runq_push(&l->ready, &task_new(l, fn, arg, g)->run);
+    runq_push(&l->ready, &task_new(l, fn, arg, g, site)->run);
     return 0;
 }
 
 int hob_go(hob_group *g, hob_fn fn, void *arg)
 {
-    return group_go(group_of(g), fn, arg, true);
+    return group_go(group_of(g), fn, arg, true, __builtin_return_address(0));
 }
 
 int hob_try_go(hob_group *g, hob_fn fn, void *arg)
 {
-    return group_go(group_of(g), fn, arg, false);
+    return group_go(group_of(g), fn, arg, false, __builtin_return_address(0));
 }
 
 int hob_go_ret(hob_group *storage, hob_fn fn, void *arg, int *ret)
 {
     struct group *g = group_of(storage);
+    struct go go = {.fn = fn, .arg = arg, .ret = ret, .site = __builtin_return_address(0)};
     struct fiber *f = hob__self();
 
     if (!ret)
@@ -279,5 +283,5 @@ int hob_go_ret(hob_group *storage, hob_fn fn, void *arg, int *ret)
     if (f && g->home && g->opener != f && (char *)ret >= (char *)f->stack &&
         (char *)ret < (char *)f)
         return HOB_MISUSE(-EINVAL, "the result would lie on a stack that ends before the group");
-    return group_go_slow(g, &(struct go){.fn = fn, .arg = arg, .ret = ret}, true);
+    return group_go_slow(g, &go, true);
 }

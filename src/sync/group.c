@@ -240,7 +240,7 @@ int hob_group_defer(hob_group *storage, hob_fn fn, void *arg)
 
     if (!fn || !g->home || g->opener != hob__self())
         return HOB_MISUSE(-EINVAL, "the opener of a group defers a function");
-    if (!(t = task_new(g->home, fn, arg, g)))
+    if (!(t = task_new(g->home, fn, arg, g, NULL)))
         return -ENOMEM;
     t->run.next = g->flags & GROUP_DEFER ? g->deferred : NULL;
     g->deferred = &t->run;

@@ -31,6 +31,7 @@ static int end_wait(struct group *g, struct fiber *f, hob_time until)
 
     list_push(&g->enders, &w.node);
     f->wait_node = &w.node;
+    f->on = g;
     return hob__park(f, HOB_WAIT_GROUP_NEXT, until);
 }
 
@@ -48,7 +49,7 @@ static int group_next(struct group *g, struct fiber *f, hob_time until, struct h
     if (r < 0)
         return r;
     struct task *t = container_of(run, struct task, run);
-    *ret = (struct hob_done){.arg = t->arg, .rc = t->rc}; /* (I1) */
+    *ret = (struct hob_done){.arg = t->arg, .rc = t->run.rc}; /* (I1) */
     g->n_kept--;
     task_free(g->home, t);
     return 0;

@@ -16,6 +16,7 @@
 #include "pool/pool.h"
 #include "sched/rt.h"
 #include "sync/bridge.h"
+#include "sync/dump.h"
 #include "sync/top.h"
 #include "trace/advise.h"
 
@@ -69,6 +70,13 @@ static int config_read(const struct hob_opts *o, struct rt_config *c)
     return 0;
 }
 
+/* Who looks from outside comes when all loops are there and goes before the first of them. */
+static void run_hook(struct rt *rt, bool on)
+{
+    hob__dump_hook(rt, on);
+    hob__top_hook(rt, on);
+}
+
 int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
 {
     struct hob_opts o;
@@ -82,8 +90,7 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
     if (atomic_flag_test_and_set(&run_taken))
         return -EBUSY;
     hob__trace_env();
-    if (!config.sim)
-        hob__top_env();
+    hob__rt_hook = run_hook;
     hob__bridge_open();
     if (!o.no_pool_nice && !config.sim)
         hob__pool_set_nice(o.pool_nice ? o.pool_nice : NICE_DEFAULT);

@@ -154,6 +154,7 @@ static void sel_park(struct select *s, enum sel_wait what)
         }
         s->waits_for = (uint8_t)what;
         f->abort_arg = s;
+        f->on = s;
         (void)hob__park_hook(f, HOB_WAIT_SELECT, s->until, sel_abort);
     }
 }

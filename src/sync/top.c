@@ -278,13 +278,14 @@ static int top_start(struct rt *rt)
     return r;
 }
 
-static void top_hook(struct rt *rt, bool on)
+void hob__top_hook(struct rt *rt, bool on)
 {
     uint64_t one = 1;
 
     if (on) {
+        if (hob__env->sim || !(__atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) & TRACE_TOP))
+            return;
         int r = top_start(rt);
-
         top.on = r == 0;
         if (r < 0)
             fprintf(stderr, "hob: HOB_TOP: %s: nobody can look\n", hob_strerror(r));
@@ -294,9 +295,4 @@ static void top_hook(struct rt *rt, bool on)
         top_close();
         top.on = false;
     }
-}
-
-void hob__top_env(void)
-{
-    hob__rt_hook = __atomic_load_n(&hob__trace_on, __ATOMIC_RELAXED) & TRACE_TOP ? top_hook : NULL;
 }

@@ -5,7 +5,11 @@
 #ifndef HOB_SYNC_TOP_H
 #define HOB_SYNC_TOP_H
 
-/* Installs rt.h's hook if the environment asks for it; every hob_run. */
-void hob__top_env(void);
+#include <stdbool.h>
+
+struct rt;
+
+/* rt.h's hook; does nothing unless the environment asks for it. */
+void hob__top_hook(struct rt *rt, bool on);
 
 #endif
