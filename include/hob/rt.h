@@ -21,6 +21,12 @@ HOB_BEGIN_DECLS
  * the calling thread in an order the seed decides, time is virtual, and a run with the same seed
  * is the same run.
  *
+ * A program in which every fiber waits for another one can never go on.  That is found when it has
+ * been idle for 0.1 s; each fiber with what it waits for is reported, the first fiber's scope is
+ * cancelled, and once all has been joined hob_run returns -EDEADLK.  It is not looked for where
+ * something else may go on: in a process with threads of its own, with stop_on_signals, or with
+ * no_deadlock.  Under HOB_SIM it is found at once, and one that outlives its cancel aborts.
+ *
  * The loops ask the kernel for a short scheduling slice and the pool's threads for a high nice
  * value, so that a loop that wakes gets its core at once.  After hob_run the calling thread has
  * the slice it had before.  The pool's threads outlive it and stay at their nice value: to lower
@@ -50,7 +56,7 @@ struct hob_opts {
  *
  * One runtime a process at a time.
  *
- * Return: what fn returned; or, fn not run: -EINVAL (an option out of range, or HOB_POLL, HOB_SIM
+ * Return: what fn returned; -EDEADLK, if it returned -ECANCELED after a deadlock (above); or, fn not run: -EINVAL (an option out of range, or HOB_POLL, HOB_SIM
  * or HOB_LOOPS in the environment not understood), -E2BIG (an option newer than this library),
  * -EBUSY (a runtime is there already), -ENOMEM, or the error of the poller or of a thread that
  * could not be started.

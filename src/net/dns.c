@@ -46,6 +46,7 @@
 #include "plat/cpu.h"
 #include "plat/futex.h"
 #include "plat/sigmask.h"
+#include "plat/threads.h"
 #include "sched/msg.h"
 
 enum { THREADS_MAX = 32, NAME_MAX_BYTES = 253 };
@@ -162,6 +163,7 @@ static void *set_thread(void *unused)
     struct list *n;
 
     (void)unused;
+    threads_begin();
     (void)hob__thread_slice(0);
     pthread_mutex_lock(&set.lock);
     while ((n = list_pop(&set.queue))) {
@@ -169,6 +171,7 @@ static void *set_thread(void *unused)
         lookup_run(list_entry(n, struct lookup, node));
         pthread_mutex_lock(&set.lock);
     }
+    threads_end();
     set.n_threads--;
     pthread_mutex_unlock(&set.lock);
     return NULL;

@@ -32,6 +32,7 @@
 #include "base/assert.h"
 #include "plat/cpu.h"
 #include "plat/sigmask.h"
+#include "plat/threads.h"
 #include "pool/worker.h"
 #include "trace/advise.h"
 
@@ -83,6 +84,7 @@ static void *pool_thread(void *arg)
     struct seat *me = arg;
     char name[16]; /* what the kernel keeps */
 
+    threads_begin();
     snprintf(name, sizeof name, "hob-pool-%u", (unsigned)(me - hob__pool.seats) % 1000);
     pthread_setname_np(pthread_self(), name);
     atomic_store(&me->tid, gettid());
@@ -90,6 +92,7 @@ static void *pool_thread(void *arg)
     if (nice != POOL_NICE_UNSET)
         (void)hob__thread_nice(0, nice);
     hob__worker_main(me);
+    threads_end();
     return NULL;
 }
 

@@ -491,13 +491,16 @@ void hob__park_shielded(struct fiber *f, enum hob_wait why)
 int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
                    void (*abort_op)(struct fiber *f))
 {
+    bool outside = hob__wait_class(why) != HOB_CLASS_SYNC;
     int rc;
 
     f->abort = abort_op;
     f->abort_rc = 0;
+    f->loop->n_outside += outside;
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
     fiber_park_plain(f, why, PARK_HOOK);
+    f->loop->n_outside -= outside;
     rc = f->wake_rc;
     if (rc == -ECANCELED && f->abort_rc) {
         rc = f->abort_rc;

@@ -33,6 +33,7 @@
 #include "sched/fold.h"
 #include "sched/park.h"
 #include "sched/rt.h"
+#include "sched/stuck.h"
 
 /* *l is zeroed memory. */
 int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_size)
@@ -117,6 +118,7 @@ static void loop_messages(struct loop *l)
 
     for (m = inbox_take(&l->inbox); m; m = next) {
         next = m->next;
+        l->n_active++;
         m->run(m);
     }
 }
@@ -134,6 +136,8 @@ static void loop_sleep(struct loop *l, hob_time now)
 {
     hob_time until = hob__wheel_next(&l->timers);
 
+    if (until == HOB_FOREVER && l->index == 0)
+        until = hob__stuck_sleep(l, now);
     if (unlikely(l->n_accounted))
         hob__fold_sleep(l, now);
     if (!inbox_sleep(&l->inbox)) /* (I2) */
@@ -153,8 +157,11 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
     if (ran)
         loop_fibers(l);
     hob_time now = hob__now();
-    if (ran)
+    if (ran) {
         loop_learn(l, now);
+        l->n_active++;
+    }
+    __atomic_store_n(&l->n_rounds, l->n_rounds + 1, __ATOMIC_RELAXED);
     l->turn_start = now; /* of the next one, unless the poller takes time */
     hob__rt_signals(l->rt, l);
     loop_messages(l);

@@ -235,6 +235,7 @@ struct loop {
     uint32_t n_run; /* switches of this turn before this chunk */
     uint32_t turn_switches;
     uint64_t stamp;              /* fold.h: the window that is open; 0: none */
+    uint32_t n_outside;          /* fibers parked until something outside the loops ends it */
     uint32_t n_accounted;        /* fibers whose time is accounted */
     bool tells;                  /* and each switch of theirs is told */
     bool slow;                   /* the last turn's runs were long: look at the clock after each */
@@ -256,6 +257,8 @@ struct loop {
     uint32_t pick;     /* the last random number of selects on this loop; 0: none was drawn */
     bool stop;         /* the loop's thread shall end; set on the loop */
     uint64_t n_groups; /* number of the last one opened: sched/door.h (I4) */
+    uint64_t n_rounds; /* turns, those too in which no fiber ran; relaxed atomic as well */
+    uint64_t n_active; /* of those, in which one ran; and messages: stuck.c */
     uint64_t n_turns;  /* relaxed atomic: read from outside */
     _Atomic(int) tid;  /* of its thread, while it runs */
     hob_dur slice; /* that the kernel granted its thread; 0: the kernel's own, or it won't say */

@@ -22,6 +22,7 @@
 #include "plat/cpu.h"
 #include "plat/overflow.h"
 #include "plat/sigmask.h"
+#include "plat/threads.h"
 #include "sched/park.h"
 #include "trace/ring.h"
 
@@ -154,8 +155,8 @@ static void *loop_thread(void *arg)
     struct loop_thread *t = arg;
     struct loop *l = &t->rt->loops[t->index];
     struct overflow_thread overflow;
+    threads_begin();
     int rc = loop_open(t->rt, t->index);
-
     thread_begin(&overflow, t->index);
     t->rc = rc;
     sem_post(&t->made);
@@ -166,6 +167,7 @@ static void *loop_thread(void *arg)
         hob__loop_fini(l);
     }
     hob__overflow_thread_stop(&overflow);
+    threads_end();
     return NULL;
 }
 
@@ -291,6 +293,7 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
                     .report_arg = config->report_arg,
                     .watchdog = config->watchdog,
                     .dump_signal = config->dump_signal,
+                    .stuck.off = config->no_deadlock || config->stop_on_signals,
                     .fn = fn,
                     .arg = arg};
     struct overflow_thread overflow;
@@ -301,6 +304,7 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
         return -ENOMEM;
     hob__barrier_init();
     atomic_store(&rt_running, rt.n_loops | (config->sim ? RT_SIM : 0));
+    threads_begin();
     thread_begin(&overflow, 0);
     (void)hob__overflow_install(overflow_name);
     if (config->sim)
@@ -312,9 +316,10 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
     else if (!config->no_slice)
         hob__thread_slice_restore(slice);
     hob__overflow_thread_stop(&overflow);
+    threads_end();
     atomic_store(&rt_running, 0);
     free(rt.loops);
     if (r == 0)
-        *ret_rc = rt.rc;
+        *ret_rc = hob__stuck_result(&rt, rt.rc);
     return r;
 }

@@ -10,6 +10,7 @@
 
 #include "sched/loop.h"
 #include "sched/scope.h"
+#include "sched/stuck.h"
 
 struct rt {
     unsigned n_loops;
@@ -27,6 +28,7 @@ struct rt {
     int rc;   /* what it returned */
     /* A bit a loop that sleeps and would take spread tasks. */
     _Atomic(uint64_t) idle;
+    struct stuck stuck;
     _Atomic(int) signal; /* SIGINT or SIGTERM came and loop 0 has not seen it */
 };
 

@@ -16,12 +16,11 @@
  * INVARIANTS  (I1) nothing here depends on an address, a thread, or the machine's clock
  *             (I2) time never goes back, and never passes a timer without firing it
  *             (I3) when nothing can happen any more the root is cancelled with -EDEADLK, once;
- *                  if that does not end the run, it aborts with a list of who is parked
+ *                  if that does not end the run, it aborts; before both it says who is parked
  *
  * What it cannot see: races between loops (TSan does), and code that waits outside hob.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "plat/env.h"
@@ -42,7 +41,6 @@ static struct {
     hob_time now;
     struct list work;
     unsigned n_work;
-    bool deadlocked;
     struct hob_env *real;
 } sim;
 
@@ -98,7 +96,6 @@ void hob__sim_open(uint64_t seed)
     sim.hash = 0xcbf29ce484222325u;
     sim.now = 1000 * HOB_SEC;
     sim.n_work = 0;
-    sim.deadlocked = false;
     sim.real = hob__env;
     list_init(&sim.work);
     hob__env = &env_sim;
@@ -200,30 +197,14 @@ static bool pass_time(struct rt *rt, hob_time most)
     return true;
 }
 
-static void print_parked(struct loop *l, struct scope *s, int depth)
-{
-    list_each (n, &s->members) {
-        struct fiber *f = list_entry(n, struct fiber, member);
-        fprintf(stderr, "hob: %*sloop %u, group %s: %s\n", depth * 2, "", l->index,
-                s->group->name ? s->group->name : "(no name)",
-                f->run.state == RUN_PARKED ? hob__wait_text((enum hob_wait)f->wait) : "ready");
-        for (struct scope *x = f->scope; x != s && depth < 16; x = x->group->outer)
-            print_parked(l, x, depth + 1);
-    }
-}
-
 static void deadlock(struct rt *rt)
 {
-    if (sim.deadlocked) { /* (I3) */
-        fprintf(stderr, "hob: simulation stuck after its deadlock was cancelled\n");
-        print_parked(&rt->loops[0], &rt->root.scope, 0);
+    if (rt->stuck.n_told) { /* (I3) */
+        hob__stuck_declare(rt);
         abort();
     }
-    fprintf(stderr, "hob: deadlock in the simulation: nothing can run any more\n");
-    print_parked(&rt->loops[0], &rt->root.scope, 0);
-    sim.deadlocked = true;
     hob__loop = &rt->loops[0];
-    hob__group_stop(&rt->root, CAUSE_REQUEST, -EDEADLK);
+    hob__stuck_declare(rt);
     hob__loop = NULL;
 }
 

@@ -33,6 +33,7 @@
 #include "base/list.h"
 #include "plat/cpu.h"
 #include "plat/sigmask.h"
+#include "plat/threads.h"
 #include "pool/pool.h"
 #include "sync/bridge.h"
 #include "trace/ring.h"
@@ -75,6 +76,7 @@ static void *set_thread(void *unused)
     struct env_work *w;
 
     (void)unused;
+    threads_begin();
     (void)hob__thread_slice(0);
     (void)hob__lane_name(TRACE_LANE_BLOCK, "blocking calls");
     pthread_mutex_lock(&set.lock);
@@ -83,6 +85,7 @@ static void *set_thread(void *unused)
         w->run(w);
         pthread_mutex_lock(&set.lock);
     }
+    threads_end();
     set.n_threads--;
     pthread_cond_signal(&set.ended);
     pthread_mutex_unlock(&set.lock);
@@ -194,6 +197,7 @@ static void *lane_thread(void *arg)
     hob_lane *lane = arg;
     struct list *n;
 
+    threads_begin();
     (void)hob__thread_slice(0);
     pthread_setname_np(pthread_self(), lane->name);
     (void)hob__lane_name(TRACE_LANE_BLOCK, lane->name);
@@ -209,6 +213,7 @@ static void *lane_thread(void *arg)
         pthread_mutex_lock(&lane->lock);
     }
     pthread_mutex_unlock(&lane->lock);
+    threads_end();
     return NULL;
 }
 

@@ -54,7 +54,11 @@ static int config_read(const struct hob_opts *o, struct rt_config *c)
     bool set;
     int r;
 
-    *c = (struct rt_config){.no_slice = o->no_slice, .stop_on_signals = o->stop_on_signals};
+    *c = (struct rt_config){.no_slice = o->no_slice,
+                            .stop_on_signals = o->stop_on_signals,
+                            .no_deadlock = o->no_deadlock,
+                            .report = o->report,
+                            .report_arg = o->report_arg};
     if ((r = env_number("HOB_SIM", UINT64_MAX, &c->sim, &c->seed)) < 0)
         return r;
     if ((r = env_number("HOB_LOOPS", LOOPS_MAX, &set, &loops)) < 0)
@@ -77,6 +81,18 @@ static void run_hook(struct rt *rt, bool on)
     hob__top_hook(rt, on);
 }
 
+static void stuck_hook(struct rt *rt, bool again)
+{
+    struct text t = {0};
+
+    hob__text_put(&t, again ? "hob: deadlock: it was cancelled, and again nothing can run\n"
+                            : "hob: deadlock: nothing can run any more; the first fiber's scope is "
+                              "cancelled\n");
+    hob__dump_all(rt, &t);
+    hob__report(rt, &t);
+    hob__text_free(&t);
+}
+
 int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
 {
     struct hob_opts o;
@@ -91,6 +107,7 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
         return -EBUSY;
     hob__trace_env();
     hob__rt_hook = run_hook;
+    hob__stuck_hook = stuck_hook;
     hob__bridge_open();
     if (!o.no_pool_nice && !config.sim)
         hob__pool_set_nice(o.pool_nice ? o.pool_nice : NICE_DEFAULT);

@@ -63,6 +63,7 @@ static void arm_submit(struct arm *a)
 
     a->waits = true;
     a->sel->n_out++; /* (I1) */
+    a->sel->loop->n_outside++;
     p->ops->submit(p, &a->op);
 }
 
@@ -75,6 +76,7 @@ static void op_done(struct poll_op *op)
     HOB_ASSERT(s->n_out > 0); /* (I1) */
     a->waits = false;
     s->n_out--;
+    s->loop->n_outside--;
     if (s->decided) {
         hob__sel_poke(s);
         return;

@@ -46,6 +46,7 @@
 
 #include "plat/cpu.h"
 #include "plat/sigmask.h"
+#include "plat/threads.h"
 #include "pool/pool.h"
 #include "sched/rt.h"
 #include "trace/advise.h"
@@ -182,6 +183,7 @@ static void *top_thread(void *arg)
     struct text t = {.p = arg};
     bool goes_on = true;
 
+    threads_begin();
     (void)hob__thread_slice(0);
     pthread_setname_np(pthread_self(), "hob-top");
     while (goes_on && poll(w, 2, -1) >= 0 && !w[0].revents) {
@@ -194,6 +196,7 @@ static void *top_thread(void *arg)
         close(fd);
     }
     free(t.p);
+    threads_end();
     return NULL;
 }
 

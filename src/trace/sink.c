@@ -31,6 +31,7 @@
 #include "plat/cpu.h"
 #include "plat/env.h"
 #include "plat/sigmask.h"
+#include "plat/threads.h"
 #include "trace/account.h"
 #include "trace/record.h"
 #include "trace/ring.h"
@@ -129,6 +130,7 @@ static void *sink_run(void *arg)
     struct pollfd p = {.fd = sink.wake_fd, .events = POLLIN};
     bool last;
 
+    threads_begin();
     (void)hob__thread_slice(0);
     pthread_setname_np(pthread_self(), "hob-trace"); /* hob diagnose leaves it out by that name */
     do {
@@ -136,6 +138,7 @@ static void *sink_run(void *arg)
         hob__rings_drain(sink_take, NULL);
         sink_flush();
     } while (!last);
+    threads_end();
     return NULL;
 }
 

@@ -488,7 +488,7 @@ static int lost_forever(void *arg)
 TEST(the_simulator_reports_a_deadlock_and_ends_it)
 {
     setenv("HOB_SIM", "5", 1);
-    CHECK_INT(hob_run(NULL, lost_forever, NULL), -ECANCELED);
+    CHECK_INT(hob_run(NULL, lost_forever, NULL), -EDEADLK);
 }
 
 static int opens_too_late(void *arg)

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_stuck.c - a program that can never go on is told so, and only such a one
+ */
+#include "sched/stuck.h"
+
+#include <hob/hob.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/t.h"
+#include "plat/threads.h"
+#include "sched/rt.h"
+
+static char said[1 << 16];
+static unsigned n_said;
+
+static void keep(void *arg, const char *text, size_t n)
+{
+    CHECK(arg == said && n < sizeof said && strlen(text) == n);
+    memcpy(said, text, n + 1);
+    n_said++;
+}
+
+static int run(unsigned loops, hob_fn fn)
+{
+    if (hob__threads_foreign() > 1) /* this one; its loop will count it */
+        t_skip("this process was given threads that are not its own");
+    return hob_run(HOB_OPTS(.loops = loops, .report = keep, .report_arg = said), fn, NULL);
+}
+
+static bool line_has(const char *name, const char *what)
+{
+    const char *at = strstr(said, name), *end = at ? strchr(at, '\n') : NULL;
+    const char *found = at ? strstr(at, what) : NULL;
+
+    return found && found < end;
+}
+
+static struct {
+    hob_chan *there, *back;
+} w;
+
+static int forth(void *arg)
+{
+    int v;
+
+    hob_fiber_name("forth");
+    return hob_chan_recv(w.there, HOB_FOREVER, &v);
+}
+
+static int ends_well(void *arg)
+{
+    return 0;
+}
+
+/* Both wait for the other to send first.  The others of the group have ended, on any loop. */
+static int each_waits_for_the_other(void *arg)
+{
+    hob_group g;
+    int v, r;
+
+    CHECK_INT(hob_chan_new(sizeof(int), HOB_CHAN_OPTS(.name = "there"), &w.there), 0);
+    CHECK_INT(hob_chan_new(sizeof(int), HOB_CHAN_OPTS(.name = "back"), &w.back), 0);
+    CHECK_INT(hob_group_open(&g, HOB_GROUP_OPTS(.name = "pair", .spread = true)), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(hob_go(&g, ends_well, NULL), 0);
+    CHECK_INT(hob_go(&g, forth, NULL), 0);
+    r = hob_group_join(&g, hob_chan_recv(w.back, HOB_FOREVER, &v));
+    hob_chan_free(w.there);
+    hob_chan_free(w.back);
+    return r;
+}
+
+static void check_report(bool on_one_loop)
+{
+    CHECK_INT(n_said, 1);
+    CHECK(strncmp(said, "hob: deadlock: nothing can run any more", 39) == 0);
+    CHECK(line_has(" main: ", "waiting for a value from a channel (back) for "));
+    CHECK(line_has(" forth: ", "; group main/pair; "));
+    if (on_one_loop)
+        CHECK(line_has(" forth: ", ": waiting for a value from a channel (there) for "));
+}
+
+TEST(a_deadlock_is_reported_and_ends_the_run)
+{
+    CHECK_INT(run(1, each_waits_for_the_other), -EDEADLK);
+    check_report(true);
+}
+
+TEST(a_deadlock_over_several_loops_is_found)
+{
+    CHECK_INT(run(3, each_waits_for_the_other), -EDEADLK);
+    check_report(false);
+    CHECK(strstr(said, "\nloop 2: thread "));
+}
+
+TEST(a_simulated_deadlock_is_the_same)
+{
+    setenv("HOB_SIM", "7", 1);
+    CHECK_INT(run(2, each_waits_for_the_other), -EDEADLK);
+    check_report(false);
+}
+
+static int locks_crosswise_second(void *arg)
+{
+    hob_mutex *m = arg;
+    int r = hob_mutex_lock(&m[1], HOB_FOREVER);
+
+    if (r == 0 && (r = hob_yield()) == 0 && (r = hob_mutex_lock(&m[0], HOB_FOREVER)) == 0)
+        hob_mutex_unlock(&m[0]);
+    hob_mutex_unlock(&m[1]);
+    return r;
+}
+
+static int locks_crosswise(void *arg)
+{
+    static hob_mutex m[2];
+    hob_group g;
+    int r;
+
+    CHECK_INT(hob_mutex_init(&m[0], "first"), 0);
+    CHECK_INT(hob_mutex_init(&m[1], "second"), 0);
+    CHECK_INT(hob_mutex_lock(&m[0], HOB_FOREVER), 0);
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, locks_crosswise_second, m), 0);
+    CHECK_INT(hob_yield(), 0);
+    r = hob_mutex_lock(&m[1], HOB_FOREVER);
+    hob_mutex_unlock(&m[0]);
+    return hob_group_join(&g, r);
+}
+
+TEST(two_mutexes_locked_crosswise_are_a_deadlock)
+{
+    CHECK_INT(run(1, locks_crosswise), -EDEADLK);
+    CHECK(line_has(" main: ", "waiting for a mutex (second) "));
+    CHECK(line_has(" (no name): ", "waiting for a mutex (first) "));
+}
+
+static int takes_it_well(void *arg)
+{
+    hob_event e;
+
+    CHECK_INT(hob_event_init(&e, NULL), 0);
+    CHECK_INT(hob_event_wait(&e, HOB_FOREVER), -ECANCELED);
+    return 3;
+}
+
+TEST(what_the_first_fiber_made_of_it_is_returned)
+{
+    CHECK_INT(run(1, takes_it_well), 3);
+    CHECK_INT(n_said, 1);
+}
+
+/* --- what is none ------------------------------------------------------------------------------
+ */
+
+static hob_event event;
+static struct loop *_Atomic watched;
+
+static int waits_for_a_thread(void *arg)
+{
+    CHECK_INT(hob_event_init(&event, NULL), 0);
+    atomic_store(&watched, hob__loop);
+    return hob_event_wait(&event, HOB_FOREVER);
+}
+
+/* Sets the event only after the loop, asleep, has looked about it three times. */
+static void *sets_it_late(void *arg)
+{
+    struct loop *l;
+
+    while (!(l = atomic_load(&watched)))
+        sched_yield();
+    uint64_t from = __atomic_load_n(&l->n_rounds, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&l->n_rounds, __ATOMIC_RELAXED) < from + 3)
+        sched_yield();
+    CHECK_INT(hob_event_set(&event), 0);
+    return arg;
+}
+
+TEST(a_thread_of_the_programs_own_may_go_on)
+{
+    pthread_t th;
+
+    CHECK(pthread_create(&th, NULL, sets_it_late, NULL) == 0);
+    CHECK_INT(hob_run(HOB_OPTS(.report = keep), waits_for_a_thread, NULL), 0);
+    CHECK(pthread_join(th, NULL) == 0);
+    CHECK_INT(n_said, 0);
+}
+
+static int looks_itself(void *arg)
+{
+    hob_time now = hob_now(), until = hob__stuck_sleep(hob__loop, now);
+
+    CHECK((until == HOB_FOREVER) == (arg != NULL));
+    return 0;
+}
+
+TEST(it_is_not_looked_for_where_something_else_goes_on)
+{
+    CHECK_INT(hob_run(NULL, looks_itself, NULL), 0);
+    CHECK_INT(hob_run(HOB_OPTS(.no_deadlock = true), looks_itself, said), 0);
+    CHECK_INT(hob_run(HOB_OPTS(.stop_on_signals = true), looks_itself, said), 0);
+}
+
+static int waits_for_bytes(void *arg)
+{
+    return hob_fd_wait(*(int *)arg, EPOLLIN, HOB_FOREVER) == -ECANCELED ? 0 : -EIO;
+}
+
+static int waits_for_either(void *arg)
+{
+    hob_event never;
+    struct hob_arm arms[] = {HOB_ON_EVENT(&never), HOB_ON_READY(*(int *)arg, EPOLLIN)};
+
+    CHECK_INT(hob_event_init(&never, "never"), 0);
+    return hob_select(arms, 2, HOB_FOREVER) == -ECANCELED ? 0 : -EIO;
+}
+
+static int waits_for_signal(void *arg)
+{
+    hob_signals *s;
+    int r;
+
+    CHECK_INT(hob_signals_open((int[]){SIGUSR2}, 1, &s), 0);
+    r = hob_signals_wait(s, HOB_FOREVER, NULL);
+    hob_signals_close(s);
+    return r == -ECANCELED ? 0 : -EIO;
+}
+
+static int blocks(void *arg)
+{
+    char byte;
+
+    return read(*(int *)arg, &byte, 1) == 1 ? 0 : -EIO;
+}
+
+static int calls(void *arg)
+{
+    return hob_block(blocks, arg, HOB_FOREVER);
+}
+
+static void check_is_outside(hob_fn fn, int *fd)
+{
+    hob_group g;
+
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, fn, fd), 0);
+    CHECK_INT(hob_yield(), 0);
+    CHECK_INT(hob__loop->n_outside, 1);
+    CHECK_INT(hob__stuck_sleep(hob__loop, HOB_FOREVER - 1), HOB_FOREVER);
+    hob_group_cancel(&g, 0);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+    CHECK_INT(hob__loop->n_outside, 0);
+}
+
+static int waits_outside(void *arg)
+{
+    hob_group g;
+    int fds[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    check_is_outside(waits_for_bytes, &fds[0]);
+    check_is_outside(waits_for_either, &fds[0]);
+    check_is_outside(waits_for_signal, NULL);
+
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, calls, &fds[0]), 0);
+    CHECK_INT(hob_yield(), 0);
+    CHECK_INT(hob__loop->n_outside, 1);
+    CHECK(write(fds[1], "x", 1) == 1);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+    CHECK_INT(hob__loop->n_outside, 0);
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+TEST(who_waits_for_the_kernel_or_a_call_is_not_stuck)
+{
+    CHECK_INT(run(1, waits_outside), 0);
+    CHECK_INT(n_said, 0);
+}
+
+/* The other loops come and go between messages: never still, never stuck. */
+static int passes_on(void *arg)
+{
+    int v = 0, r = 0;
+
+    for (int i = 0; i < 300 && r == 0; i++)
+        if ((r = hob_chan_recv(w.there, HOB_FOREVER, &v)) == 0)
+            r = hob_chan_send(w.back, &v, HOB_FOREVER);
+    return r;
+}
+
+static int plays(void *arg)
+{
+    hob_group g;
+    int r, v = 1;
+
+    CHECK_INT(hob_chan_new(sizeof(int), NULL, &w.there), 0);
+    CHECK_INT(hob_chan_new(sizeof(int), NULL, &w.back), 0);
+    CHECK_INT(hob_group_open(&g, HOB_GROUP_OPTS(.spread = true)), 0);
+    r = hob_go(&g, passes_on, NULL);
+    for (int i = 0; i < 300 && r == 0; i++) {
+        hob__loop->rt->stuck.pause = 1; /* looks at each sleep */
+        hob__loop->rt->stuck.at = 0;
+        if (hob__loop->index == 0)
+            hob__loop->rt->stuck.seen = hob__loop->n_active + 1;
+        if ((r = hob_chan_send(w.there, &v, HOB_FOREVER)) == 0)
+            r = hob_chan_recv(w.back, HOB_FOREVER, &v);
+    }
+    r = hob_group_join(&g, r);
+    hob_chan_free(w.there);
+    hob_chan_free(w.back);
+    return r;
+}
+
+TEST(a_message_between_loops_is_no_deadlock)
+{
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(run(3, plays), 0);
+    CHECK_INT(n_said, 0);
+}
