@@ -56,10 +56,10 @@ struct hob_opts {
  *
  * One runtime a process at a time.
  *
- * Return: what fn returned; -EDEADLK, if it returned -ECANCELED after a deadlock (above); or, fn not run: -EINVAL (an option out of range, or HOB_POLL, HOB_SIM
- * or HOB_LOOPS in the environment not understood), -E2BIG (an option newer than this library),
- * -EBUSY (a runtime is there already), -ENOMEM, or the error of the poller or of a thread that
- * could not be started.
+ * Return: what fn returned; -EDEADLK, if it returned -ECANCELED after a deadlock (above); or, fn
+ * not run: -EINVAL (an option out of range, or HOB_POLL, HOB_SIM or HOB_LOOPS in the environment
+ * not understood), -E2BIG (an option newer than this library), -EBUSY (a runtime is there already),
+ * -ENOMEM, or the error of the poller or of a thread that could not be started.
  */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_run(const struct hob_opts *opts, hob_fn fn,
                                                   void *arg);

@@ -42,13 +42,6 @@
 #endif
 #endif
 
-/* Threads a sanitizer's runtime starts in every process. */
-#ifdef HOB_TSAN
-#define SAN_THREADS 1
-#else
-#define SAN_THREADS 0
-#endif
-
 #ifdef HOB_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>

@@ -27,6 +27,15 @@ static inline void sigmask_block(sigset_t *ret_old)
     pthread_sigmask(SIG_SETMASK, &block, ret_old);
 }
 
+static inline void sigmask_open(int sig)
+{
+    sigset_t open;
+
+    sigemptyset(&open);
+    sigaddset(&open, sig);
+    pthread_sigmask(SIG_UNBLOCK, &open, NULL);
+}
+
 static inline void sigmask_restore(const sigset_t *old)
 {
     pthread_sigmask(SIG_SETMASK, old, NULL);

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plat/san.h"
 
 _Atomic(int) hob__threads_own;
 
@@ -35,7 +34,7 @@ static bool is_ring_worker(const char *tid)
 
 unsigned hob__threads_foreign(void)
 {
-    int own = atomic_load_explicit(&hob__threads_own, memory_order_relaxed) + SAN_THREADS;
+    int own = atomic_load_explicit(&hob__threads_own, memory_order_relaxed);
     DIR *d = opendir("/proc/self/task");
     struct dirent *e;
     int n = 0;

@@ -21,8 +21,9 @@ static inline void threads_end(void)
 }
 
 /*
- * How many threads the process has that are not hob's, nor the kernel's for io_uring, nor a
- * sanitizer's.  Never too few; too many while a thread begins or ends, and where /proc is missing.
+ * How many threads the process has that are not hob's nor the kernel's for io_uring.  Never too
+ * few; too many while a thread begins or ends, under ThreadSanitizer, which has threads of its own,
+ * and where /proc is missing.
  */
 unsigned hob__threads_foreign(void);
 

@@ -58,6 +58,12 @@ static inline bool inbox_empty(struct inbox *in)
     return !m || m == INBOX_ASLEEP;
 }
 
+/* From any thread: whether the loop sleeps, or is about to. */
+static inline bool inbox_asleep(struct inbox *in)
+{
+    return atomic_load_explicit(&in->word, memory_order_relaxed) == INBOX_ASLEEP;
+}
+
 /* False: there are messages, the loop must not sleep.  (I2) */
 static inline bool inbox_sleep(struct inbox *in)
 {

@@ -158,6 +158,8 @@ static void *loop_thread(void *arg)
     threads_begin();
     int rc = loop_open(t->rt, t->index);
     thread_begin(&overflow, t->index);
+    if (t->rt->watchdog)
+        sigmask_open(WATCH_SIGNAL);
     t->rc = rc;
     sem_post(&t->made);
     if (rc == 0) {

@@ -7,10 +7,14 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 
 #include "sched/loop.h"
 #include "sched/scope.h"
 #include "sched/stuck.h"
+
+/* Sent to a loop's thread that does not come back (sync/watch.c); by default it is ignored. */
+#define WATCH_SIGNAL SIGURG
 
 struct rt {
     unsigned n_loops;

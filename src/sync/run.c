@@ -18,6 +18,7 @@
 #include "sync/bridge.h"
 #include "sync/dump.h"
 #include "sync/top.h"
+#include "sync/watch.h"
 #include "trace/advise.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
     STACK_LEAST = 16 * 1024,
     STACK_MOST = 64 * 1024 * 1024,
     PAGE = 4096,
+    WATCHDOG_MOST_MS = 1000 * 3600,
     NICE_DEFAULT = 19,
 };
 
@@ -48,17 +50,35 @@ static int env_number(const char *name, uint64_t most, bool *ret_set, uint64_t *
     return 0;
 }
 
+/* What is reported, and to whom. */
+static int watch_read(const struct hob_opts *o, struct rt_config *c)
+{
+    const char *signal = getenv("HOB_DUMP");
+    uint64_t ms = 0;
+    bool set;
+    int r = env_number("HOB_WATCHDOG", WATCHDOG_MOST_MS, &set, &ms);
+
+    if (r < 0)
+        return r;
+    c->watchdog = o->watchdog ? o->watchdog : (hob_dur)ms * HOB_MS;
+    if (c->watchdog < 0 || c->watchdog > WATCHDOG_MOST_MS * HOB_MS)
+        return -EINVAL;
+    c->dump_signal = o->dump_signal;
+    if (!c->dump_signal && signal && *signal && !(c->dump_signal = hob__watch_signal(signal)))
+        return -EINVAL;
+    c->no_deadlock = o->no_deadlock;
+    c->report = o->report;
+    c->report_arg = o->report_arg;
+    return 0;
+}
+
 static int config_read(const struct hob_opts *o, struct rt_config *c)
 {
     uint64_t loops = 1;
     bool set;
     int r;
 
-    *c = (struct rt_config){.no_slice = o->no_slice,
-                            .stop_on_signals = o->stop_on_signals,
-                            .no_deadlock = o->no_deadlock,
-                            .report = o->report,
-                            .report_arg = o->report_arg};
+    *c = (struct rt_config){.no_slice = o->no_slice, .stop_on_signals = o->stop_on_signals};
     if ((r = env_number("HOB_SIM", UINT64_MAX, &c->sim, &c->seed)) < 0)
         return r;
     if ((r = env_number("HOB_LOOPS", LOOPS_MAX, &set, &loops)) < 0)
@@ -69,6 +89,8 @@ static int config_read(const struct hob_opts *o, struct rt_config *c)
     c->stack_size = o->stack_size ? o->stack_size : STACK_DEFAULT;
     if (c->stack_size < STACK_LEAST || c->stack_size > STACK_MOST || c->stack_size % PAGE)
         return -EINVAL;
+    if ((r = watch_read(o, c)) < 0)
+        return r;
     if (o->pool_nice < 0 || o->pool_nice > NICE_DEFAULT)
         return -EINVAL;
     return 0;
@@ -79,6 +101,7 @@ static void run_hook(struct rt *rt, bool on)
 {
     hob__dump_hook(rt, on);
     hob__top_hook(rt, on);
+    hob__watch_hook(rt, on);
 }
 
 static void stuck_hook(struct rt *rt, bool again)
