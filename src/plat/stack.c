@@ -103,6 +103,16 @@ struct stack_slab {
 _Static_assert(sizeof(struct stack_slot) + (COLOURS - 1) * COLOUR_BYTES <= STACK_SPARE_BYTES,
                "the record and the largest colour fit in the spare bytes");
 
+const struct stack_layout hob__stack_layout = {
+    .slab_node = offsetof(struct stack_slab, node),
+    .slab_base = offsetof(struct stack_slab, base),
+    .slab_n_used = offsetof(struct stack_slab, n_used),
+    .slab_cold = offsetof(struct stack_slab, cold),
+    .slot_live = offsetof(struct stack_slot, live),
+    .colours = COLOURS,
+    .colour_bytes = COLOUR_BYTES,
+};
+
 static atomic_uint stack_guards; /* (S6): by mprotect, in the process */
 
 /* --- where things are ------------------------------------------------------------------------ */

@@ -72,6 +72,12 @@ static inline size_t hob__stack_usable(const struct stacks *s)
  */
 bool hob__stack_guard_hit(const struct stacks *s, const void *addr, void **ret_lo);
 
+/* For a debugger, as sched/debug.c's tables: what lies where in a slab and a stack's record. */
+struct stack_layout {
+    uint64_t slab_node, slab_base, slab_n_used, slab_cold, slot_live, colours, colour_bytes;
+};
+extern const struct stack_layout hob__stack_layout;
+
 /* Every stack that is taken, in the order of the slabs.  On the cache's thread, or while it rests.
  */
 void hob__stack_each(const struct stacks *s, void (*fn)(void *arg, void *lo), void *arg);

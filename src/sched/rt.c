@@ -23,6 +23,7 @@
 #include "plat/overflow.h"
 #include "plat/sigmask.h"
 #include "plat/threads.h"
+#include "sched/debug.h"
 #include "sched/park.h"
 #include "trace/ring.h"
 
@@ -312,7 +313,9 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
     if (config->sim)
         hob__sim_open(config->seed);
     hob_dur slice = hob__thread_slice_now();
+    atomic_store_explicit(&hob__debug_rt, &rt, memory_order_relaxed);
     r = rt_loops(&rt);
+    atomic_store_explicit(&hob__debug_rt, NULL, memory_order_relaxed);
     if (config->sim)
         hob__sim_close();
     else if (!config->no_slice)

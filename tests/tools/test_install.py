@@ -118,9 +118,16 @@ class Install(unittest.TestCase):
         out = run([self.build(self.pkg_config('--libs'), text)], LD_LIBRARY_PATH=self.lib)
         self.assertEqual(sorted(out.split('\n')), ['', 'hello, cooks', 'hello, pots'])
 
+    def test_gdb_finds_its_script_by_the_librarys_name(self):
+        scripts = [f for f in self.installed if f.endswith('-gdb.py')]
+        self.assertEqual(len(scripts), 1)
+        library = scripts[0].split('/share/gdb/auto-load/')[1][:-len('-gdb.py')]
+        self.assertIn(library, self.installed)
+
     def test_nothing_but_the_promised_is_installed(self):
         for f in self.installed:
-            self.assertRegex(f, r'/include/hob/|/libhob\.(a|so)|/hob\.pc$|/man/man\d/|/bin/hob$')
+            self.assertRegex(f, r'/include/hob/|/libhob\.(a|so)|/hob\.pc$|/man/man\d/|/bin/hob$|'
+                                r'/share/gdb/auto-load/')
 
 
 if __name__ == '__main__':
