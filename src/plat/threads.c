@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 _Atomic(int) hob__threads_own;
 
 /* The kernel's own workers for io_uring stand in the list of the process they work for. */

@@ -40,6 +40,7 @@
 
 #include "base/assert.h"
 #include "sched/fold.h"
+#include "sched/life.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "trace/advise.h"
@@ -257,6 +258,8 @@ static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
     hob_dur used;
     uint32_t n;
 
+    if (unlikely(hob__life_forked))
+        hob__life_run_on();
     if (unlikely(l->tells))
         hob__fold_left(l);
     l->n_run += l->chunk;

@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "plat/futex.h"
+#include "sched/life.h"
 #include "sched/park.h"
 
 static void came_back(struct remote *r)
@@ -123,6 +124,8 @@ static int call_in_simulation(struct remote *r)
 
 int hob__remote_call(struct remote *r, struct loop *home, enum hob_wait why, hob_time until)
 {
+    if (unlikely(hob__life_forked))
+        return HOB_MISUSE(-EPERM, "the child of a fork has no loops");
     r->home = home;
     r->fiber = hob__self();
     r->done = false;

@@ -24,6 +24,7 @@
 #include "plat/sigmask.h"
 #include "plat/threads.h"
 #include "sched/debug.h"
+#include "sched/life.h"
 #include "sched/park.h"
 #include "trace/ring.h"
 
@@ -165,7 +166,9 @@ static void *loop_thread(void *arg)
     sem_post(&t->made);
     if (rc == 0) {
         hob__loop = l;
+        hob__life_begin(l);
         hob__loop_run(l);
+        hob__life_end();
         hob__loop = NULL;
         hob__loop_fini(l);
     }
@@ -247,10 +250,12 @@ static int rt_live(struct rt *rt)
     if (hob__rt_hook)
         hob__rt_hook(rt, true);
     hob__loop = l;
+    hob__life_begin(l);
     if (hob__env->sim)
         hob__sim_run(rt);
     else
         hob__loop_run(l);
+    hob__life_end();
     hob__loop = NULL;
     if (hob__rt_hook)
         hob__rt_hook(rt, false);
@@ -306,6 +311,7 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
     if (!rt.loops)
         return -ENOMEM;
     hob__barrier_init();
+    hob__life_init();
     atomic_store(&rt_running, rt.n_loops | (config->sim ? RT_SIM : 0));
     threads_begin();
     thread_begin(&overflow, 0);

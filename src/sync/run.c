@@ -14,6 +14,7 @@
 
 #include "base/opts.h"
 #include "pool/pool.h"
+#include "sched/life.h"
 #include "sched/rt.h"
 #include "sync/bridge.h"
 #include "sync/dump.h"
@@ -126,6 +127,8 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
         return r;
     if (!fn)
         return -EINVAL;
+    if (hob__life_forked)
+        return HOB_MISUSE(-EPERM, "the child of a fork made while loops ran");
     if (atomic_flag_test_and_set(&run_taken))
         return -EBUSY;
     hob__trace_env();
