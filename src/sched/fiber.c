@@ -41,6 +41,7 @@
 #include "base/assert.h"
 #include "sched/fold.h"
 #include "sched/life.h"
+#include "sched/marks.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "trace/advise.h"
@@ -94,6 +95,8 @@ static HOB_RARE void traced_begin(struct loop *l, struct fiber *f)
     hob_time now = hob__now();
     bool folded = hob__fold_break(l, now);
 
+    if (marks_wanted())
+        hob__marks_begin(l, f);
     trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
                     f->task->group->name, hob__advise_stage(f->task->group->name, ADVISE_FIBER));
     trace_ready(&f->trace, now); /* says its name */
@@ -107,6 +110,8 @@ static HOB_RARE void traced_end(struct loop *l, struct fiber *f)
     hob_time now = hob__now();
     bool folded = hob__fold_break(l, now);
 
+    if (marks_wanted())
+        hob__marks_end(f);
     trace_end(&f->trace, now);
     f->trace.flags = 0; /* (I5) */
     f->trace.stamp = 0;

@@ -42,6 +42,7 @@
 #include "plat/place.h"
 #include "pool/pool.h"
 #include "sched/look.h"
+#include "sched/marks.h"
 #include "sched/park.h"
 #include "sched/rt.h"
 #include "sched/scope.h"
@@ -223,6 +224,31 @@ static void put_tasks(void *arg, const struct task *task, uint64_t n)
     hob__text_put(&part->text, "\n");
 }
 
+/* --- stacks ----------------------------------------------------------------------------------- */
+
+static void put_mark(void *arg, const struct stack_mark *m)
+{
+    char fn[PLACE_TEXT_MAX], site[PLACE_TEXT_MAX];
+    struct text *t = arg;
+
+    hob__text_put(t, "  %.1f KiB at most, %" PRIu64 " ended: ", (double)m->deepest / 1024, m->n);
+    hob__place_text(m->fn, false, fn);
+    hob__text_put(t, "runs %s", m->fn ? fn : "others");
+    if (m->site) {
+        hob__place_text(m->site, true, site);
+        hob__text_put(t, ", started at %s", site);
+    }
+    hob__text_put(t, "\n");
+}
+
+void hob__dump_marks(const struct rt *rt, struct text *t)
+{
+    if (!marks_wanted())
+        return;
+    hob__text_put(t, "hob: stacks of fibers, of %zu KiB each:\n", rt->loops[0].stacks.size / 1024);
+    hob__marks_each(put_mark, t);
+}
+
 /* --- one loop --------------------------------------------------------------------------------- */
 
 static void count_fiber(void *arg, const struct fiber *f)
@@ -317,6 +343,7 @@ static void whole_put(struct text *t, const struct rt *rt, struct whole *w)
         hob__text_put(t, "; pool of %u threads, %u asleep", hob__pool_workers(), pool.n_asleep);
     }
     hob__text_put(t, "\n%s", w->body.n ? w->body.p : "");
+    hob__dump_marks(rt, t);
     t->full |= w->body.full;
     hob__text_free(&w->body);
 }

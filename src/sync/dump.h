@@ -23,6 +23,9 @@ void hob__dump_all(struct rt *rt, struct text *t);
 /* Every fiber; asks the loops.  From a thread that is not a loop's. */
 void hob__dump_ask(struct text *t);
 
+/* With HOB_STACKS: how deep stacks got, by what started them; else nothing. */
+void hob__dump_marks(const struct rt *rt, struct text *t);
+
 /* Hands a report to whom the program named, or to standard error. */
 void hob__report(struct rt *rt, const struct text *t);
 

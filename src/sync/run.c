@@ -100,6 +100,13 @@ static int config_read(const struct hob_opts *o, struct rt_config *c)
 /* Who looks from outside comes when all loops are there and goes before the first of them. */
 static void run_hook(struct rt *rt, bool on)
 {
+    struct text t = {0};
+
+    if (!on) {
+        hob__dump_marks(rt, &t);
+        hob__report(rt, &t);
+        hob__text_free(&t);
+    }
     hob__dump_hook(rt, on);
     hob__top_hook(rt, on);
     hob__watch_hook(rt, on);

@@ -43,6 +43,7 @@ enum trace_modes {
     TRACE_RECORD = 1, /* events go to a recording */
     TRACE_ADVISE = 2, /* times are summed by name, for what is printed at exit (advise.h) */
     TRACE_TOP = 4,    /* tasks are counted by name and state, for who looks from outside */
+    TRACE_STACKS = 8, /* how deep stacks get is measured: sched/marks.h */
 };
 
 /* A run this long holds up everybody else on its loop. */

@@ -346,7 +346,8 @@ static void env_read(void)
 {
     const char *file = secure_getenv("HOB_TRACE");
     bool advises = env_says("HOB_ADVISE");
-    unsigned on = (advises ? TRACE_ADVISE : 0) | (env_says("HOB_TOP") ? TRACE_TOP : 0);
+    unsigned on = (advises ? TRACE_ADVISE : 0) | (env_says("HOB_TOP") ? TRACE_TOP : 0) |
+                  (env_says("HOB_STACKS") ? TRACE_STACKS : 0);
 
     if (on) {
         pthread_atfork(NULL, NULL, env_child);
