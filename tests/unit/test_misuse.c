@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_misuse.c - a caller's mistakes: each aborts with its name in a debug build, and is an error
+ * code in a release build (docs/debugging.md has the list)
+ */
+#include <hob/hob.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/t.h"
+
+static int go_without_fn(void)
+{
+    hob_group g;
+
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    return hob_group_join(&g, hob_go(&g, NULL, NULL));
+}
+
+static int join_anothers(void *g)
+{
+    return hob_group_join(g, 0);
+}
+
+static int joined_by_another(void)
+{
+    hob_group g;
+    int r, got = 0;
+
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    r = hob_go(&g, join_anothers, &g);
+    got = hob_group_join(&g, r);
+    return got;
+}
+
+static int group_before_time(void)
+{
+    hob_group g;
+
+    return hob_group_join(&g, hob_group_open(&g, HOB_GROUP_OPTS(.until = -1)));
+}
+
+static int lock_never_made(void)
+{
+    hob_mutex m = {{0}};
+
+    return hob_mutex_lock(&m, 0);
+}
+
+static int mutex_of_nobody(void)
+{
+    hob_mutex m;
+
+    CHECK_INT(hob_mutex_init(&m, NULL), 0);
+    return hob_mutex_unlock(&m);
+}
+
+static int rwlock_of_nobody(void)
+{
+    hob_rwlock l;
+
+    CHECK_INT(hob_rwlock_init(&l, NULL), 0);
+    return hob_rwlock_unlock(&l);
+}
+
+static int cond_without_its_mutex(void)
+{
+    hob_mutex m;
+    hob_cond c;
+
+    CHECK_INT(hob_mutex_init(&m, NULL), 0);
+    CHECK_INT(hob_cond_init(&c, NULL), 0);
+    return hob_cond_wait(&c, &m, HOB_FOREVER);
+}
+
+static int sem_of_too_many(void)
+{
+    hob_sem s;
+
+    return hob_sem_init(&s, UINT64_MAX, NULL);
+}
+
+static int sem_overflows(void)
+{
+    hob_sem s;
+
+    CHECK_INT(hob_sem_init(&s, INT64_MAX, NULL), 0);
+    return hob_sem_release(&s, 1);
+}
+
+static int sem_of_none(void)
+{
+    hob_sem s;
+
+    CHECK_INT(hob_sem_init(&s, 1, NULL), 0);
+    return hob_sem_acquire(&s, 0, 0);
+}
+
+static int once_of_nothing(void)
+{
+    hob_once o;
+
+    CHECK_INT(hob_once_init(&o, NULL), 0);
+    return hob_once_do(&o, NULL, NULL, 0);
+}
+
+static int chan_of_nothing(void)
+{
+    hob_chan *ch;
+
+    return hob_chan_new(0, NULL, &ch);
+}
+
+static int offload_nothing(void)
+{
+    return hob_offload(NULL, NULL, HOB_FOREVER);
+}
+
+static int block_nothing(void)
+{
+    return hob_block(NULL, NULL, HOB_FOREVER);
+}
+
+static int sleeps(void *arg)
+{
+    return hob_sleep(HOB_MS);
+}
+
+static int job_sleeps(void)
+{
+    return hob_offload(sleeps, NULL, HOB_FOREVER);
+}
+
+static int receives(void *ch)
+{
+    char byte;
+
+    return hob_chan_recv(ch, HOB_FOREVER, &byte);
+}
+
+static int job_receives(void)
+{
+    hob_chan *ch;
+
+    CHECK_INT(hob_chan_new(1, NULL, &ch), 0);
+    int r = hob_offload(receives, ch, HOB_FOREVER);
+    hob_chan_free(ch);
+    return r;
+}
+
+static int reads(void *unused)
+{
+    char byte;
+
+    return (int)hob_read(0, &byte, 1, HOB_FOREVER);
+}
+
+static int job_reads(void)
+{
+    return hob_offload(reads, NULL, HOB_FOREVER);
+}
+
+static int dump_to_nobody(void)
+{
+    return hob_dump_to(NULL, NULL);
+}
+
+static const struct mistake {
+    const char *name;
+    int (*make)(void);
+    int code;
+} mistakes[] = {
+    {"hob_go without a function", go_without_fn, -EINVAL},
+    {"a group is joined by another fiber", joined_by_another, -EINVAL},
+    {"a deadline before time", group_before_time, -EINVAL},
+    {"a lock that was never made", lock_never_made, -EINVAL},
+    {"a mutex that is nobody's", mutex_of_nobody, -EPERM},
+    {"a read-write lock that is nobody's", rwlock_of_nobody, -EPERM},
+    {"a condition without its mutex", cond_without_its_mutex, -EPERM},
+    {"a semaphore of too many", sem_of_too_many, -EINVAL},
+    {"a semaphore that overflows", sem_overflows, -EOVERFLOW},
+    {"no units of a semaphore", sem_of_none, -EINVAL},
+    {"nothing to do once", once_of_nothing, -EINVAL},
+    {"a channel of nothing", chan_of_nothing, -EINVAL},
+    {"hob_offload without a function", offload_nothing, -EINVAL},
+    {"hob_block without a function", block_nothing, -EINVAL},
+    {"a job sleeps", job_sleeps, -EDEADLK},
+    {"a job receives", job_receives, -EDEADLK},
+    {"a job reads", job_reads, -EDEADLK},
+    {"a dump to nobody", dump_to_nobody, -EINVAL},
+};
+
+static int makes_it(void *arg)
+{
+    const struct mistake *m = arg;
+    int r = m->make();
+
+    return r == m->code ? 0 : 1;
+}
+
+/* In a process of its own: its wait status, and what it said. */
+static int status_of(const struct mistake *m, char *ret_said, size_t size)
+{
+    struct rlimit no_core = {0, 0};
+    int fds[2], status;
+    size_t n = 0;
+    ssize_t k;
+
+    CHECK(pipe(fds) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        dup2(fds[1], STDERR_FILENO);
+        _exit(hob_run(NULL, makes_it, (void *)(uintptr_t)m) == 0 ? 0 : 1);
+    }
+    close(fds[1]);
+    while (n < size - 1 && (k = read(fds[0], ret_said + n, size - 1 - n)) > 0)
+        n += (size_t)k;
+    ret_said[n] = '\0';
+    close(fds[0]);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
+TEST(each_mistake_aborts_in_debug_and_is_an_error_in_release)
+{
+    char said[4096];
+
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        int status = status_of(&mistakes[i], said, sizeof said);
+#ifdef NDEBUG
+        bool right = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+#else
+        bool right = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+                     strstr(said, ": misuse: ") && strncmp(said, "hob: ", 5) == 0;
+#endif
+        if (!right)
+            t_fail(__FILE__, __LINE__, "%s: status %x, said \"%s\"", mistakes[i].name,
+                   (unsigned)status, said);
+    }
+}
