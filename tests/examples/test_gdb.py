@@ -103,7 +103,7 @@ class Fibers(unittest.TestCase):
 
     def test_a_parked_fibers_frames_lead_to_its_function(self):
         out = self.part('bt', 'all')
-        frames = re.findall(r'^#(\d+) +(?:0x\w+ in )?(\w+) \(', out, re.M)
+        frames = re.findall(r'^#(\d+) +(?:0x\w+ in )?([\w.]+) \(', out, re.M)
         names = [name for _, name in frames]
         self.assertIn('hob_chan_recv', names)
         self.assertLess(names.index('hob_chan_recv'), names.index('cook'))
