@@ -294,7 +294,7 @@ static void part_ask(struct part *part, struct loop *l)
         return; /* (I2) */
     part->loop = l;
     part->msg.run = part_answer;
-    atomic_store_explicit(&part->state, PART_ASKED, memory_order_relaxed);
+    atomic_store_explicit(&part->state, PART_ASKED, memory_order_release); /* last_answer */
     hob__loop_post(l, &part->msg);
 }
 

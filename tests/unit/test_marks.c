@@ -6,6 +6,7 @@
 
 #include <hob/hob.h>
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "lib/t.h"
@@ -18,14 +19,21 @@ static void keep(void *arg, const char *text, size_t n)
     memcpy(said, text, n + 1);
 }
 
-/* Writes to about `bytes` of its stack. */
-static __attribute__((noinline)) int digs(size_t bytes)
+/* Writes to about `bytes` of its stack.  Each frame is read by the one below it: all are there. */
+static __attribute__((noinline)) int digs(size_t bytes, const volatile char *above)
 {
     volatile char frame[1024];
 
     for (size_t i = 0; i < sizeof frame; i += 64)
-        frame[i] = (char)i;
-    return bytes > sizeof frame ? digs(bytes - sizeof frame) + frame[64] : frame[0];
+        frame[i] = above[0];
+    return bytes > sizeof frame ? digs(bytes - sizeof frame, frame) + above[64] : frame[0];
+}
+
+static int dig(size_t bytes)
+{
+    char surface[128] = {0};
+
+    return digs(bytes, surface) < 0 ? -EIO : 0;
 }
 
 static int shallow(void *arg)
@@ -37,7 +45,7 @@ static int deep(void *arg)
 {
     int r = hob_yield();
 
-    return r < 0 ? r : digs(24 * 1024) < 0 ? 0 : 0;
+    return r < 0 ? r : dig(24 * 1024);
 }
 
 static int both(void *arg)
@@ -84,7 +92,7 @@ static int runs_through(void *arg)
 static int digs_through(void *arg)
 {
     *(int *)arg += 1;
-    return digs(12 * 1024) < 0 ? 0 : 0;
+    return dig(12 * 1024);
 }
 
 static int never_parks(void *arg)
