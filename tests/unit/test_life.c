@@ -230,6 +230,7 @@ static int ends_a_thread(void *arg)
     return hob_group_join(&g, r);
 }
 
+/* Loop 0 by itself: the runtime lies in the frames that its end takes away from other loops. */
 TEST(the_end_of_a_loops_thread_aborts)
 {
 #ifdef HOB_TSAN
@@ -241,10 +242,12 @@ TEST(the_end_of_a_loops_thread_aborts)
 
         if (pid == 0) {
             signal(SIGABRT, SIG_DFL);
-            _exit(hob_run(HOB_OPTS(.loops = 2), ends_a_thread, &index) == 0);
+            _exit(hob_run(HOB_OPTS(.loops = 1 + (unsigned)index), ends_a_thread, &index) == 0);
         }
         int status = status_of(pid, fd);
-        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-        CHECK(strstr(said, "hob: a loop's thread ended under its fibers"));
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT ||
+            !strstr(said, "hob: a loop's thread ended under its fibers"))
+            t_fail(__FILE__, __LINE__, "loop %d: status %x, said \"%s\"", index, (unsigned)status,
+                   said);
     }
 }
