@@ -201,6 +201,7 @@ void hob__scope_seen(struct scope *s)
     }
 }
 
+#ifndef NDEBUG
 /* Whether a cancel that reached the fiber came to the scope it is a member of, not only to one of
  * its own: it cannot make it good itself. */
 static inline HOB_UNUSED bool cancel_is_its_groups(const struct fiber *f)
@@ -211,6 +212,7 @@ static inline HOB_UNUSED bool cancel_is_its_groups(const struct fiber *f)
         s = s->parent;
     return s && s->cancelled;
 }
+#endif
 
 int hob__cancel_seen(struct fiber *f)
 {
