@@ -54,6 +54,8 @@ def listing():
         print(f"{bench.name:<12} {bench.what}")
         if bench.subjects:
             print(f"{'':<12} {', '.join(s.name for s in bench.subjects)}")
+        for part in getattr(bench, "parts", ()):
+            print(f"{'':<12} and {part.name}: {part.what}")
 
 
 def stop(signum, frame):
@@ -84,7 +86,7 @@ def main(argv):
     for bench in BENCHES:
         if not args.names or bench.name in args.names:
             new = (session.program(bench) if isinstance(bench, Program)
-                   else [session.bench(peersdir.add(bench, args.peers))])
+                   else session.bench(peersdir.add(bench, args.peers)).all)
             results += new
             for result in new:
                 print("\n".join(report.table(result)) + "\n", flush=True)

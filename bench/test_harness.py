@@ -68,6 +68,7 @@ class Machine(unittest.TestCase):
         cores = machine.cores_choose({4, 6})
         self.assertEqual((cores.one, cores.rest, cores.server), ({6}, {6}, {4}))
         self.assertEqual(machine.cores_choose({2}).one, {2})
+        self.assertEqual(machine.cores_choose({0, 2, 3}).two, {2, 3})
 
 
 class Process(unittest.TestCase):
@@ -121,6 +122,17 @@ class Sessions(unittest.TestCase):
         self.assertEqual(reasons, {"fails": "exit status 3: no space",
                                    "mute": 'no line "b value unit" in its output',
                                    "absent": "no program /nowhere/peer"})
+
+    def test_parts_are_figures_of_the_same_runs(self):
+        log = f"{self.dir}/log"
+        part = replace(a_bench(), name="c", value=printed("c"))
+        bench = a_bench(shell("hob", f"echo h >>{log}; echo b 1 ns/op; echo c 7 ns/op"),
+                        shell("go", "exit 3"), parts=(part,))
+        whole, c = self.session.bench(bench).all
+        with open(log, encoding="ascii") as f:
+            self.assertEqual(len(f.read().split()), 1 + whole.of("hob").count)
+        self.assertEqual((whole.of("hob").median, c.of("hob").median), (1, 7))
+        self.assertEqual(c.of("go").missing, "exit status 3")
 
     def test_too_slow_is_missing(self):
         result = self.session.bench(a_bench(shell("slow", "sleep 60"), timeout=0.3))

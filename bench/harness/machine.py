@@ -11,10 +11,12 @@ SHARE_MAX = 0.04
 
 @dataclass(frozen=True)
 class Cores:
-    """`one`: where a single-core subject runs.  `rest`: all that the server leaves.
+    """`one`: where a single-core subject runs.  `two`: where one of two cores does.
+    `rest`: all that the server leaves.
     `server`: the server's core, which the harness shares, asleep while something is timed.
     `all`: for builds."""
     one: frozenset
+    two: frozenset
     rest: frozenset
     server: frozenset
     all: frozenset
@@ -26,8 +28,8 @@ def cores_choose(usable=None):
     With one core there is nothing to choose: server and subject share it.
     """
     usable = sorted(os.sched_getaffinity(0) if usable is None else usable)
-    return Cores(frozenset(usable[-1:]), frozenset(usable[1:] or usable), frozenset(usable[:1]),
-                 frozenset(usable))
+    return Cores(frozenset(usable[-1:]), frozenset(usable[-2:]), frozenset(usable[1:] or usable),
+                 frozenset(usable[:1]), frozenset(usable))
 
 
 @dataclass(frozen=True)

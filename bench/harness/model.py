@@ -57,8 +57,10 @@ class Bench:
     """One bench.  `value` turns a finished run into the figure that is compared.
 
     `targets`: peer -> how many times better than it hob must be, by the medians.
-    `cores`: "one" pins each subject to a single core; "rest" to all but the server's.
+    `cores`: "one" pins each subject to a single core, "two" to two; "rest" to all but the
+    server's.
     `argv_in_dir`: the arguments that a program found by --peers gets.
+    `parts`: benches without subjects, whose figures the same runs print: a row and targets each.
     """
     name: str
     what: str
@@ -72,6 +74,7 @@ class Bench:
     expect_pages: int = 0
     timeout: float = 60.0
     argv_in_dir: tuple = ()
+    parts: tuple = ()
 
     def ratio(self, hob, peer):
         """How many times better hob is: above 1 it wins, whichever way the unit runs."""

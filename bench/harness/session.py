@@ -73,6 +73,11 @@ class Result:
     outcomes: list
     ncores: int
     note: str = ""
+    parts: list = field(default_factory=list)  # Results of bench.parts, subject for subject
+
+    @property
+    def all(self):
+        return [self, *self.parts]
 
     def of(self, name):
         return next((o for o in self.outcomes if o.subject == name), None)
@@ -126,9 +131,11 @@ class Session:
 
     def bench(self, bench):
         """Run it; a missing server makes every subject missing, loudly."""
-        cores = self.cores.one if bench.cores == "one" else self.cores.rest
-        result = Result(bench, [Outcome(s.name, wanted=self.runs) for s in bench.subjects],
-                        len(cores))
+        cores = getattr(self.cores, bench.cores)
+        result, *parts = [
+            Result(b, [Outcome(s.name, wanted=self.runs) for s in bench.subjects], len(cores))
+            for b in (bench, *bench.parts)]
+        result.parts = parts
         try:
             if bench.site:
                 self.say(f"{bench.name}: generating {bench.site.pages} pages")
@@ -141,6 +148,10 @@ class Session:
         except Missing as e:
             for outcome in result.outcomes:
                 outcome.missing = outcome.missing or str(e)
+        for part in parts:
+            part.note = result.note
+            for outcome, whole in zip(part.outcomes, result.outcomes):
+                outcome.missing, outcome.worst = whole.missing, whole.worst
         return result
 
     def rounds(self, result, cores, served):
@@ -162,19 +173,24 @@ class Session:
 
     def measure(self, result, subject, outcome, names, cores, served):
         try:
-            value, why = self.once(result.bench, subject, names, cores, served)
+            values, why = self.once(result.bench, subject, names, cores, served)
         except Missing as e:
             outcome.missing = f"failed in a later run: {e}"
             self.say(f"{result.bench.name}: {subject.name} {outcome.missing}")
             return
-        (outcome.dirty if why else outcome.clean).append(value)
+        for r, value in zip(result.all, values):
+            of = r.of(subject.name)
+            (of.dirty if why else of.clean).append(value)
+            self.say(f"{r.bench.name}: {subject.name} {value:.5g} {r.bench.unit}"
+                     + (f"  ({why})" if why else ""))
         if why:
             outcome.worst = max(outcome.worst or why, why)
-        self.say(f"{result.bench.name}: {subject.name} {value:.5g} {result.bench.unit}"
-                 + (f"  ({why})" if why else ""))
 
     def once(self, bench, subject, names, cores, served):
-        """One run: (value, what disturbed it); a run without a right result is Missing."""
+        """One run: (values, what disturbed it); a run without a right result is Missing.
+
+        The values are the bench's own and its parts'.
+        """
         server_before = served.cpu() if served else 0.0
         tmp = names.get("tmp")
         if tmp:
@@ -199,10 +215,10 @@ class Session:
         if pages != bench.expect_pages:
             raise Missing(f"{pages} pages instead of {bench.expect_pages}")
         try:
-            value = bench.value(run, pages)
+            values = [b.value(run, pages) for b in (bench, *bench.parts)]
         except (ValueError, ZeroDivisionError) as e:
             raise Missing(str(e)) from None
         own = run.cpu
         if served and cores & self.cores.server:
             own += served.cpu() - server_before
-        return value, machine.disturbance(before, after, own, run.wall, len(cores))
+        return values, machine.disturbance(before, after, own, run.wall, len(cores))

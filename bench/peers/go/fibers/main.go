@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Go's side of the yield, spawn and pingpong benches.
+// Go's side of the yield, spawn and pingpong benches; many.go has the others.
 //
-// usage: fibers yield|spawn|spawn_batch|pingpong
+// usage: fibers yield|spawn|spawn_batch|pingpong|skynet|skynet_chan|parked|timers|skew|echo
 //
 // Prints "metric value unit".  The harness sets GOMAXPROCS to the number of cores it pins.
 package main
@@ -98,7 +98,8 @@ func pingpong() {
 
 func main() {
 	modes := map[string]func(){"yield": yield, "spawn": spawn, "spawn_chan": spawnChan,
-		"spawn_batch": spawnBatch, "pingpong": pingpong}
+		"spawn_batch": spawnBatch, "pingpong": pingpong, "skynet": skynetGroup,
+		"skynet_chan": skynetChan, "parked": parked, "timers": timers, "skew": skew, "echo": echo}
 	for _, name := range os.Args[1:] {
 		run, ok := modes[name]
 		if !ok {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! Tokio's side of the yield, spawn and pingpong benches.
+//! Tokio's side of the yield, spawn and pingpong benches; many.rs has the others.
 //!
 //! usage: fibers MODE WORKERS    WORKERS 0: current_thread, else multi_thread with that many
 //!
@@ -7,7 +7,9 @@
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-fn report(metric: &str, start: Instant, n: usize, unit: &str) {
+mod many;
+
+pub fn report(metric: &str, start: Instant, n: usize, unit: &str) {
     println!("{} {:.3} {}", metric, start.elapsed().as_nanos() as f64 / n as f64, unit);
 }
 
@@ -74,8 +76,12 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let workers: usize = args[2].parse().unwrap();
     let rt = match workers {
-        0 => tokio::runtime::Builder::new_current_thread().build().unwrap(),
-        n => tokio::runtime::Builder::new_multi_thread().worker_threads(n).build().unwrap(),
+        0 => tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
+        n => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(n)
+            .enable_all()
+            .build()
+            .unwrap(),
     };
     let mode = args[1].clone();
     // Inside a spawned task: the future given to block_on is polled outside the scheduler.
@@ -86,6 +92,13 @@ fn main() {
                 "spawn" => spawn().await,
                 "spawn_batch" => spawn_batch().await,
                 "pingpong" => pingpong().await,
+                "skynet" => many::skynet().await,
+                "skynet_oneshot" => many::skynet_oneshot().await,
+                "skynet_mpsc" => many::skynet_mpsc().await,
+                "parked" => many::parked().await,
+                "timers" => many::timers().await,
+                "skew" => many::skew().await,
+                "echo" => many::echo().await,
                 _ => panic!("fibers: no mode {}", mode),
             }
         })
