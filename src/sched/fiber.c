@@ -14,8 +14,9 @@
  *   The fiber's struct is at the top, so a parked fiber is one page.  A fiber that ends and finds
  *   a task next in the queue runs it on its own stack, without a switch: a burst of short tasks
  *   costs one stack.  One that ends and was the last its joiner waited for goes straight to it, if
- *   nobody is before it in the queue.  The last few that ended keep their stacks and what does not
- *   change of their structs, and begin again as they are.
+ *   nobody is before it in the queue, or if a tree of tasks has the turn (ahead.h).  The last few
+ *   that ended keep their stacks and what does not change of their structs, and begin again as they
+ *   are.
  *
  * INVARIANTS  (I1) l->current is the fiber whose stack the thread is on, NULL on the loop's own
  *             (I2) a stack is given back, or to another task, only after the switch away from it:
@@ -33,12 +34,12 @@
  *             its parents have left of theirs.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <hob/fiber.h>
 
 #include "base/assert.h"
+#include "sched/ahead.h"
 #include "sched/fold.h"
 #include "sched/life.h"
 #include "sched/marks.h"
@@ -49,7 +50,6 @@
 __thread struct loop *hob__loop __attribute__((tls_model("initial-exec")));
 
 enum {
-    TASKS_A_SLAB = 63,
 #ifdef HOB_ASAN
     FIBERS_IDLE = 1, /* others go, and what points to their frames is found out */
 #else
@@ -57,37 +57,7 @@ enum {
 #endif
 };
 
-struct task_slab {
-    struct task_slab *next;
-    struct task task[TASKS_A_SLAB];
-};
-
 static _Atomic(uint64_t) fiber_ids;
-
-bool hob__task_refill(struct loop *l)
-{
-    struct task_slab *s = malloc(sizeof *s);
-
-    if (!s)
-        return false;
-    s->next = l->slabs;
-    l->slabs = s;
-    for (int i = TASKS_A_SLAB - 1; i >= 0; i--)
-        task_free(l, &s->task[i]);
-    return true;
-}
-
-void hob__task_slabs_free(struct loop *l)
-{
-    struct task_slab *s, *next;
-
-    for (s = l->slabs; s; s = next) {
-        next = s->next;
-        free(s);
-    }
-    l->slabs = NULL;
-    l->free_tasks = NULL;
-}
 
 /* What accounted fibers cost, out of the way of the others: fold.h. */
 static HOB_RARE void traced_begin(struct loop *l, struct fiber *f)
@@ -287,12 +257,20 @@ static inline struct runnable *loop_next(struct loop *l)
 {
     struct runnable *r;
 
+    l->fresh = NULL;
     for (;;) {
         if (unlikely(--l->left == 0) && !turn_goes_on(l))
             return NULL;
-        r = runq_pop(&l->ready);
-        if (!r || likely(r->state != RUN_NEW))
+        while (unlikely(!(r = runq_pop(&l->ready))))
+            if (!ahead_more(l))
+                return NULL;
+        if (likely(r->state != RUN_NEW))
             return r;
+        if (unlikely(r == &l->mark)) {
+            ahead_over(l);
+            l->left++;
+            continue;
+        }
         struct task *t = container_of(r, struct task, run);
         if (likely(!group_stopped_on(t->group, l)))
             return r;
@@ -414,7 +392,8 @@ static void fiber_main(void *arg)
         struct fiber *joiner = fiber_end(l, f, rc);
         if (joiner) {
             fiber_set_ready(l, joiner);
-            if (likely(!l->ready.head && l->left > 1)) { /* it would be next: no queue */
+            /* It would be next, or goes ahead of the others (ahead.h): no queue. */
+            if (likely((!l->ready.head || l->ahead_on) && l->left > 1)) {
                 l->left--;
                 fiber_set_running(l, joiner);
                 fiber_exit(l, f, joiner);
@@ -494,6 +473,15 @@ int hob__park(struct fiber *f, enum hob_wait why, hob_time until)
 void hob__park_shielded(struct fiber *f, enum hob_wait why)
 {
     fiber_park(f, why, PARK_SHIELD);
+}
+
+void hob__park_join(struct fiber *f)
+{
+    struct loop *l = f->loop;
+
+    if (unlikely(l->fresh && l->fresh != &l->ready.head)) /* else nobody is before them */
+        ahead_join(l);
+    fiber_park(f, HOB_WAIT_JOIN, PARK_SHIELD);
 }
 
 int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,

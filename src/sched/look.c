@@ -47,14 +47,14 @@ static bool tasks_alike(const struct task *a, const struct task *b)
     return task_fn(a) == task_fn(b) && a->site == b->site && a->group == b->group;
 }
 
-static void queue_tasks(const struct runq *q,
+static void queue_tasks(const struct runq *q, const struct runnable *mark,
                         void (*fn)(void *arg, const struct task *t, uint64_t n), void *arg)
 {
     const struct task *first = NULL;
     uint64_t n = 0;
 
     for (const struct runnable *r = q->head; r; r = r->next) {
-        if (r->state != RUN_NEW)
+        if (r->state != RUN_NEW || r == mark)
             continue;
         const struct task *t = container_of(r, struct task, run);
         if (first && tasks_alike(first, t)) {
@@ -73,9 +73,11 @@ static void queue_tasks(const struct runq *q,
 void hob__look_tasks(struct loop *l, void (*fn)(void *arg, const struct task *t, uint64_t n),
                      void *arg)
 {
-    queue_tasks(&l->ready, fn, arg);
+    queue_tasks(&l->ready, &l->mark, fn, arg);
+    queue_tasks(&l->ahead, NULL, fn, arg);
+    queue_tasks(&l->aged, NULL, fn, arg);
     hob__spread_hold(l);
-    queue_tasks(&l->spread.queue, fn, arg);
+    queue_tasks(&l->spread.queue, NULL, fn, arg);
     hob__spread_let(l);
 }
 

@@ -30,6 +30,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "sched/ahead.h"
 #include "sched/fold.h"
 #include "sched/park.h"
 #include "sched/rt.h"
@@ -46,6 +47,8 @@ int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_s
     l->turn_switches = TURN_SWITCHES;
     hob__fold_init(l);
     runq_init(&l->ready);
+    runq_init(&l->ahead);
+    runq_init(&l->aged);
     runq_init(&l->spread.queue);
     inbox_init(&l->inbox);
     list_init(&l->parts);
@@ -60,7 +63,7 @@ int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_s
 
 void hob__loop_fini(struct loop *l)
 {
-    HOB_ASSERT(!l->ready.head); /* nor is a fiber alive: hob__stacks_fini looks */
+    HOB_ASSERT(!loop_has_ready(l)); /* nor is a fiber alive: hob__stacks_fini looks */
     while (atomic_load_explicit(&l->n_posters, memory_order_acquire)) /* (I3) */
         sched_yield();
     for (struct list *n; (n = list_pop(&l->parts));) {
@@ -102,7 +105,9 @@ static void loop_fibers(struct loop *l)
     if (l->chunk > l->turn_switches)
         l->chunk = l->turn_switches;
     l->left = l->chunk + 1; /* counted at the next one: so many run before the first look */
+    ahead_turn(l);
     hob__loop_fibers(l);
+    ahead_end(l);
     __atomic_store_n(&l->n_turns, l->n_turns + 1, __ATOMIC_RELAXED);
 }
 
@@ -153,7 +158,7 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
 {
     if (l->rt->n_loops > 1)
         hob__spread_turn(l);
-    bool ran = l->ready.head;
+    bool ran = loop_has_ready(l);
     if (ran)
         loop_fibers(l);
     hob_time now = hob__now();
@@ -168,11 +173,11 @@ bool hob__loop_turn(struct loop *l, bool may_sleep)
     hob__wheel_advance(&l->timers, now);
     if (l->stop)
         return false;
-    if (!l->ready.head && may_sleep)
+    if (!loop_has_ready(l) && may_sleep)
         loop_sleep(l, now);
     else if (l->poller->ops->busy(l->poller)) /* (I4) */
         loop_poll(l, 0);
-    return l->ready.head != NULL;
+    return loop_has_ready(l);
 }
 
 void hob__loop_run(struct loop *l)

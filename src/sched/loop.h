@@ -230,6 +230,10 @@ struct fold {
 struct loop {
     struct fiber *current; /* NULL: the loop's own context runs */
     struct runq ready;
+    struct runnable **fresh; /* where in `ready` what the running fiber started begins; NULL */
+    bool ahead_on;           /* `ready` begins with what was in `ahead`, up to `mark` */
+    struct runq ahead, aged; /* ahead.h: tasks whose openers wait for them */
+    struct runnable mark;
     uint32_t left;  /* switches until the next look at the clock */
     uint32_t chunk; /* what `left` began with */
     uint32_t n_run; /* switches of this turn before this chunk */
@@ -312,6 +316,12 @@ static inline struct runnable *runq_pop(struct runq *q)
     if (!q->head)
         q->tail = &q->head;
     return r;
+}
+
+/* Anything that a turn could run.  Between turns. */
+static inline bool loop_has_ready(const struct loop *l)
+{
+    return l->ready.head || l->ahead.head || l->aged.head;
 }
 
 /* How many have run in the turn that is, or was the last one. */

@@ -44,6 +44,9 @@ int hob__park(struct fiber *f, enum hob_wait why, hob_time until);
 /* The same for a wait that no cancel ends and that stands in no queue: PARK_SHIELD. */
 void hob__park_shielded(struct fiber *f, enum hob_wait why);
 
+/* That of a join: what the fiber started since it began to run goes ahead of others (ahead.h). */
+void hob__park_join(struct fiber *f);
+
 /*
  * The same for an operation in flight: on a cancel or at `until`, abort(f) asks for its end, with
  * f->abort_rc set; the fiber parks on until hob__ready.

@@ -141,7 +141,7 @@ static inline void group_await(struct group *g, struct fiber *opener)
     /* Again: a cancel from outside may have sent messages between the wake and this. */
     while (g->n_live | g->n_acks) {
         g->joining = true;
-        hob__park_shielded(opener, HOB_WAIT_JOIN);
+        hob__park_join(opener);
     }
 }
 

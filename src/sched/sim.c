@@ -120,7 +120,7 @@ uint64_t hob__sim_hash(void)
 
 static bool loop_can_run(struct loop *l)
 {
-    return l->ready.head || !inbox_empty(&l->inbox) || hob__wheel_next(&l->timers) <= sim.now ||
+    return loop_has_ready(l) || !inbox_empty(&l->inbox) || hob__wheel_next(&l->timers) <= sim.now ||
            l->poller->ops->busy(l->poller);
 }
 

@@ -112,7 +112,7 @@ static bool spread_steal(struct loop *l)
 
 void hob__spread_turn(struct loop *l)
 {
-    if (l->ready.head)
+    if (loop_has_ready(l))
         spread_move(l, l, 1); /* (I3) */
     else if (!spread_move(l, l, TAKE_OWN))
         spread_steal(l);

@@ -59,7 +59,7 @@ static bool loop_is_still(struct loop *l)
 {
     bool outside = false;
 
-    if (l->ready.head || l->n_outside || hob__wheel_next(&l->timers) != HOB_FOREVER ||
+    if (loop_has_ready(l) || l->n_outside || hob__wheel_next(&l->timers) != HOB_FOREVER ||
         atomic_load(&l->spread.n) > 0)
         return false;
     hob__look_fibers(l, fiber_outside, &outside); /* (I2) */
@@ -155,7 +155,7 @@ hob_time hob__stuck_sleep(struct loop *l, hob_time now)
     } else if (now >= s->at) {
         if (!s->out)
             stuck_look(l->rt);
-        if (l->ready.head)
+        if (loop_has_ready(l))
             return 0;
         s->pause = s->pause < STUCK_PAUSE_MAX / 2 ? 2 * s->pause : STUCK_PAUSE_MAX;
         s->at = now + s->pause;

@@ -2,7 +2,7 @@
  *
  * go.c - hob_go: a child of a group, from any loop, at once or when there is a place
  *
- * HOW         The usual way is group_go's last two lines; whatever is unusual goes by
+ * HOW         The usual way is group_go's last lines; whatever is unusual goes by
  *             group_go_slow, which looks at one thing after the other.
  *
  *   A full group that fills itself: each place is held by a member, and none of them will end
@@ -258,6 +258,8 @@ static inline int group_go(struct group *g, hob_fn fn, void *arg, bool park, con
                  g->scope.cancelled || g->n_live >= g->max_live || g->spread || !l->free_tasks))
         return group_go_slow(g, &(struct go){.fn = fn, .arg = arg, .site = site}, park);
     g->n_live++;
+    if (!l->fresh)
+        l->fresh = l->ready.tail;
     runq_push(&l->ready, &task_new(l, fn, arg, g, site)->run);
     return 0;
 }

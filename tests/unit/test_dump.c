@@ -59,11 +59,11 @@ static void expect(const char *name, const char *part)
         t_fail(__FILE__, __LINE__, "\"%s\" is not said of %s in\n%s", part, name, seen);
 }
 
-/* Lets everything else run until it waits. */
+/* Lets everything else run until it waits: what goes ahead of others may need a turn more. */
 static void settle(void)
 {
-    for (int i = 0; i < 100; i++)
-        CHECK_INT(hob_yield(), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(hob_sleep(200 * HOB_US), 0);
 }
 
 /* --- one loop ----------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ static int hold_one(void *arg)
     CHECK_INT(hob_group_open(&g, HOB_GROUP_OPTS(.spread = true)), 0);
     while (!atomic_load(&held)) { /* until the other loop has taken one */
         CHECK_INT(hob_go(&g, holder, NULL), 0);
-        CHECK_INT(hob_sleep(1), 0);
+        CHECK_INT(hob_sleep(200 * HOB_US), 0);
     }
     look();
     CHECK(strstr(seen, "\nloop 1: thread "));
