@@ -45,6 +45,7 @@ int hob__loop_init(struct loop *l, struct rt *rt, unsigned index, size_t stack_s
     l->index = index;
     l->n_groups = atomic_fetch_add(&n_loops, 1) << 36; /* of 61 bits */
     l->turn_switches = TURN_SWITCHES;
+    l->spread.draw = index;
     hob__fold_init(l);
     runq_init(&l->ready);
     runq_init(&l->ahead);
@@ -114,6 +115,7 @@ static void loop_fibers(struct loop *l)
 /* What this turn's runs were like is what the next one's are expected to be.  (I5) */
 static void loop_learn(struct loop *l, hob_time now)
 {
+    atomic_store_explicit(&l->busy_ns, l->busy_ns + (now - l->turn_start), memory_order_relaxed);
     l->slow = now - l->turn_start > RUN_LONG * loop_turn_runs(l);
 }
 
@@ -145,6 +147,12 @@ static void loop_sleep(struct loop *l, hob_time now)
         until = hob__stuck_sleep(l, now);
     if (unlikely(l->n_accounted))
         hob__fold_sleep(l, now);
+    if (l->rt->n_searching_max && hob__rt_watch(l->rt, l, now, until)) {
+        l->turn_start = 0;
+        if (l->poller->ops->busy(l->poller)) /* (I4): only this call ends that */
+            loop_poll(l, 0);
+        return;
+    }
     if (!inbox_sleep(&l->inbox)) /* (I2) */
         until = 0;
     else if (hob__rt_idle(l->rt, l))
@@ -152,6 +160,8 @@ static void loop_sleep(struct loop *l, hob_time now)
     loop_poll(l, until);
     hob__rt_busy(l->rt, l);
     inbox_awake(&l->inbox);
+    if (l->watch.skip > 0 && hob__now() - now < WATCH_TIME)
+        l->watch.n_vain = l->watch.skip = 0; /* to watch would have been better */
 }
 
 bool hob__loop_turn(struct loop *l, bool may_sleep)

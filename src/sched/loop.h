@@ -274,7 +274,13 @@ struct loop {
         atomic_flag lock;
         struct runq queue;
         _Atomic(uint32_t) n;
+        uint32_t draw; /* chance: whom to take from */
     } spread;
+    struct {
+        uint32_t n_vain, skip;
+    } watch;                   /* spread.c: in vain so often; sleeps at once so often */
+    _Atomic(uint64_t) n_stolen; /* tasks this loop took from others */
+    _Atomic(hob_dur) busy_ns;   /* its turns' fibers so far */
 };
 
 /* The struct of the fiber on a taken stack: at its top, so that a parked fiber is one page. */

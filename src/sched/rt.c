@@ -307,6 +307,8 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
     struct overflow_thread overflow;
     int r;
 
+    if (rt.n_loops > 1 && !config->sim && hob__cpu_usable() >= rt.n_loops)
+        rt.n_searching_max = rt.n_loops / 2;
     rt.loops = calloc(rt.n_loops, sizeof *rt.loops);
     if (!rt.loops)
         return -ENOMEM;

@@ -33,6 +33,9 @@ struct rt {
     /* A bit a loop that sleeps and would take spread tasks. */
     _Atomic(uint64_t) idle;
     struct stuck stuck;
+    /* spread.c: loops that look for work before they sleep, and how many may at a time */
+    _Atomic(uint32_t) n_searching;
+    uint32_t n_searching_max;
     _Atomic(int) signal; /* SIGINT or SIGTERM came and loop 0 has not seen it */
 };
 
@@ -63,6 +66,13 @@ void hob__sim_open(uint64_t seed);
 void hob__sim_close(void);
 /* A hash of every pick since hob__sim_open: two runs with the same one were the same run. */
 uint64_t hob__sim_hash(void);
+
+/* What a wake costs who sleeps: a loop that watches as long before it sleeps loses at most half. */
+#define WATCH_TIME (30 * HOB_US)
+
+/* spread.c: watches what would wake the loop for as long as a wake would cost, unless a timer comes
+ * before; true: it need not sleep. */
+bool hob__rt_watch(struct rt *rt, struct loop *l, hob_time now, hob_time until);
 
 /* spread.c: the loop will sleep; true: it must not, somebody has spread tasks. */
 bool hob__rt_idle(struct rt *rt, struct loop *l);
