@@ -29,6 +29,7 @@ struct stack_slot; /* the cache's record of one stack, just above it */
 struct stacks {
     size_t size;                   /* bytes of a slot, guard page included */
     enum stack_guard guard;        /* what is in use: never AUTO after init */
+    bool one_by_one;               /* the kernel takes advice for one page a call only */
     struct list slabs;             /* every struct stack_slab of this cache */
     struct list cold;              /* those of them that have a free stack without memory */
     struct stack_slab *bump;       /* the slab whose slots were not all used yet */
