@@ -38,6 +38,8 @@ struct loop_seen {
     uint64_t turns;
     int64_t on_cpu; /* ns; -1: not readable */
     int64_t slice;  /* ns, granted by the kernel; 0: none, or the program is older */
+    int64_t busy;   /* ns its fibers ran; -1: the program is older */
+    uint64_t taken; /* tasks from other loops */
 };
 
 struct wait_seen {
@@ -133,11 +135,12 @@ static void wait_add(struct task_seen *t, const struct wait_seen *w)
 /* False: not a line of the form this program knows. */
 static bool line_read(struct seen *s, const char *line)
 {
-    struct loop_seen l = {0};
+    struct loop_seen l = {.busy = -1};
     struct task_seen t = {0};
     struct wait_seen w = {0};
 
-    if (sscanf(line, "loop %d %" SCNu64 " %" SCNd64, &l.tid, &l.turns, &l.slice) >= 2 &&
+    if (sscanf(line, "loop %d %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu64, &l.tid, &l.turns,
+               &l.slice, &l.busy, &l.taken) >= 2 &&
         s->n_loops < LOOPS_MOST) {
         l.on_cpu = thread_cpu(s->pid, l.tid);
         s->loop[s->n_loops++] = l;
@@ -271,6 +274,29 @@ static void draw_loops(struct buf *b, const struct seen *s, const struct seen *b
     }
 }
 
+/* How much longer the busiest loop's fibers ran than they would if all had the same. */
+static void draw_balance(struct buf *b, const struct seen *s, const struct seen *before)
+{
+    int64_t wall = s->at - before->at, sum = 0, most = 0;
+    uint64_t taken = 0, taken_before = 0;
+
+    if (before->pid == 0 || s->n_loops < 2 || before->n_loops != s->n_loops || wall <= 0)
+        return;
+    for (unsigned i = 0; i < s->n_loops; i++) {
+        int64_t busy = s->loop[i].busy - before->loop[i].busy;
+
+        if (s->loop[i].busy < 0 || before->loop[i].busy < 0)
+            return;
+        sum += busy;
+        most = busy > most ? busy : most;
+        taken += s->loop[i].taken;
+        taken_before += before->loop[i].taken;
+    }
+    buf_printf(b, "balance  the busiest loop has %.2f times its share, %.0f tasks/s taken over\n",
+               sum > 0 ? (double)most * s->n_loops / (double)sum : 1.0,
+               rate(taken, taken_before, wall));
+}
+
 static int task_order(const void *a, const void *b)
 {
     const struct task_seen *x = a, *y = b;
@@ -307,6 +333,7 @@ static void draw(struct buf *b, struct seen *s, const struct seen *before)
 
     buf_printf(b, "hob top: process %d, %u cores\n\n", s->pid, s->cores);
     draw_loops(b, s, before);
+    draw_balance(b, s, before);
     buf_printf(b, "pool     %u threads, %u asleep", s->workers, s->asleep);
     if (before->pid && wall > 0)
         buf_printf(b, ", %.0f jobs/s",

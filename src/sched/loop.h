@@ -278,7 +278,7 @@ struct loop {
     } spread;
     struct {
         uint32_t n_vain, skip;
-    } watch;                   /* spread.c: in vain so often; sleeps at once so often */
+    } watch;                    /* spread.c: in vain so often; sleeps at once so often */
     _Atomic(uint64_t) n_stolen; /* tasks this loop took from others */
     _Atomic(hob_dur) busy_ns;   /* its turns' fibers so far */
 };

@@ -6,8 +6,10 @@
  *             answered with the state of the program in lines of text.
  *
  *                 hob 1 PID CORES               version of this format, process, usable cores
- *                 loop TID TURNS SLICE          each loop's thread; turns so far; its slice, ns:
- *                                               what the kernel granted, 0 if its own choice
+ *                 loop TID TURNS SLICE BUSY TAKEN
+ *                                               each loop's thread; turns so far; its slice, ns:
+ *                                               what the kernel granted, 0 if its own choice; how
+ *                                               long its fibers ran, ns; tasks taken from others
  *                 pool WORKERS ASLEEP JOBS PIECES
  *                 task KIND ENDED READY RUNNING NAME   rows of one kind and name add up
  *                 wait REASON COUNT TEXT        of the task before
@@ -120,9 +122,11 @@ static void put_all(struct text *t)
     for (unsigned i = 0; i < top.rt->n_loops; i++) {
         const struct loop *l = &top.rt->loops[i];
 
-        put(t, "loop %d %" PRIu64 " %" PRId64 "\n",
+        put(t, "loop %d %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64 "\n",
             atomic_load_explicit(&l->tid, memory_order_relaxed),
-            __atomic_load_n(&l->n_turns, __ATOMIC_RELAXED), l->slice);
+            __atomic_load_n(&l->n_turns, __ATOMIC_RELAXED), l->slice,
+            atomic_load_explicit(&l->busy_ns, memory_order_relaxed),
+            atomic_load_explicit(&l->n_stolen, memory_order_relaxed));
     }
     hob__pool_stats(&pool);
     put(t, "pool %u %u %" PRIu64 " %" PRIu64 "\n", hob__pool_workers(), pool.n_asleep, pool.jobs,

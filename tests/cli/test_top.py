@@ -137,6 +137,16 @@ class Top(cli.Case):
             self.assertRegex(last, r'(?m)^loop 0 +\d+ % on CPU, \d+ turns/s')
             self.assertEqual('HELD by one fiber' in last, held, r.stdout)
 
+    def test_the_busiest_of_two_loops_has_more_than_its_share(self):
+        tid = threading.get_native_id()
+        r = looks_at(['loop %d 7 0 1000000 5' % tid, 'loop %d 7 0 0 0' % tid],
+                     ['loop %d 8 0 4000000 5' % tid, 'loop %d 8 0 1000000 9' % tid])
+        self.assertEqual((r.returncode, r.stderr), (0, ''))
+        self.assertRegex(r.stdout, r'(?m)^balance  the busiest loop has 1\.50 times its share, '
+                                   r'\d+ tasks/s taken over$')
+        r = looks_at([loop_line(7)] * 2, [loop_line(8)] * 2)  # a program that does not say so
+        self.assertNotIn('balance', r.stdout)
+
     def test_rows_of_one_name_are_added(self):
         r = looks_at(['task fiber 100 1 2 twin', 'wait chan 3 waiting for a message',
                       'task job 1 0 0 twin',
