@@ -22,7 +22,7 @@
 static int serve(void *arg)
 {
     int fd = (int)(intptr_t)arg, one = 1;
-    char buf[4096];
+    char buf[512];
     ssize_t n;
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

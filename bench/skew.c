@@ -3,9 +3,9 @@
  * skew.c - how late tasks are done when most of them are born on one loop
  *
  * WHAT   Every PERIOD two fibers, one on each of two loops, start tasks that compute for TASK:
- *        four fifths of them on one loop, as many as that two cores are busy for seven tenths of
- *        the time and one alone could not do it.  Late is from the period's begin to a task's end;
- *        skew is the 99th percentile.
+ *        four fifths of them on one loop, as many as that two cores are busy for half of the time,
+ *        and the loop they are born on alone would be for four fifths of it.  Late is from the
+ *        period's begin to a task's end; skew is the 99th percentile.
  *        The peers: goroutines; Tokio tasks on the multi-thread runtime; two cores each.
  */
 #include <errno.h>
@@ -20,7 +20,7 @@
 
 #define TASK   (20 * HOB_US)
 #define PERIOD (2 * HOB_MS)
-enum { PERIODS = 500, FEW = 28, MANY = 4 * FEW, TASKS = PERIODS * (FEW + MANY) };
+enum { PERIODS = 500, FEW = 20, MANY = 4 * FEW, TASKS = PERIODS * (FEW + MANY) };
 
 struct task {
     hob_time born;

@@ -35,7 +35,7 @@
 #include "plat/cpu.h"
 #include "sched/rt.h"
 
-enum { TAKE_OWN = 16, STEAL_MOST = 64, WATCH_LOOKS = 32, WATCH_VAIN_MAX = 6 };
+enum { TAKE_OWN = 16, STEAL_MOST = 64, WATCH_LOOKS = 32, WATCH_ALONE = 8, WATCH_VAIN_MAX = 6 };
 
 void hob__spread_hold(struct loop *l)
 {
@@ -207,9 +207,9 @@ static bool watch(struct rt *rt, struct loop *l, hob_time end)
 {
     bool searches = search_begin(rt), found;
 
-    do
-        found = watch_found(l, searches);
-    while (!found && hob__now() < end);
+    for (int n = 0; !(found = watch_found(l, searches)) && hob__now() < end; n++)
+        if (n >= WATCH_ALONE)
+            sched_yield(); /* who is to wake it may wait for this very core */
     if (searches)
         search_end(rt, found);
     return found;

@@ -4,8 +4,8 @@
  *
  * usage: wake_eventfd   prints "wake_asleep NS ns", the median
  *
- * What the kernel gives anybody: two threads on cores of their own, the sleeper in epoll_wait, a
- * millisecond between wakes.
+ * What the kernel gives anybody: two threads that the kernel places as it likes, as it does
+ * hob's loops; the sleeper in epoll_wait, a millisecond between wakes.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -34,24 +34,6 @@ static int64_t now(void)
     return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* The n-th of the usable cores, counted round. */
-static void pin(int n)
-{
-    cpu_set_t usable, one;
-
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof usable, &usable) < 0)
-        return;
-    n %= CPU_COUNT(&usable);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &usable) && n-- == 0) {
-            CPU_SET(cpu, &one);
-            (void)sched_setaffinity(0, sizeof one, &one);
-            return;
-        }
-    }
-}
-
 static void *sleeper(void *arg)
 {
     int ep = epoll_create1(0);
@@ -59,7 +41,6 @@ static void *sleeper(void *arg)
     uint64_t n;
 
     (void)arg;
-    pin(1);
     epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
     for (int i = 0; i < WAKES; i++) {
         while (epoll_wait(ep, &e, 1, -1) != 1)
@@ -88,7 +69,6 @@ int main(void)
     fd = eventfd(0, 0);
     if (fd < 0 || pthread_create(&thread, NULL, sleeper, NULL) != 0)
         return 1;
-    pin(0);
     for (int i = 0; i < WAKES; i++) {
         nanosleep(&ms, NULL);
         atomic_store(&sent, now());

@@ -148,7 +148,7 @@ const (
 	skewTask    = 20 * time.Microsecond
 	skewPeriod  = 2 * time.Millisecond
 	skewPeriods = 500
-	skewFew     = 28
+	skewFew     = 20
 )
 
 // Each period n goroutines that compute; late[i] is from the period's begin to an end.

@@ -173,7 +173,7 @@ pub async fn timers() {
 const TASK: Duration = Duration::from_micros(20);
 const PERIOD: Duration = Duration::from_millis(2);
 const PERIODS: usize = 500;
-const FEW: usize = 28;
+const FEW: usize = 20;
 
 /// Each period n tasks that compute; returns how long after the period's begin each ended.
 async fn skew_source(start: Instant, n: usize, begun: Arc<AtomicUsize>) -> Vec<Duration> {
