@@ -40,6 +40,7 @@
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
  *     debug.h   what every fiber does now
+ *     sim.h     what is asked in a simulation
  */
 #include <hob/base.h>
 #include <hob/bridge.h>
@@ -62,6 +63,7 @@
 #include <hob/select.h>
 #include <hob/sem.h>
 #include <hob/signal.h>
+#include <hob/sim.h>
 #include <hob/trace.h>
 #include <hob/unix.h>
 

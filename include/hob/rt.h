@@ -19,7 +19,7 @@ HOB_BEGIN_DECLS
  *
  * With HOB_SIM=seed in the environment the same binary runs simulated: all loops take turns on
  * the calling thread in an order the seed decides, time is virtual, and a run with the same seed
- * is the same run.
+ * is the same run.  HOB_SIM=search:N has it run in N orders, until one fails: sim.h.
  *
  * A program in which every fiber waits for another one can never go on.  That is found when it has
  * been idle for 0.1 s; each fiber with what it waits for is reported, the first fiber's scope is

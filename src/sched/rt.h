@@ -50,6 +50,8 @@ struct rt_config {
     int dump_signal;
     bool sim;
     uint64_t seed;
+    uint64_t search;         /* so many seeds; 0: the one */
+    const char *search_path; /* where a failing schedule goes; NULL: a name of the seed's */
 };
 
 /* hob_run without the halves that sched/ does not know.  0 and *ret_rc = what fn returned, or a

@@ -5,7 +5,8 @@
  * WHAT        With HOB_SIM=seed the same binary takes this environment instead of the machine's.
  *             The driver picks, step by step, what happens next: a turn of one of the loops, a
  *             job of the pool, a call on a blocking thread, or the passing of time.  Every pick
- *             comes from the seed, so a run with the same seed is the same run.
+ *             comes from the seed, so a run with the same seed is the same run; or from a schedule
+ *             (schedule.h), where what it does not say is the first of what there is to pick.
  *
  * HOW         picks    loop i    its ready queue stirred, its turn cut short at a seeded length
  *                      work w    run to its end, here; its message goes to its loop
@@ -17,6 +18,9 @@
  *             (I2) time never goes back, and never passes a timer without firing it
  *             (I3) when nothing can happen any more the root is cancelled with -EDEADLK, once;
  *                  if that does not end the run, it aborts; before both it says who is parked
+ *             (I4) the first of what there is to pick is the dull one: first come, first served, no
+ *                  stall.  The program's random numbers are drawn beside the picks, so a schedule
+ *                  with other picks has the same ones
  *
  * What it cannot see: races between loops (TSan does), and code that waits outside hob.
  */
@@ -26,6 +30,7 @@
 #include "plat/env.h"
 #include "sched/park.h"
 #include "sched/rt.h"
+#include "sched/search.h"
 
 /* A stall that a loaded machine may show; not the hours by which a program says "never". */
 #define LEAP_MOST (2 * HOB_SEC)
@@ -33,11 +38,15 @@
 enum {
     TIME_LEAPS = 16, /* one pick in so many lets time pass although something is ready */
     STIRS = 4,       /* one turn in so many stirs its ready queue */
+    TURN_SHORT = 8,  /* runs at most in one that is cut short */
 };
 
+struct sim_steer hob__sim_steer;
+
 static struct {
-    uint64_t state; /* of the generator */
-    uint64_t hash;  /* of every pick so far */
+    uint64_t picks;  /* state of the generator of picks */
+    uint64_t random; /* and of the program's numbers */
+    uint64_t hash;   /* of every pick so far */
     hob_time now;
     struct list work;
     unsigned n_work;
@@ -50,20 +59,45 @@ static hob_time sim_now(void)
 }
 
 /* splitmix64 (Steele, Lea and Flood, OOPSLA 2014). */
-static uint64_t sim_random(void)
+static uint64_t sim_draw(uint64_t *state)
 {
-    uint64_t z = (sim.state += 0x9e3779b97f4a7c15u);
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
 
-/* One of n; recorded in the schedule's hash. */
-static unsigned sim_pick(unsigned n)
+static uint64_t sim_random(void)
 {
-    unsigned k = n > 1 ? (unsigned)(sim_random() % n) : 0;
+    return sim_draw(&sim.random);
+}
 
+/* The next choice of the schedule that is replayed; the program may be another one than it was. */
+static uint32_t sim_replay(enum choice what, unsigned n)
+{
+    struct sim_steer *s = &hob__sim_steer;
+    uint32_t c = s->at < s->replay->n ? s->replay->of[s->at] : 0;
+
+    if (choice_value(c) && choice_what(c) != what && s->strict) {
+        s->strict = false;
+        fprintf(stderr, "hob: simulation: the schedule is of another program: choice %u differs\n",
+                s->at);
+    }
+    s->at++;
+    return choice_value(c) % n;
+}
+
+/* One of n, at most 2^24; recorded, and in the schedule's hash. */
+static unsigned sim_pick(enum choice what, unsigned n)
+{
+    unsigned k = 0;
+
+    if (n > 1) {
+        k = hob__sim_steer.replay ? sim_replay(what, n) : (unsigned)(sim_draw(&sim.picks) % n);
+        if (hob__sim_steer.record)
+            hob__search_chose(what, k);
+    }
     sim.hash = (sim.hash ^ (k + 1)) * 0x100000001b3u;
     return k;
 }
@@ -92,7 +126,9 @@ static struct hob_env env_sim = {
 
 void hob__sim_open(uint64_t seed)
 {
-    sim.state = seed;
+    sim.picks = seed;
+    sim.random = ~seed;
+    hob__sim_steer.used = true;
     sim.hash = 0xcbf29ce484222325u;
     sim.now = 1000 * HOB_SEC;
     sim.n_work = 0;
@@ -144,7 +180,7 @@ static void queue_stir(struct runq *q)
     while (old.head) {
         r = old.head;
         old.head = r->next;
-        if (sim_pick(2)) {
+        if (!sim_pick(CHOICE_FRONT, 2)) {
             runq_push(q, r);
         } else {
             r->next = q->head;
@@ -157,10 +193,11 @@ static void queue_stir(struct runq *q)
 
 static void run_loop(struct loop *l)
 {
-    if (sim_pick(STIRS) == 0)
+    if (sim_pick(CHOICE_STIR, STIRS) == STIRS - 1)
         queue_stir(&l->ready);
-    l->turn_switches = sim_pick(2) ? TURN_SWITCHES : 1 + sim_pick(8);
-    sim.now += sim_pick(2000);
+    l->turn_switches =
+        sim_pick(CHOICE_SHORT, 2) ? TURN_SHORT - sim_pick(CHOICE_TURN, TURN_SHORT) : TURN_SWITCHES;
+    sim.now += sim_pick(CHOICE_TICK, 2000);
     hob__loop = l;
     hob__loop_turn(l, false);
     hob__loop = NULL;
@@ -171,11 +208,11 @@ static void run_work(void)
 {
     struct list *n = sim.work.next;
 
-    for (unsigned k = sim_pick(sim.n_work); k > 0; k--)
+    for (unsigned k = sim_pick(CHOICE_WORK, sim.n_work); k > 0; k--)
         n = n->next;
     list_del(n);
     sim.n_work--;
-    sim.now += sim_pick(1000000);
+    sim.now += sim_pick(CHOICE_TOOK, 1000000);
     struct env_work *w = list_entry(n, struct env_work, node);
     w->run(w);
 }
@@ -199,6 +236,7 @@ static bool pass_time(struct rt *rt, hob_time most)
 
 static void deadlock(struct rt *rt)
 {
+    hob__search_note(FAILED_DEADLOCK, NULL);
     if (rt->stuck.n_told) { /* (I3) */
         hob__stuck_declare(rt);
         abort();
@@ -223,9 +261,9 @@ static void sim_step(struct rt *rt)
             deadlock(rt);
         return;
     }
-    if (sim_pick(TIME_LEAPS) == 0)
+    if (sim_pick(CHOICE_LEAP, TIME_LEAPS) == TIME_LEAPS - 1)
         (void)pass_time(rt, sim.now + LEAP_MOST);
-    unsigned k = can[sim_pick(n)];
+    unsigned k = can[sim_pick(CHOICE_NEXT, n)];
     if (k == LOOPS_MAX)
         run_work();
     else

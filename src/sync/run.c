@@ -16,6 +16,7 @@
 #include "pool/pool.h"
 #include "sched/life.h"
 #include "sched/rt.h"
+#include "sched/search.h"
 #include "sync/bridge.h"
 #include "sync/dump.h"
 #include "sync/top.h"
@@ -80,8 +81,10 @@ static int config_read(const struct hob_opts *o, struct rt_config *c)
     int r;
 
     *c = (struct rt_config){.no_slice = o->no_slice, .stop_on_signals = o->stop_on_signals};
-    if ((r = env_number("HOB_SIM", UINT64_MAX, &c->sim, &c->seed)) < 0)
+    if ((r = hob__search_env(c)) < 0)
         return r;
+    if (c->n_loops) /* a schedule is of so many */
+        loops = c->n_loops;
     if ((r = env_number("HOB_LOOPS", LOOPS_MAX, &set, &loops)) < 0)
         return r;
     c->n_loops = o->loops ? o->loops : (unsigned)loops;
@@ -138,6 +141,8 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
         return HOB_MISUSE(-EPERM, "the child of a fork made while loops ran");
     if (atomic_flag_test_and_set(&run_taken))
         return -EBUSY;
+    if (config.search && (r = hob__search(&config)) < 0)
+        goto out;
     hob__trace_env();
     hob__rt_hook = run_hook;
     hob__stuck_hook = stuck_hook;
@@ -146,6 +151,9 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
         hob__pool_set_nice(o.pool_nice ? o.pool_nice : NICE_DEFAULT);
     r = hob__rt_run(&config, fn, arg, &rc);
     hob__bridge_close();
+    r = r < 0 ? r : rc;
+    hob__search_ran(r);
+out:
     atomic_flag_clear(&run_taken);
-    return r < 0 ? r : rc;
+    return r;
 }

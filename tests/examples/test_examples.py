@@ -80,6 +80,28 @@ class Ideas(unittest.TestCase):
         self.assertEqual(out, '%8d %s\n%8d total\n' % (2, f.name, 2))
         self.assertRegex(err, '^flow: /nowhere/at-all: .+\n$')
 
+    def test_bakery_as_the_tutorial_has_it(self):
+        self.assertEqual(run('bakery'), (0, '3 loaves sold, 0 left\n', ''))
+        self.assertEqual(run('bakery', 'fixed', HOB_SIM='search:300'),
+                         (0, '', 'hob: simulation: 300 seeds, none fails\n'))
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, 'schedule')
+            status, out, err = run('bakery', HOB_SIM='search:1000:' + path)
+            self.assertEqual((status, out), (1, ''))
+            m = re.search(r'seed (\d+) fails: a deadlock; replay: HOB_SIM=(\d+)\n'
+                          r'hob: simulation: it fails with (\d+) of its (\d+) choices too; '
+                          r'replay: HOB_SIM=@(.+)\n$', err)
+            self.assertTrue(m, err)
+            self.assertEqual((m[1], m[5]), (m[2], path))
+            self.assertLess(int(m[3]), int(m[4]))
+            with open(path, encoding='ascii') as f:
+                self.assertRegex(f.read(), r'\n\d+ leap 15\n')
+            for again in (m[1], '@' + path):
+                status, out, err = run('bakery', HOB_SIM=again)
+                self.assertEqual((status, out), (1, ''))
+                self.assertIn('waiting for an event', err)
+                self.assertNotIn('another program', err)
+
     def test_echo_serves_clients_side_by_side_and_ends_in_order(self):
         with start('echo', '0') as server:
             try:
