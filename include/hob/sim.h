@@ -21,7 +21,8 @@ HOB_BEGIN_DECLS
  *
  * A run fails that crashes or aborts, for which hob_run does not return 0, that ends with another
  * exit status than 0, in which nothing can run any more, or that never ends.  What else is wrong
- * the program says itself, by the two calls below.  What a simulation cannot see: hob_sim(3).
+ * the program says itself, by hob_always and hob_sometimes.  What a simulation cannot see:
+ * hob_sim(3).
  */
 
 /**
@@ -41,6 +42,22 @@ HOB_API HOB_ANY_THREAD void hob_always(bool cond, const char *name);
  * tried.  What was not even asked it does not know.  Outside a search nothing happens.
  */
 HOB_API HOB_ANY_THREAD void hob_sometimes(bool cond, const char *name);
+
+/**
+ * hob_torture_cancel - run fn(arg) again and again, cancelled at each suspension point in turn
+ *
+ * Once as it is; then with its first wait cancelled, its second, and so on, until it ends before
+ * it comes to that.  A wait is whatever parks or yields, in fn or in a fiber that it started.  Each
+ * time fn starts anew, so it sets up what it needs itself, and its own checks say whether it left
+ * that in order.  In a simulation or out of one, in every build; one at a time.  A loop that goes
+ * on although each call tells it of the cancel is found, and aborts.
+ *
+ * Return: how many suspension points it was cancelled at; what fn returned when nobody cancelled
+ * it, if negative; what it returned when cancelled, if that is negative and not -ECANCELED (the
+ * point is said on standard error); -ECANCELED (the caller's scope is cancelled), -EBUSY (another
+ * one is under way), -EPERM (not on a fiber), -EINVAL (no fn), -ENOMEM.
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS int hob_torture_cancel(hob_fn fn, void *arg);
 
 HOB_END_DECLS
 #endif

@@ -227,6 +227,28 @@ static inline void loop_landed(struct loop *l)
     }
 }
 
+void (*_Atomic hob__leave_hook)(void);
+
+void hob__leave_watch(void (*hook)(void))
+{
+    struct loop *l = hob__loop;
+
+    atomic_store_explicit(&hob__leave_hook, hook, memory_order_relaxed);
+    if (hook && l && l->left > 1) { /* its next switch goes by turn_goes_on */
+        l->chunk -= l->left - 1;
+        l->left = 1;
+    }
+}
+
+/* The fiber that parks or yields, if one does: one that has ended does not. */
+static HOB_RARE void leave_tell(struct loop *l)
+{
+    void (*hook)(void) = atomic_load_explicit(&hob__leave_hook, memory_order_relaxed);
+
+    if (hook && l->current && l->current->run.state != RUN_DEAD)
+        hook();
+}
+
 /* After TURN_CHECK short runs, then twice as many, or after each long one: may the turn go on? */
 static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
 {
@@ -237,6 +259,8 @@ static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
         hob__life_run_on();
     if (unlikely(l->tells))
         hob__fold_left(l);
+    if (leave_watched())
+        leave_tell(l);
     l->n_run += l->chunk;
     n = l->n_run < l->turn_switches ? l->turn_switches - l->n_run : 0;
     if (n == 0 || (used = hob__now() - l->turn_start) >= TURN_TIME) {
@@ -244,7 +268,7 @@ static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
         l->left = 1;
         return false;
     }
-    if (l->tells || used > RUN_LONG * l->n_run)
+    if (l->tells || leave_watched() || used > RUN_LONG * l->n_run)
         n = 1;
     else if (n > 2 * TURN_CHECK)
         n = 2 * TURN_CHECK;
@@ -407,20 +431,12 @@ static void fiber_main(void *arg)
     }
 }
 
-#ifndef NDEBUG
-void (*hob__leave_hook)(void);
-#endif
-
 /* f is parked or queued: runs others until it is f's turn. */
 static inline __attribute__((always_inline)) void fiber_leave(struct loop *l, struct fiber *f)
 {
     struct runnable *r;
     struct fiber *next;
 
-#ifndef NDEBUG
-    if (hob__leave_hook)
-        hob__leave_hook();
-#endif
     do {
         r = loop_next(l);
         next = r ? runnable_fiber(l, r) : NULL;

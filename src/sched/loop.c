@@ -102,7 +102,7 @@ static void loop_fibers(struct loop *l)
     l->left = 1; /* none of this turn has run */
     if (unlikely(l->n_accounted))
         hob__fold_turn(l);
-    l->chunk = l->slow || l->tells ? 1 : TURN_CHECK;
+    l->chunk = l->slow || l->tells || leave_watched() ? 1 : TURN_CHECK;
     if (l->chunk > l->turn_switches)
         l->chunk = l->turn_switches;
     l->left = l->chunk + 1; /* counted at the next one: so many run before the first look */

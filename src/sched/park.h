@@ -66,9 +66,20 @@ void hob__fiber_stage(struct fiber *f, struct trace_stage *stage);
 /* What it is called in traces: by itself, or by its group; never NULL. */
 const char *hob__fiber_name(const struct fiber *f);
 
-#ifndef NDEBUG
-/* Tests: called at every suspension point, on the fiber that is about to leave. */
-extern void (*hob__leave_hook)(void);
-#endif
+/*
+ * Called at every suspension point, on the fiber that is about to leave, from now on: at once on
+ * the calling loop, on another one at the latest from its next turn on.  NULL: no longer.  While
+ * nobody watches it costs nothing, as a loop that tells each switch (fold.h) does not.
+ */
+void hob__leave_watch(void (*hook)(void));
+extern void (*_Atomic hob__leave_hook)(void);
+
+static inline bool leave_watched(void)
+{
+    return unlikely(atomic_load_explicit(&hob__leave_hook, memory_order_relaxed) != NULL);
+}
+
+/* Called whenever a call that parks is refused, or its wait ended, by a cancel.  NULL: nobody. */
+extern void (*_Atomic hob__refused_hook)(const struct fiber *f);
 
 #endif

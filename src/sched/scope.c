@@ -214,8 +214,15 @@ static inline HOB_UNUSED bool cancel_is_its_groups(const struct fiber *f)
 }
 #endif
 
+void (*_Atomic hob__refused_hook)(const struct fiber *f);
+
 int hob__cancel_seen(struct fiber *f)
 {
+    void (*hook)(const struct fiber *f) =
+        atomic_load_explicit(&hob__refused_hook, memory_order_relaxed);
+
+    if (unlikely(hook != NULL))
+        hook(f);
     hob__scope_seen(f->scope);
 #ifndef NDEBUG
     f->told |= cancel_is_its_groups(f);

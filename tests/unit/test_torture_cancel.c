@@ -25,11 +25,6 @@
 #define __lsan_do_recoverable_leak_check() 0
 #endif
 
-#ifdef NDEBUG
-#define TORTURE_NEEDS_DEBUG t_skip("a release build has no hook at suspension points")
-#else
-#define TORTURE_NEEDS_DEBUG (void)0
-
 static hob_group victim;
 static _Atomic(int) suspensions, cancel_at;
 static char now_running[128];
@@ -52,11 +47,11 @@ static int tortured(void *arg)
     hob_fn scene = *(hob_fn *)arg;
     int r = hob_group_open(&victim, HOB_GROUP_OPTS(.name = "victim"));
 
-    hob__leave_hook = at_suspension;
+    hob__leave_watch(at_suspension);
     if (r == 0)
         r = hob_go(&victim, scene, NULL);
     r = hob_group_join(&victim, r);
-    hob__leave_hook = NULL;
+    hob__leave_watch(NULL);
     return r;
 }
 
@@ -119,19 +114,12 @@ static void torture_all(const char *name, hob_fn scene, bool simulable)
     }
     CHECK(n > 40);
 }
-#endif
 
 #define TORTURE(name, simulable)                                                                   \
     TEST(name##_are_cancelled_everywhere)                                                          \
     {                                                                                              \
-        TORTURE_NEEDS_DEBUG;                                                                       \
-        TORTURE_RUN(name, simulable);                                                              \
+        torture_all(#name, scene_##name, simulable);                                               \
     }
-#ifdef NDEBUG
-#define TORTURE_RUN(name, simulable) ((void)scene_##name)
-#else
-#define TORTURE_RUN(name, simulable) torture_all(#name, scene_##name, simulable)
-#endif
 
 static void fake_lookup(const char *name, struct dns_answer *ret)
 {
@@ -154,19 +142,18 @@ TEST(names_are_cancelled_everywhere)
 {
     struct dns_server server;
 
-    TORTURE_NEEDS_DEBUG;
     setenv("CARES_HOSTS", "/dev/null", 1);
     dns_server_start(&server, torture_zone);
-    TORTURE_RUN(names, false);
+    torture_all("names", scene_names, false);
     dns_server_stop(&server);
 }
+
 TORTURE(io, false)
 
 TEST(network_is_cancelled_everywhere)
 {
     hob__dns_lookup = fake_lookup;
-    TORTURE_NEEDS_DEBUG;
-    TORTURE_RUN(network, false);
+    torture_all("network", scene_network, false);
     while (hob__dns_running() > 0)
         sched_yield();
 }
