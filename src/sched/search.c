@@ -168,7 +168,8 @@ static void child_begin(struct rt_config *c, pid_t parent, const struct sigactio
     sigaction(SIGCHLD, chld, NULL);
     dup2(search.out, STDOUT_FILENO);
     dup2(search.out, STDERR_FILENO);
-    close(search.out);
+    if (search.out > STDERR_FILENO) /* else they were closed, and it is one of them */
+        close(search.out);
     if (getrlimit(RLIMIT_CORE, &core) == 0) {
         core.rlim_cur = 0;
         setrlimit(RLIMIT_CORE, &core);

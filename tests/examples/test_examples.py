@@ -84,6 +84,11 @@ class Ideas(unittest.TestCase):
         self.assertEqual(run('bakery'), (0, '3 loaves sold, 0 left\n', ''))
         self.assertEqual(run('bakery', 'fixed', HOB_SIM='search:300'),
                          (0, '', 'hob: simulation: 300 seeds, none fails\n'))
+        self.assertEqual(run('bakery', 'cancel', HOB_SIM='search:50'),
+                         (0, '', 'hob: simulation: 50 seeds, none fails\n'))
+        status, out, err = run('bakery', 'cancel')
+        self.assertEqual((status, err), (0, ''))
+        self.assertRegex(out, r'^closed early at \d+ moments\n$')
         with tempfile.TemporaryDirectory() as d:
             path = os.path.join(d, 'schedule')
             status, out, err = run('bakery', HOB_SIM='search:1000:' + path)
@@ -99,7 +104,8 @@ class Ideas(unittest.TestCase):
             for again in (m[1], '@' + path):
                 status, out, err = run('bakery', HOB_SIM=again)
                 self.assertEqual((status, out), (1, ''))
-                self.assertIn('waiting for an event', err)
+                self.assertIn('deadlock', err)
+                self.assertIn('event', err)
                 self.assertNotIn('another program', err)
 
     def test_echo_serves_clients_side_by_side_and_ends_in_order(self):

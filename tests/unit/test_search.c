@@ -105,6 +105,14 @@ static int always_wrong(void *arg)
     return 0;
 }
 
+static int always_wrong_anywhere(void *arg)
+{
+    (void)arg;
+    hob_sometimes(false, "nobody counts");
+    hob_always(false, "one is two");
+    return 0;
+}
+
 static int exits_early(void *arg)
 {
     (void)arg;
@@ -191,6 +199,19 @@ TEST(what_is_always_so_is_named_when_it_is_not)
     finds(always_wrong, 0, "fails: not always so: the first comes first; replay: HOB_SIM=");
 }
 
+TEST(outside_a_simulation_always_is_an_assertion)
+{
+    int status = program(always_wrong_anywhere, 0, "");
+
+#ifdef NDEBUG
+    CHECK_INT(status, 0);
+    CHECK_STR(said, "");
+#else
+    CHECK_INT(status, -1);
+    CHECK_STR(said, "hob: not always so: one is two\n");
+#endif
+}
+
 TEST(an_exit_status_is_a_failure)
 {
     finds(exits_early, 0, "fails: exit status 9; replay: HOB_SIM=");
@@ -245,6 +266,66 @@ TEST(a_run_knows_its_seed)
 {
     CHECK_INT(program(simulated_seed, 0, "search:9:/dev/null"), 1);
     CHECK(says("seed 4 fails"));
+}
+
+/* Fails on an order and on a number; prints the number. */
+static int draws(void *arg)
+{
+    unsigned long long number = hob_random();
+
+    (void)arg;
+    fprintf(stderr, "drawn %llu\n", number);
+    return who_is_first() == 2 && number % 2 ? -EIO : 0;
+}
+
+TEST(random_numbers_are_the_seeds_whatever_the_schedule)
+{
+    char file[64], sim[96];
+    unsigned long long seed, there, again = 0, simpler = 0;
+
+    snprintf(file, sizeof file, "/tmp/hob-test-search-%d", (int)getpid());
+    snprintf(sim, sizeof sim, "search:1000:%s", file);
+    CHECK_INT(program(draws, 0, sim), 1);
+    CHECK(sscanf(said, "drawn %llu hob: simulation: seed %llu", &there, &seed) == 2);
+    snprintf(sim, sizeof sim, "%llu", seed);
+    CHECK_INT(program(draws, 0, sim), 1);
+    CHECK(sscanf(said, "drawn %llu", &again) == 1 && again == there);
+    snprintf(sim, sizeof sim, "@%s", file);
+    CHECK_INT(program(draws, 0, sim), 1);
+    CHECK(sscanf(said, "drawn %llu", &simpler) == 1 && simpler == there);
+    unlink(file);
+}
+
+static unsigned the_seed; /* whose order fails_in_two_ways is about */
+
+static int fails_in_two_ways(void *arg)
+{
+    const char *sim = getenv("HOB_SIM");
+    hob_event e;
+    int r = hob_event_init(&e, "never");
+
+    (void)arg;
+    if (!sim || strtoul(sim, NULL, 10) != the_seed)
+        return 0;
+    if (r == 0 && who_is_first() == 1)
+        abort();
+    return r < 0 ? r : hob_event_wait(&e, HOB_FOREVER);
+}
+
+/* The simplest of all orders fails too, but otherwise. */
+TEST(a_simpler_schedule_fails_in_the_same_way)
+{
+    unsigned left, all;
+    char sim[32];
+
+    do
+        snprintf(sim, sizeof sim, "%u", ++the_seed);
+    while (program(exits_early, 0, sim) != 9);
+    CHECK_INT(program(fails_in_two_ways, 0, "search:1000:/dev/null"), 1);
+    CHECK(says("fails: a deadlock"));
+    const char *told = strstr(said, "it fails with ");
+    CHECK(told && sscanf(told, "it fails with %u of its %u choices", &left, &all) == 2);
+    CHECK(left > 0 && left < all);
 }
 
 static int never_run(void *arg)
