@@ -10,7 +10,8 @@
  *             failing run again.
  *
  * HOW         parent   fork, wait, judge;  seeds 1 to N, until one fails
- *                      then its choices once more (does it fail again?), and ever fewer (shrink.c)
+ *                      then its choices once more (does it fail again?), and ever fewer (shrink.c).
+ *                      One seed in a hundred runs twice: is it the same run?
  *             child    notes in memory that both see: each choice, what hob_run returned, which
  *                      oracle failed.  A crash leaves what was noted until then
  *
@@ -77,19 +78,21 @@ struct shared {
     uint32_t choices[RUN_CHOICES];
 };
 
+enum { TWICE_EVERY = 100 };
+
 enum phase { PHASE_SEEDS, PHASE_AGAIN, PHASE_SHRINK };
 
 static struct {
     struct shared *shared; /* NULL: no search, in neither process */
     enum phase phase;
     uint64_t seed;
-    int out; /* what runs print */
+    bool twice;    /* the seed runs a second time, to be the same run */
+    uint64_t hash; /* of the first one's choices */
+    int out;       /* what runs print */
     struct outcome failure;
     struct shrink shrink;
     uint32_t weight; /* of the schedule that failed first */
 } search;
-
-static struct schedule from_file; /* HOB_SIM=@FILE */
 
 /* --- in a run's own process ------------------------------------------------------------------- */
 
@@ -144,7 +147,7 @@ void hob__search_sometimes(bool cond, const char *name)
 {
     struct shared *s = search.shared;
 
-    if (!s || search.phase != PHASE_SEEDS)
+    if (!s || search.phase != PHASE_SEEDS || search.twice)
         return;
     while (atomic_flag_test_and_set_explicit(&s->lock, memory_order_acquire))
         continue;
@@ -322,6 +325,8 @@ static bool search_next(const struct rt_config *c, int *ret_status)
 {
     switch (search.phase) {
     case PHASE_SEEDS:
+        if (search.twice)
+            return true;
         if (search.seed == c->search) {
             *ret_status = seeds_through(c->search);
             return false;
@@ -352,6 +357,33 @@ static bool failed_first(const struct outcome *o)
     return true;
 }
 
+static uint64_t choices_hash(const struct schedule *s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        h = (h ^ s->of[i]) * 0x100000001b3u;
+    return h;
+}
+
+/* A seed's run did not fail; false: it is not the same run twice, and no seed's is worth much. */
+static bool passed(void)
+{
+    uint64_t hash = choices_hash(&search.shared->ran);
+    bool second = search.twice;
+
+    search.twice = !second && search.seed % TWICE_EVERY == 1;
+    if (second && hash != search.hash) { /* (I1) */
+        fprintf(stderr,
+                "hob: simulation: seed %llu is not the same run twice: the program depends on "
+                "what is outside hob\n",
+                (unsigned long long)search.seed);
+        return false;
+    }
+    search.hash = hash;
+    return true;
+}
+
 /* A run has ended as `o`; false: the search is over, and the exit status is 1. */
 static bool search_told(const struct outcome *o)
 {
@@ -359,7 +391,7 @@ static bool search_told(const struct outcome *o)
 
     switch (search.phase) {
     case PHASE_SEEDS:
-        return o->how == FAILED_NOT || failed_first(o);
+        return o->how == FAILED_NOT ? passed() : failed_first(o);
     case PHASE_AGAIN:
         search.phase = PHASE_SHRINK;
         if (!again) /* (I1) */
@@ -423,62 +455,4 @@ int hob__search(struct rt_config *c)
     }
     fflush(stderr);
     _exit(more ? status : 1);
-}
-
-/* --- what HOB_SIM says ------------------------------------------------------------------------ */
-
-/* A whole decimal number up to its end or a colon; *ret_rest is what is behind it. */
-static int number_read(const char *text, uint64_t *ret, const char **ret_rest)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9')
-        return -EINVAL;
-    errno = 0;
-    *ret = strtoull(text, &end, 10);
-    if (errno || (*end && *end != ':'))
-        return -EINVAL;
-    *ret_rest = end;
-    return 0;
-}
-
-/* Read once: the program's next hob_run goes on where the last one was in it. */
-static int file_use(const char *path, struct rt_config *c)
-{
-    int r;
-
-    if (!from_file.of) {
-        if ((r = hob__schedule_read(path, &from_file)) < 0)
-            return r;
-        hob__sim_steer.replay = &from_file;
-        hob__sim_steer.strict = true;
-    }
-    c->sim = true;
-    c->seed = from_file.seed;
-    c->n_loops = from_file.loops;
-    return 0;
-}
-
-int hob__search_env(struct rt_config *c)
-{
-    const char *text = getenv("HOB_SIM"), *rest;
-    uint64_t n;
-
-    if (!text || !*text)
-        return 0;
-    if (*text == '@')
-        return file_use(text + 1, c);
-    bool many = strncmp(text, "search:", 7) == 0;
-    if (number_read(many ? text + 7 : text, &n, &rest) < 0)
-        return -EINVAL;
-    if (many ? n == 0 || (*rest && !rest[1]) : *rest != 0)
-        return -EINVAL;
-    c->sim = true;
-    if (many) {
-        c->search = n;
-        c->search_path = *rest ? rest + 1 : NULL;
-    } else {
-        c->seed = n;
-    }
-    return 0;
 }

@@ -30,8 +30,8 @@ enum failed {
     FAILED_EXIT,     /* the program's exit status was not 0 */
 };
 
-/* Understands HOB_SIM: 0 and config->sim, ->seed, ->search, and with a schedule ->n_loops set; or
- * -EINVAL, or why the schedule's file cannot be read. */
+/* sim_env.c.  Understands HOB_SIM: 0 and config->sim, ->seed, ->search, and with a schedule
+ * ->n_loops set; or -EINVAL, or why the schedule's file cannot be read. */
 int hob__search_env(struct rt_config *config);
 
 /*

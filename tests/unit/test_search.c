@@ -328,6 +328,42 @@ TEST(a_simpler_schedule_fails_in_the_same_way)
     CHECK(left > 0 && left < all);
 }
 
+/* Something outside that each run moves on by one: a file's place is shared by all processes. */
+static int outside = -1;
+
+static int sleeps_as_often(void *arg)
+{
+    off_t n = lseek(outside, 1, SEEK_CUR);
+    int r = 0;
+
+    (void)arg;
+    while (r == 0 && n-- > 0)
+        r = hob_sleep(HOB_MS);
+    return r;
+}
+
+static int fails_the_fifth_time(void *arg)
+{
+    (void)arg;
+    return lseek(outside, 1, SEEK_CUR) == 5 ? -EIO : 0;
+}
+
+TEST(what_depends_on_the_outside_is_told)
+{
+    char path[] = "/tmp/hob-test-search-XXXXXX";
+
+    outside = mkstemp(path);
+    CHECK(outside >= 0 && unlink(path) == 0);
+    CHECK_INT(program(sleeps_as_often, 0, "search:100"), 1);
+    CHECK_STR(said, "hob: simulation: seed 1 is not the same run twice: the program depends on "
+                    "what is outside hob\n");
+    CHECK(lseek(outside, 0, SEEK_SET) == 0);
+    CHECK_INT(program(fails_the_fifth_time, 0, "search:100"), 1);
+    CHECK(says("seed 4 fails: hob_run returned -5")); /* seed 1 ran twice */
+    CHECK(says("the same choices do not fail again"));
+    close(outside);
+}
+
 static int never_run(void *arg)
 {
     (void)arg;
