@@ -24,7 +24,8 @@
  *                  it is a task of the group there, or inside one, and comes home after it
  *             (I7) a shield's time begins when the first cancel from outside comes to it, or when
  *                  it is opened in a cancelled scope; at its end the group is cancelled from
- * outside (I3) and (I4) are ends.c's.
+ *                  outside
+ *             (I3) and (I4) are ends.c's
  *
  * A shielded group's scope has no parent: a cancel stops before it, and fibers inside it are not
  * interrupted although they are members of a cancelled scope further out.  When its time is up it
