@@ -16,6 +16,7 @@ import cli
 FAULTS = os.environ['OWN_FAULTS']
 PYTHON = os.path.realpath(sys.executable)
 STARVED = 0.2  # part of the time in which it could have run and had no core
+RUNS = 8       # beside programs that had the cores, before it is no test any more
 NO_PERF = '''
 import ctypes, os, struct, sys
 REFUSE, ALLOW, NUMBER = 0x00050000 | 1, 0x7fff0000, 298  # EPERM; perf_event_open
@@ -61,15 +62,19 @@ class Own(cli.Case):
 class Faults(Own):
     def fault(self, name, bound, advice, mismatch, call, **env):
         """The verdict, and which of hob's calls it names."""
-        told = self.diagnose(FAULTS, name, **env)
+        for _ in range(RUNS):
+            told = self.diagnose(FAULTS, name, **env)
+            if told['shares'].get('no_core', 0) < STARVED:
+                break
+        else:
+            self.skipTest('other programs had the cores, in each of %d runs' % RUNS)
         self.is_tier_0(told)
         v = told['verdict']
         context = self.read('report')
         self.assertEqual(v['mismatch'], mismatch, context)
-        if told['shares'].get('no_core', 0) < STARVED:  # else it is bound by the other programs
-            self.assertIn(v['bound'], bound.split(), context)
-            self.assertIn(v['advice'], advice.split(), context)
-            self.assertIn(call, v['code'] or '', context)
+        self.assertIn(v['bound'], bound.split(), context)
+        self.assertIn(v['advice'], advice.split(), context)
+        self.assertIn(call, v['code'] or '', context)
         return told
 
     def test_many_at_once_is_right(self):
