@@ -10,6 +10,7 @@
 #define HOB_PLAT_CTX_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct ctx {
     void *sp; /* the saved stack pointer, odd: it begins; with ucontext, of a ucontext_t */
@@ -21,6 +22,15 @@ struct ctx {
  * the value *c has now it may begin again, on the same stack, once it has been left.
  */
 void hob__ctx_make(struct ctx *c, void *lo, size_t size, void (*entry)(void *), void *arg);
+
+/* Bytes at the end of the stack that hob__ctx_make writes and the first switch reads. */
+extern const size_t hob__ctx_begin_size;
+
+/*
+ * For debuggers, on x86-64: how many bytes above a saved sp r15, r14, r13, r12, rbx, rbp and rip
+ * lie. Last where rsp lies; 0: it is not written down, it is the first byte above the others.
+ */
+extern const uint16_t hob__ctx_saved[8];
 
 /* Saves the running context into *save and resumes *to.  Returns when somebody switches back. */
 void hob__ctx_switch(struct ctx *save, const struct ctx *to);

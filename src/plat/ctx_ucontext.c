@@ -34,6 +34,17 @@ struct ctx_first {
     void *arg;
 };
 
+const size_t hob__ctx_begin_size = sizeof(struct ctx_first) + 64 + 128; /* makecontext's frame */
+
+#ifdef __x86_64__
+#define SAVED_AT(reg) (uint16_t) offsetof(ucontext_t, uc_mcontext.gregs[reg])
+const uint16_t hob__ctx_saved[8] = {SAVED_AT(REG_R15), SAVED_AT(REG_R14), SAVED_AT(REG_R13),
+                                    SAVED_AT(REG_R12), SAVED_AT(REG_RBX), SAVED_AT(REG_RBP),
+                                    SAVED_AT(REG_RIP), SAVED_AT(REG_RSP)};
+#else
+const uint16_t hob__ctx_saved[8] = {0};
+#endif
+
 static void ctx_start(unsigned hi, unsigned lo)
 {
     struct ctx_first *f = (struct ctx_first *)((uintptr_t)hi << 32 | lo);

@@ -145,4 +145,19 @@ ctx_start:                              /* rdx: the odd sp of a context that beg
         .cfi_endproc
         .size   ctx_start, . - ctx_start
 
+        .section .rodata
+        .globl  hob__ctx_begin_size
+        .hidden hob__ctx_begin_size
+        .type   hob__ctx_begin_size, @object
+        .size   hob__ctx_begin_size, 8
+        .p2align 3
+hob__ctx_begin_size:
+        .quad   48                      /* 32, and what rounding down to 16 may add */
+        .globl  hob__ctx_saved
+        .hidden hob__ctx_saved
+        .type   hob__ctx_saved, @object
+        .size   hob__ctx_saved, 16
+hob__ctx_saved:
+        .short  0, 8, 16, 24, 32, 40, 48, 0
+
         .section .note.GNU-stack, "", @progbits

@@ -6,8 +6,8 @@
  *
  * HOW         What is free of a fiber's stack is painted before the fiber begins; when it ends, the
  *             paint that is left tells how far down it wrote.  That touches every page of every
- *             stack and costs some microseconds a fiber, and so it is on only where it was asked
- * for.
+ *             stack and costs some microseconds a fiber, and so it is on only where it was
+ *             asked for.
  *
  *             A fiber that takes over the stack of the one before (fiber.c) begins on it: the
  *             paint ends below the frame that paints.
@@ -31,8 +31,7 @@
 
 enum {
     SITES = 256,
-    OWN_FRAME = 1024, /* under the frame that paints: what it calls, and the red zone */
-    BEGIN_WORDS = 128 /* under the fiber's struct: what the switch to its beginning reads */
+    OWN_FRAME = 1024 /* under the frame that paints: what it calls, and the red zone */
 };
 
 static struct {
@@ -59,7 +58,7 @@ static UNCHECKED const volatile uintptr_t *unpainted(const volatile uintptr_t *f
 
 void hob__marks_begin(const struct loop *l, struct fiber *f)
 {
-    char *to = (char *)f - BEGIN_WORDS;
+    char *to = (char *)((uintptr_t)((char *)f - hob__ctx_begin_size) & ~(uintptr_t)15);
 
     if (f == l->current)
         to = (char *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)15) - OWN_FRAME;

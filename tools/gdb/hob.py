@@ -23,7 +23,7 @@ from gdb.unwinder import Unwinder
 
 VERSION = 1
 NAME, FIELD, WAIT = 40, 48, 64  # bytes: struct debug_field's name, all of it, a wait's text
-SAVED = ['r15', 'r14', 'r13', 'r12', 'rbx', 'rbp', 'rip']  # ctx_x86_64.S, from the saved sp up
+SAVED = ['r15', 'r14', 'r13', 'r12', 'rbx', 'rbp', 'rip', 'rsp']  # as hob__ctx_saved has them
 
 
 def read(at, n):
@@ -80,6 +80,7 @@ class Library:
                                (self.at['version'], VERSION))
         names = ['node', 'base', 'n_used', 'cold', 'live', 'colours', 'colour_bytes']
         self.slab = dict(zip(names, struct.unpack('<7Q', read(symbol('hob__stack_layout'), 56))))
+        self.saved = struct.unpack('<8H', read(symbol('hob__ctx_saved'), 16))
         self.waits, at = [], symbol('hob__debug_waits')
         while True:
             words = read(at, WAIT).split(b'\0')[0].decode()
@@ -187,7 +188,7 @@ class FiberUnwinder(Unwinder):
         self.end()
         newest = gdb.newest_frame()
         self.here = (int(newest.read_register('rsp')), int(newest.read_register('rip')))
-        self.sp, self.enabled = fiber.sp(), True
+        self.sp, self.saved, self.enabled = fiber.sp(), fiber.lib.saved, True
         gdb.invalidate_cached_frames()
 
     def end(self):
@@ -205,11 +206,13 @@ class FiberUnwinder(Unwinder):
             pc = gdb.Value(here[1]).cast(word)
 
         info = pending.create_unwind_info(Identity())
-        for i, register in enumerate(SAVED):
-            value = gdb.Value(u64(self.sp + 8 * i))
-            info.add_saved_register(register, value.cast(pending.read_register(register).type))
-        info.add_saved_register('rsp', gdb.Value(self.sp + 8 * len(SAVED)).cast(
-            pending.read_register('rsp').type))
+        for register, at in zip(SAVED, self.saved):
+            if register == 'rsp' and not at:
+                value = self.sp + 8 * (len(SAVED) - 1)
+            else:
+                value = u64(self.sp + at)
+            info.add_saved_register(register, gdb.Value(value).cast(
+                pending.read_register(register).type))
         return info
 
 
