@@ -42,10 +42,8 @@
 #include "sched/ahead.h"
 #include "sched/fold.h"
 #include "sched/life.h"
-#include "sched/marks.h"
 #include "sched/park.h"
 #include "sched/scope.h"
-#include "trace/advise.h"
 
 __thread struct loop *hob__loop __attribute__((tls_model("initial-exec")));
 
@@ -57,46 +55,22 @@ enum {
 #endif
 };
 
-static _Atomic(uint64_t) fiber_ids;
-
-/* What accounted fibers cost, out of the way of the others: fold.h. */
-static HOB_RARE void traced_begin(struct loop *l, struct fiber *f)
+/* Whether somebody wants to know that it is ready. */
+static inline bool fiber_is_watched(const struct loop *l, const struct fiber *f)
 {
-    hob_time now = hob__now();
-    bool folded = hob__fold_break(l, now);
-
-    if (marks_wanted())
-        hob__marks_begin(l, f);
-    trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
-                    f->task->group->name, hob__advise_stage(f->task->group->name, ADVISE_FIBER));
-    trace_ready(&f->trace, now); /* says its name */
-    trace_run(&f->trace, now);
-    l->n_accounted++;
-    hob__fold_resume(l, f, now, folded);
-}
-
-static HOB_RARE void traced_end(struct loop *l, struct fiber *f)
-{
-    hob_time now = hob__now();
-    bool folded = hob__fold_break(l, now);
-
-    if (marks_wanted())
-        hob__marks_end(f);
-    trace_end(&f->trace, now);
-    f->trace.flags = 0; /* (I5) */
-    f->trace.stamp = 0;
-    l->n_accounted--;
-    hob__fold_resume(l, NULL, now, folded);
+#ifdef HOB_UNTRACED /* bench/: what the question alone costs */
+    return false;
+#else
+    return f->trace.stamp != l->stamp;
+#endif
 }
 
 /* It may run; it is not in the queue yet. */
 static inline void fiber_set_ready(struct loop *l, struct fiber *f)
 {
     f->run.state = RUN_READY;
-#ifndef HOB_UNTRACED /* bench/: what the question alone costs */
-    if (unlikely(f->trace.stamp != l->stamp))
+    if (unlikely(fiber_is_watched(l, f)))
         hob__fold_woken(l, f);
-#endif
 }
 
 static inline void fiber_set_running(struct loop *l, struct fiber *f)
@@ -180,7 +154,7 @@ static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
     list_push(&s->members, &f->member);
     f->trace.name = NULL;
     if (trace_watching())
-        traced_begin(l, f);
+        hob__traced_begin(l, f);
 }
 
 /* Returns who has waited for it, or NULL. */
@@ -188,7 +162,7 @@ static inline struct fiber *fiber_end(struct loop *l, struct fiber *f, int rc)
 {
     HOB_ASSERT(f->scope == f->own_scope); /* (I3) */
     if (unlikely(trace_accounted(&f->trace)))
-        traced_end(l, f);
+        hob__traced_end(l, f);
     list_cut(&f->member);
 #ifndef NDEBUG
     if (unlikely(f->told))
@@ -373,8 +347,8 @@ static inline struct fiber *runnable_fiber(struct loop *l, struct runnable *r)
  * here on is predicted if there is one call of hob__ctx_switch and a fiber comes to it by jumps
  * alone: hence the tail calls, and no second place.  Figures: docs/design/0007-scheduler.md.
  */
-static __attribute__((noinline)) void fiber_switch(struct loop *l, struct fiber *from,
-                                                   struct fiber *to)
+static __attribute__((noinline)) int fiber_switch(struct loop *l, struct fiber *from,
+                                                  struct fiber *to)
 {
     struct ctx *from_ctx = from ? &from->ctx : &l->ctx, *to_ctx = to ? &to->ctx : &l->ctx;
     struct san *from_san = from ? &from->san : &l->san, *to_san = to ? &to->san : &l->san;
@@ -383,7 +357,8 @@ static __attribute__((noinline)) void fiber_switch(struct loop *l, struct fiber 
     san_leave(from_san, to_san, false);
     hob__ctx_switch(from_ctx, to_ctx);
     san_enter(from_san);
-    loop_landed(l);
+    loop_landed(hob__loop); /* l again, and nothing had to be kept */
+    return 0;
 }
 
 /* Away from `f` for good, to a fiber that has begun or to the loop.  Its stack is still in use. */
@@ -431,8 +406,7 @@ static void fiber_main(void *arg)
     }
 }
 
-/* f is parked or queued: runs others until it is f's turn. */
-static inline __attribute__((always_inline)) void fiber_leave(struct loop *l, struct fiber *f)
+static __attribute__((noinline)) int fiber_leave_slow(struct loop *l, struct fiber *f)
 {
     struct runnable *r;
     struct fiber *next;
@@ -441,8 +415,22 @@ static inline __attribute__((always_inline)) void fiber_leave(struct loop *l, st
         r = loop_next(l);
         next = r ? runnable_fiber(l, r) : NULL;
     } while (unlikely(r && !next));
-    if (next != f)
-        fiber_switch(l, f, next);
+    return next == f ? 0 : fiber_switch(l, f, next);
+}
+
+/* f is parked or queued: runs others until it is f's turn.  Returns 0, so that it can be a
+ * caller's last call, for which that needs no frame: a switch keeps the registers once. */
+static inline __attribute__((always_inline)) int fiber_leave(struct loop *l, struct fiber *f)
+{
+    struct runnable *r = l->ready.head;
+
+    if (unlikely(!r || r->state != RUN_READY || r == &f->run || l->left <= 1))
+        return fiber_leave_slow(l, f);
+    l->fresh = NULL;
+    l->left--;
+    runq_pop(&l->ready);
+    r->state = RUN_RUNNING;
+    return fiber_switch(l, f, container_of(r, struct fiber, run));
 }
 
 void hob__loop_fibers(struct loop *l)
@@ -471,18 +459,11 @@ static inline __attribute__((always_inline)) void fiber_park(struct fiber *f, en
     fiber_leave(l, f);
 }
 
-/* Not inlined, so that its caller's registers are saved once. */
-static __attribute__((noinline)) void fiber_park_plain(struct fiber *f, enum hob_wait why,
-                                                       enum park_kind kind)
-{
-    fiber_park(f, why, kind);
-}
-
 int hob__park(struct fiber *f, enum hob_wait why, hob_time until)
 {
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
-    fiber_park_plain(f, why, PARK_PLAIN);
+    fiber_park(f, why, PARK_PLAIN);
     return f->wake_rc;
 }
 
@@ -511,7 +492,7 @@ int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
     f->loop->n_outside += outside;
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
-    fiber_park_plain(f, why, PARK_HOOK);
+    fiber_park(f, why, PARK_HOOK);
     f->loop->n_outside -= outside;
     rc = f->wake_rc;
     if (rc == -ECANCELED && f->abort_rc) {
@@ -520,6 +501,13 @@ int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
             hob__cancel_seen(f);
     }
     return rc;
+}
+
+/* With a timer to stop, or accounted. */
+static __attribute__((noinline)) void ready_slow(struct loop *l, struct fiber *f)
+{
+    timer_stop(&l->timers, &f->timer);
+    fiber_ready(l, f);
 }
 
 void hob__ready(struct fiber *f, int rc)
@@ -532,8 +520,12 @@ void hob__ready(struct fiber *f, int rc)
         list_del(f->wait_node);
         f->wait_node = NULL;
     }
-    timer_stop(&l->timers, &f->timer);
-    fiber_ready(l, f);
+    if (unlikely(f->timer.set || fiber_is_watched(l, f))) {
+        ready_slow(l, f);
+        return;
+    }
+    f->run.state = RUN_READY;
+    runq_push(&l->ready, &f->run);
 }
 
 void hob__interrupt(struct fiber *f, int rc)
@@ -554,38 +546,27 @@ void hob__interrupt(struct fiber *f, int rc)
     hob__ready(f, rc);
 }
 
-void hob__fiber_stage(struct fiber *f, struct trace_stage *stage)
+static inline int fiber_yield(struct fiber *f)
 {
-    struct loop *l = f->loop;
-    hob_time now = hob__now();
-    bool folded = hob__fold_break(l, now);
+    f->run.state = RUN_READY; /* RUN_TELL too, where that is wanted: the next to run sees to it */
+    runq_push(&f->loop->ready, &f->run);
+    return fiber_leave(f->loop, f);
+}
 
-    if (trace_accounted(&f->trace)) {
-        trace_end(&f->trace, now);
-        l->n_accounted--;
-    }
-    const char *name = stage ? stage->name : f->own_scope->group->name;
-    trace_task_init(&f->trace, atomic_fetch_add_explicit(&fiber_ids, 1, memory_order_relaxed) + 1,
-                    name, stage ? stage : hob__advise_stage(name, ADVISE_FIBER));
-    if (trace_accounted(&f->trace)) {
-        trace_ready(&f->trace, now);
-        trace_run(&f->trace, now);
-        l->n_accounted++;
-    }
-    hob__fold_resume(l, f, now, folded);
+static __attribute__((noinline)) int yield_cancelled(struct fiber *f)
+{
+    int r = hob__cancel_seen(f);
+
+    return r ? r : fiber_yield(f);
 }
 
 int hob_yield(void)
 {
     struct fiber *f = hob__self();
-    int r;
 
     if (unlikely(!f))
         return -EPERM;
-    if (unlikely((r = hob__check(f))))
-        return r;
-    f->run.state = RUN_READY; /* RUN_TELL too, where that is wanted: the next to run sees to it */
-    runq_push(&f->loop->ready, &f->run);
-    fiber_leave(f->loop, f);
-    return 0;
+    if (unlikely(f->scope->cancelled))
+        return yield_cancelled(f);
+    return fiber_yield(f);
 }

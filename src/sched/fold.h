@@ -44,6 +44,10 @@ void hob__fold_resume(struct loop *l, struct fiber *f, hob_time now, bool folded
 
 /* A fiber whose stamp is not the loop's was woken; it is RUN_READY. */
 void hob__fold_woken(struct loop *l, struct fiber *f);
+
+/* An accounted fiber, or one that leaves a mark, begins and ends (traced.c). */
+void hob__traced_begin(struct loop *l, struct fiber *f);
+void hob__traced_end(struct loop *l, struct fiber *f);
 /* One that was RUN_TELL runs. */
 void hob__fold_ran(struct loop *l, struct fiber *f);
 /* The loop tells each switch, and l->current does not run any more. */

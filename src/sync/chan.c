@@ -113,6 +113,8 @@ static inline void value_copy(const hob_chan *ch, void *to, const void *from)
 {
     if (likely(ch->value_size == sizeof(uint64_t)))
         memcpy(to, from, sizeof(uint64_t)); /* one load, one store */
+    else if (ch->value_size == sizeof(uint32_t))
+        memcpy(to, from, sizeof(uint32_t));
     else
         memcpy(to, from, ch->value_size);
 }
