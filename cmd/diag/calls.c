@@ -19,6 +19,8 @@
 #define CALL_EPOLL_PWAIT2 441
 #define CALL_FUTEX_WAITV  449
 #define CALL_FUTEX_WAIT   455
+#define CALL_RWF_DSYNC    0x2
+#define CALL_RWF_SYNC     0x4
 
 struct row {
     uint16_t nr;
@@ -30,15 +32,15 @@ struct row {
 
 static const struct row rows[] = {
     {SYS_read, CALL_FD, 0, 0, 0},
-    {SYS_write, CALL_FD, 0, 0, 0},
+    {SYS_write, CALL_WRITE, 0, 0, 0},
     {SYS_pread64, CALL_FD, 0, 0, 0},
-    {SYS_pwrite64, CALL_FD, 0, 0, 0},
+    {SYS_pwrite64, CALL_WRITE, 0, 0, 0},
     {SYS_readv, CALL_FD, 0, 0, 0},
-    {SYS_writev, CALL_FD, 0, 0, 0},
+    {SYS_writev, CALL_WRITE, 0, 0, 0},
     {SYS_preadv, CALL_FD, 0, 0, 0},
-    {SYS_pwritev, CALL_FD, 0, 0, 0},
+    {SYS_pwritev, CALL_WRITE, 0, 0, 0},
     {SYS_preadv2, CALL_FD, 0, 0, 0},
-    {SYS_pwritev2, CALL_FD, 0, 0, 0},
+    {SYS_pwritev2, CALL_WRITE, 0, 0, 0},
     {SYS_recvfrom, CALL_FD, 0, 0, 0},
     {SYS_recvmsg, CALL_FD, 0, 0, 0},
     {SYS_recvmmsg, CALL_FD, 0, CALL_SPEC, 4},
@@ -202,6 +204,8 @@ struct call call_of(const struct procfs_call *parked)
         c.limit = arg[row->limit];
     if (c.how == CALL_TWO_FDS)
         c.to = (int)arg[row->nr == SYS_sendfile ? 0 : row->limit];
+    if (row->nr == SYS_pwritev2)
+        c.safe = arg[5] & (CALL_RWF_DSYNC | CALL_RWF_SYNC);
     if (c.how == CALL_POLL) {
         c.addr = arg[0];
         c.n = arg[1];

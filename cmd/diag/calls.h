@@ -2,6 +2,7 @@
 #ifndef HOB_DIAG_CALLS_H
 #define HOB_DIAG_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "diag/procfs.h"
@@ -10,6 +11,7 @@
 enum call_how {
     CALL_OTHER,   /* not known to wait */
     CALL_FD,      /* a file or connection: fd */
+    CALL_WRITE,   /* the same, and it writes to it */
     CALL_TWO_FDS, /* one of two: fd and to */
     CALL_CONNECT, /* fd, to the address of n bytes at addr */
     CALL_ACCEPT,  /* fd */
@@ -43,6 +45,7 @@ struct call {
     enum call_how how;
     enum call_limit limit_how;
     int fd, to;
+    bool safe; /* of a write: asked to end when what is written is safe on disk */
     uint64_t addr, addr2, addr3, n;
     uint64_t limit;
 };

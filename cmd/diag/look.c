@@ -171,6 +171,13 @@ static int64_t limit_read(int32_t pid, const struct call *c)
     return at < 0 ? 0 : at;
 }
 
+static void look_named(struct looker *l, enum rec_kind kind, const char *name, struct look *ret)
+{
+    ret->kind = (uint8_t)kind;
+    ret->peer = name ? rec_peer_of(l->rec, kind, name) : 0;
+    ret->in_flight = rec_kind_class(kind) == HOB_CLASS_IO;
+}
+
 /* Waits for I/O on one file or connection are one operation. */
 static void look_file(struct looker *l, struct look_proc *p, int fd, struct look *ret)
 {
@@ -182,6 +189,24 @@ static void look_file(struct looker *l, struct look_proc *p, int fd, struct look
     ret->kind = f->kind;
     ret->peer = f->peer;
     ret->in_flight = rec_kind_class((enum rec_kind)f->kind) == HOB_CLASS_IO;
+}
+
+/* A write that ends when what it wrote is safe is a sync of its own: by its own flag, or as the
+ * file was opened (O_SYNC has the bit of O_DSYNC). */
+static void look_write(struct looker *l, struct look_proc *p, const struct call *c,
+                       struct look *ret)
+{
+    char text[512];
+    uint32_t flags = 0;
+
+    look_file(l, p, c->fd, ret);
+    if (ret->kind != REC_DISK)
+        return;
+    if (!c->safe && (procfs_read(text, sizeof text, "/proc/%d/fdinfo/%d", p->pid, c->fd) < 0 ||
+                     procfs_parse_flags(text, &flags) < 0))
+        return;
+    if (c->safe || flags & O_DSYNC)
+        look_named(l, REC_FSYNC, l->rec->peers[ret->peer].name, ret);
 }
 
 /* Between a file and a connection it is the connection that is slow. */
@@ -209,13 +234,6 @@ static void look_connect(struct looker *l, struct look_proc *p, const struct cal
         look_file(l, p, c->fd, ret);
 }
 
-static void look_named(struct looker *l, enum rec_kind kind, const char *name, struct look *ret)
-{
-    ret->kind = (uint8_t)kind;
-    ret->peer = name ? rec_peer_of(l->rec, kind, name) : 0;
-    ret->in_flight = rec_kind_class(kind) == HOB_CLASS_IO;
-}
-
 /* Off its core outside a call: a page of a file, a lock of the address space, or a stop. */
 static void look_fault(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
 {
@@ -239,6 +257,9 @@ static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct c
     switch (c->how) {
     case CALL_FD:
         look_file(l, p, c->fd, ret);
+        break;
+    case CALL_WRITE:
+        look_write(l, p, c, ret);
         break;
     case CALL_TWO_FDS:
         look_two(l, p, c, ret);

@@ -212,6 +212,16 @@ int procfs_parse_ring(const char *text, struct procfs_ring *ret)
     return 0;
 }
 
+int procfs_parse_flags(const char *text, uint32_t *ret)
+{
+    uint64_t flags;
+
+    if (!number_of(text, "flags:", 8, &flags) || flags > UINT32_MAX)
+        return -EBADMSG;
+    *ret = (uint32_t)flags;
+    return 0;
+}
+
 int procfs_parse_pidfd(const char *text, int32_t *ret)
 {
     for (const char *line = text; line; line = line_next(line)) {

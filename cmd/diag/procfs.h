@@ -51,6 +51,9 @@ int procfs_parse_status(const char *text, int32_t *ret_pid, int32_t *ret_parent)
 /* /proc/P/task/T/io: calls that read and that wrote. */
 int procfs_parse_io(const char *text, uint64_t *ret_calls);
 
+/* /proc/P/fdinfo/N of any descriptor: the flags it was opened with. */
+int procfs_parse_flags(const char *text, uint32_t *ret);
+
 /* /proc/P/fdinfo/N of an epoll set. */
 struct procfs_member {
     int fd;

@@ -6,13 +6,16 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -363,6 +366,58 @@ TEST(a_loop_with_a_pipe_to_its_child_waits_for_the_child)
     scene_close(&s);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Writes from a page that nobody will ever fill: the write waits as if the disk were slow. */
+struct stuck_write {
+    const char *path;
+    int flags;
+};
+
+static void wait_write(void *arg)
+{
+    const struct stuck_write *w = arg;
+    struct uffdio_api api = {.api = UFFD_API};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register range = {.range = {(uintptr_t)at, page},
+                                    .mode = UFFDIO_REGISTER_MODE_MISSING};
+    int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    int fd = open(w->path, O_WRONLY | O_CREAT | w->flags, 0600);
+
+    if (faults >= 0 && ioctl(faults, UFFDIO_API, &api) == 0 &&
+        ioctl(faults, UFFDIO_REGISTER, &range) == 0)
+        (void)!write(fd, at, 1);
+}
+
+static void check_write(int flags, int kind)
+{
+    char path[] = "/tmp/test-look-write.XXXXXX";
+    struct stuck_write w = {path, flags};
+    int fd = mkstemp(path);
+    struct scene s;
+
+    CHECK(fd >= 0);
+    scene_open(&s, wait_write, &w);
+    struct look k = scene_look(&s, SYS_write, SYS_write);
+    CHECK_STR(rec_kind_word(k.kind), rec_kind_word(kind));
+    CHECK_STR(s.rec.peers[k.peer].name, path);
+    CHECK_INT(k.in_flight, 1);
+    scene_close(&s);
+    close(fd);
+    unlink(path);
+}
+
+TEST(a_write_that_ends_when_it_is_safe_is_a_sync)
+{
+    int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+    if (faults < 0)
+        t_skip("userfaultfd: %s", strerror(errno));
+    close(faults);
+    check_write(0, REC_DISK);
+    check_write(O_DSYNC, REC_FSYNC);
+    check_write(O_SYNC, REC_FSYNC);
 }
 
 static void loop_busy(void *arg)

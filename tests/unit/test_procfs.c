@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "diag/calls.h"
@@ -137,6 +138,16 @@ TEST(process_descriptors_and_children)
     CHECK_INT(procfs_next_pid(&list), 0);
 }
 
+TEST(flags_of_a_descriptor_are_octal)
+{
+    uint32_t flags;
+
+    CHECK_INT(procfs_parse_flags("pos:\t0\nflags:\t0110001\nmnt_id:\t30\n", &flags), 0);
+    CHECK_INT(flags, 0110001);
+    CHECK_INT(procfs_parse_flags("pos:\t0\nmnt_id:\t30\n", &flags), -EBADMSG);
+    CHECK_INT(procfs_parse_flags("flags:\t7777777777777\n", &flags), -EBADMSG);
+}
+
 TEST(reads_and_writes_are_added)
 {
     uint64_t calls;
@@ -163,8 +174,25 @@ TEST(calls_are_sorted_by_number_and_arguments)
     CHECK_INT(call_with(SYS_splice, 4, 0, 6, 0).to, 6);
     CHECK_INT(call_with(SYS_fcntl, 4, 7, 0, 0).how, CALL_FLOCK);
     CHECK_INT(call_with(SYS_fcntl, 4, 3, 0, 0).how, CALL_FD);
+    CHECK_INT(call_with(SYS_read, 4, 0, 0, 0).how, CALL_FD);
+    CHECK_INT(call_with(SYS_write, 4, 0, 0, 0).how, CALL_WRITE);
+    CHECK_INT(call_with(SYS_write, 4, 0, 0, 0).fd, 4);
     CHECK_INT(call_with(-1, 0, 0, 0, 0).how, CALL_FAULT);
     CHECK_INT(call_with(9999, 0, 0, 0, 0).how, CALL_OTHER);
+}
+
+TEST(a_write_may_ask_to_be_safe)
+{
+    struct procfs_call c = {.nr = SYS_pwritev2, .arg = {4, 0, 1, 0, 0, RWF_DSYNC}};
+
+    CHECK(call_of(&c).safe);
+    c.arg[5] = RWF_SYNC;
+    CHECK(call_of(&c).safe);
+    c.arg[5] = RWF_APPEND;
+    CHECK(!call_of(&c).safe);
+    c.nr = SYS_pwritev; /* it has no flags: what is there is of an earlier call */
+    c.arg[5] = RWF_DSYNC;
+    CHECK(!call_of(&c).safe);
 }
 
 TEST(limits_are_known_for_what_they_are)
