@@ -370,7 +370,7 @@ int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
     char text[256];
     struct procfs_call parked;
     int64_t began = hob_now();
-    struct look k = {.kind = REC_UNKNOWN, .timeout = -1, .call = -1};
+    struct look k = {.kind = REC_UNKNOWN, .timeout = -1, .call = -1, .sent_ago = -1};
 
     allowance_add(l, began);
     l->n_looks++;

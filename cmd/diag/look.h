@@ -25,11 +25,12 @@ struct looker;
 
 struct look {
     uint8_t kind;       /* enum rec_kind */
-    uint8_t flags;      /* REC_IVAL_SET or 0 */
+    uint8_t flags;      /* REC_IVAL_SET, also of an epoll set with nothing in flight; or 0 */
     uint32_t peer;      /* index into the recording's peers */
     uint32_t in_flight; /* operations sent and not answered; a direct wait for I/O is 1 */
     int64_t timeout;    /* ns from now until it ends by itself; -1: never, or not known */
     int call;           /* number of the system call; -1: none, a page fault */
+    int64_t sent_ago;   /* of a set: ns since the first of them was sent; -1: not known */
     bool stale;         /* there was no time to ask its connections: in_flight is of before */
 };
 

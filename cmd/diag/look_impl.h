@@ -55,10 +55,12 @@ struct file {
     int64_t sent_at;   /* when the program last sent, as of then */
     uint32_t segs_out; /* segments with data, as of then */
     uint32_t segs_in;
+    uint64_t bytes_in;
     uint32_t peer;
     uint8_t role;
     uint8_t kind; /* enum rec_kind of a wait for it */
     uint8_t awaits;
+    bool answered;     /* an answer had begun, as of then */
     bool server_first; /* a protocol in which the server speaks first */
 };
 

@@ -7,7 +7,7 @@
  *
  *   Start-up is cut off because it is neither kind of work: an interpreter that reads its library
  *   computes and reads files whatever the program does.  Where nothing is waited for there is
- *   nothing to tell it by, so it stays.
+ *   nothing to tell it by, so it stays.  It is over when events wait for a loop.
  */
 #include <errno.h>
 #include <math.h>
@@ -83,6 +83,7 @@ int measure_take(const struct recording *r, struct measures *ret)
 
     if (err == 0)
         err = measure_flight(&f, &m);
+    m.startup = fmin(m.startup, measure_events_waited(r));
     if (err == 0)
         err = measure_sweep(&f, 0, f.end, &m.all, &m);
     if (err == 0)

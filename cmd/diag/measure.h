@@ -72,6 +72,7 @@ struct measures {
     /* operations sent and not answered */
     double in_flight; /* mean while at least one is */
     double in_flight_max;
+    double behind;         /* share of the time in which it computes, with an operation in flight */
     double wait;           /* operation-seconds: Little's L times the time */
     double one;            /* s that one operation takes: long ones weigh more */
     double n_ops;          /* how many there were, about */

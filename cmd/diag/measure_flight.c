@@ -52,10 +52,12 @@ struct flight {
     size_t n_sets, cap_sets;
     struct proc_sets *procs;
     int64_t now;
-    double n;                     /* in flight now */
-    double by_kind[REC_N_KINDS];  /* now */
-    double total[REC_N_KINDS];    /* operation-seconds */
-    double time;                  /* s with one or more */
+    double n;                    /* in flight now */
+    double by_kind[REC_N_KINDS]; /* now */
+    double total[REC_N_KINDS];   /* operation-seconds */
+    double time;                 /* s with one or more */
+    uint32_t n_run;              /* threads on CPU now */
+    double ran, ran_behind; /* s with one or more, since the first operation; of it in flight */
     double waits, squares, cubes; /* s, s^2, s^3 of the waits for I/O */
 };
 
@@ -83,6 +85,10 @@ static void flight_step(struct flight *f, int64_t to)
 
     if (d <= 0)
         return;
+    if (f->n_run > 0 && f->m->n_waits > 0) {
+        f->ran += d;
+        f->ran_behind += f->n > none ? d : 0;
+    }
     if (f->n > none) {
         f->time += d;
         for (int k = 0; k < REC_N_KINDS; k++)
@@ -188,6 +194,11 @@ static int flight_edge(struct flight *f, const struct edge *e)
     double n = (iv->in_flight ? iv->in_flight : 1) * p.wait;
     double length = measure_s(iv->to - iv->from) * p.wait;
 
+    if (iv->state == REC_RUN && !(iv->flags & REC_IVAL_FOLDED) &&
+        !f->frame->rec->threads[e->thread].is_task) {
+        flight_advance(f, e->at);
+        f->n_run += e->opens ? 1u : -1u;
+    }
     if (p.wait <= 0 || iv->flags & REC_IVAL_COPY)
         return 0;
     if (!measure_is_io(f->frame, iv)) {
@@ -248,6 +259,7 @@ static void flight_sums(struct flight *f)
     m->io_kind = top;
     m->fsync = m->wait > 0 ? f->total[REC_FSYNC] / m->wait : 0;
     m->in_flight = f->time > 0 ? m->wait / f->time : 0;
+    m->behind = f->ran > 0 ? f->ran_behind / f->ran : 0;
     /* A wait for several ends with the first answer: only the longest are as long as one takes. */
     if (f->squares > 0)
         m->one = m->in_flight < several ? f->squares / f->waits : f->cubes / f->squares;

@@ -44,6 +44,9 @@ int measure_sharers(const struct measure_frame *f, const struct measure_proc *su
 /** measure_looks - how long loops computed while events waited */
 int measure_looks(const struct measure_frame *f, struct measures *m);
 
+/** measure_events_waited - s, when events first waited for a loop that computed; or INFINITY */
+double measure_events_waited(const struct recording *r);
+
 /** measure_is_io - a wait whose cause lies outside of the tree, and of which more at once help */
 static inline bool measure_is_io(const struct measure_frame *f, const struct rec_ival *iv)
 {

@@ -9,9 +9,17 @@
  *   A loop that sleeps, or stands in a call that blocks, is blocked as well; there is nothing to
  *   look at, its waits say so.
  *
+ *   A runtime that hands one set from thread to thread has no loop that could be blocked: whoever
+ * is free serves it.
+ *
  *   Without looks (it was never on CPU for long without being interrupted) there is only a guess:
  *   how long threads that wait for several operations at once ran between two waits.
  */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "diag/edges.h"
 #include "diag/measure_impl.h"
 
 static const double lead = .02;      /* s on CPU before the first look */
@@ -19,6 +27,66 @@ static const double apart = .2;      /* s; looks further apart are not of one st
 static const double two_looks = .01; /* s; a stretch has at least two looks */
 static const double pause = 300e-6;  /* s; samples that show a shorter wait show it by chance */
 static const double guess_min = .05; /* s; shorter turns of a loop are not counted */
+
+/* A process's waits for sets that are I/O. */
+struct sets {
+    uint32_t n_open;
+    double any, sum; /* s with one or more; of all */
+    double most;     /* s of the thread that waits most */
+    int64_t at;
+};
+
+static const double handed_most = .9; /* of the waits by one thread: then the set is its own */
+static const double handed_sum = 1.1; /* waits at the same time are for sets of their own */
+
+static void sets_edge(struct sets *s, const struct edge *e)
+{
+    double d = measure_s(e->at - s->at);
+
+    s->sum += s->n_open * d;
+    s->any += s->n_open > 0 ? d : 0;
+    s->n_open += e->opens ? 1u : -1u;
+    s->at = e->at;
+}
+
+static bool is_set_io(const struct measure_frame *f, const struct rec_ival *iv)
+{
+    return iv->flags & REC_IVAL_SET && iv->state == REC_WAIT && measure_is_io(f, iv);
+}
+
+/* Whether threads of the process hand a set to each other; by process, for free(). */
+static int handed_find(const struct measure_frame *f, bool **ret)
+{
+    const struct recording *r = f->rec;
+    struct sets *sets = calloc(r->n_procs + 1, sizeof(*sets));
+    bool *handed = calloc(r->n_procs + 1, sizeof(*handed));
+    struct edges edges;
+    struct edge e;
+    int err = sets && handed ? edges_open(&edges, r, EDGES_ALL) : -ENOMEM;
+
+    if (err < 0)
+        goto out;
+    while (edges_next(&edges, &e))
+        if (is_set_io(f, e.ival))
+            sets_edge(&sets[r->threads[e.thread].proc], &e);
+    edges_close(&edges);
+    for (size_t i = 0; i < r->n_threads; i++) {
+        double own = 0;
+        for (size_t k = 0; k < r->threads[i].n_ivals; k++)
+            if (is_set_io(f, &r->threads[i].ivals[k]))
+                own += measure_s(r->threads[i].ivals[k].to - r->threads[i].ivals[k].from);
+        sets[r->threads[i].proc].most = fmax(sets[r->threads[i].proc].most, own);
+    }
+    for (size_t i = 0; i < r->n_procs; i++)
+        handed[i] =
+            sets[i].most < handed_most * sets[i].sum && sets[i].sum < handed_sum * sets[i].any;
+    *ret = handed;
+    handed = NULL;
+out:
+    free(sets);
+    free(handed);
+    return err;
+}
 
 static void stretch_end(struct measures *m, double length, double least, double before)
 {
@@ -50,6 +118,17 @@ static void looks_of(const struct recording *r, size_t first, struct measures *m
     }
     if (began)
         stretch_end(m, measure_s(last->at - began->at), two_looks, lead);
+}
+
+double measure_events_waited(const struct recording *r)
+{
+    for (size_t i = 1; i < r->n_looks; i++) {
+        const struct rec_look *a = &r->looks[i - 1], *b = &r->looks[i];
+
+        if (a->ready && b->ready && a->thread == b->thread && a->io_calls == b->io_calls)
+            return fmax(0, measure_s(a->at) - lead);
+    }
+    return INFINITY;
 }
 
 static void guess_of(const struct measure_frame *f, const struct rec_thread *t, struct measures *m)
@@ -110,22 +189,27 @@ static void slept_of(const struct measure_frame *f, const struct rec_thread *t, 
 int measure_looks(const struct measure_frame *f, struct measures *m)
 {
     const struct recording *r = f->rec;
+    bool *handed;
+    int err = handed_find(f, &handed);
 
-    for (size_t i = 0; i < r->n_threads; i++)
-        slept_of(f, &r->threads[i], m);
+    if (err < 0)
+        return err;
     m->loop_looked = r->n_looks > 0;
     m->has_loop |= m->loop_looked;
-    if (!m->loop_looked) {
-        for (size_t i = 0; i < r->n_threads; i++)
+    for (size_t i = 0; i < r->n_threads; i++) {
+        if (handed[r->threads[i].proc])
+            continue;
+        slept_of(f, &r->threads[i], m);
+        if (!m->loop_looked)
             guess_of(f, &r->threads[i], m);
-        return 0;
     }
     for (size_t i = 0; i < r->n_looks; i++) {
-        bool seen = false;
+        bool seen = handed[r->threads[r->looks[i].thread].proc];
         for (size_t k = 0; k < i && !seen; k++)
             seen = r->looks[k].thread == r->looks[i].thread;
         if (!seen)
             looks_of(r, i, m);
     }
+    free(handed);
     return 0;
 }

@@ -37,6 +37,7 @@ enum {
 
 struct member {
     uint64_t ino;
+    int64_t sent_at; /* hob_now(); 0: not known */
     int fd;
     uint32_t peer;
     uint8_t role;
@@ -294,6 +295,7 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
     m->kind = f->kind;
     m->peer = f->peer;
     m->awaits = f->awaits;
+    m->sent_at = f->sent_at;
     m->seen = true;
 }
 
@@ -385,11 +387,11 @@ static bool has_child(const struct looker *l, int32_t pid)
 }
 
 /* The kernel does not say when a Unix socket last sent: each may await an answer. */
-static void look_asks(struct look *ret, const struct pollset *s, bool is_epoll)
+static void look_asks(struct look *ret, const struct pollset *s)
 {
     look_is(ret, s, FILE_UNIX_NAMED);
     ret->in_flight = s->n_role[FILE_UNIX_NAMED];
-    if (is_epoll || ret->in_flight > 1)
+    if (ret->in_flight > 1)
         ret->flags |= REC_IVAL_SET;
 }
 
@@ -413,7 +415,7 @@ static void look_quiet(const struct looker *l, const struct pollset *s, const st
              (s->n_role[FILE_PIPE] + s->n_role[FILE_UNIX] > 0 && has_child(l, s->pid)))
         ret->kind = REC_CHILD;
     else if (s->n_role[FILE_UNIX_NAMED])
-        look_asks(ret, s, is_epoll);
+        look_asks(ret, s);
     else if (ret->timeout > 0)
         ret->kind = REC_SLEEP;
     else if (s->n_role[FILE_TTY] && !is_epoll)
@@ -462,6 +464,18 @@ static void look_ring(struct looker *l, const struct pollset *s, const struct ca
     }
 }
 
+/* When the first of what is in flight was sent; of a large set nobody goes and looks. */
+static int64_t sent_ago(const struct pollset *s)
+{
+    int64_t first = INT64_MAX;
+
+    for (size_t i = 0; i < s->n && s->n <= SET_WHOLE; i++)
+        if (s->members[i].awaits == AWAITS && s->members[i].sent_at > 0 &&
+            s->members[i].sent_at < first)
+            first = s->members[i].sent_at;
+    return first < INT64_MAX ? hob_now() - first : -1;
+}
+
 void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret)
 {
     uint64_t key = c->how == CALL_EPOLL   ? (uint64_t)c->fd
@@ -491,9 +505,12 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
         ret->kind = most->kind;
         ret->peer = most->peer;
         ret->in_flight = s->estimate;
-        if (c->how == CALL_EPOLL || c->how == CALL_URING || s->n_counts > 1)
+        ret->sent_ago = sent_ago(s);
+        if (s->n_counts > 1)
             ret->flags |= REC_IVAL_SET;
     }
+    if (c->how == CALL_EPOLL || c->how == CALL_URING)
+        ret->flags |= REC_IVAL_SET;
     if (c->how == CALL_URING)
         look_ring(l, s, c, ret);
 }

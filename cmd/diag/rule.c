@@ -6,8 +6,8 @@
  *
  *     sleep >= .5, io < .3               sleeps
  *     most I/O is disk sync, one writer  waits; batches
- *     cpu (user's part) and io >= .25    both; but in flight >= 4 and cores to spare: waits,
- *                                        concurrency in use
+ *     cpu (user's part) and io >= .25    both; but in flight >= 4, also while it computes, and
+ *                                        cores to spare: waits, concurrency in use
  *     io >= .5                           waits: a pool of processes with one operation each; in
  *                                        flight >= 4: concurrency in use; else more of it
  *     cpu >= .7                          computes: a loop that is blocked; threads that take
@@ -96,13 +96,14 @@ static void facts_gather(const struct measures *m, double *value)
     double part = without_others(m);
 
     value[RULE_SLEEP] = s->blame[REC_SLEEP] / part;
-    value[RULE_SLEEP_IO] = value[RULE_FSYNC_IO] = value[RULE_MIX_IO] = s->io / part;
-    value[RULE_IO] = io_with_kernel(m, part);
+    value[RULE_SLEEP_IO] = value[RULE_MIX_IO] = s->io / part;
+    value[RULE_IO] = value[RULE_FSYNC_IO] = io_with_kernel(m, part);
     value[RULE_FSYNC] = m->fsync;
     value[RULE_FSYNC_FLIGHT] = value[RULE_FLIGHT] = m->in_flight;
     value[RULE_MIX_CPU] = s->run * (1 - m->taken) * m->user / part;
     value[RULE_DEMAND] = s->wall > 0 ? s->cpu * (1 - m->taken) / (s->wall * part) / n_cores : 0;
     value[RULE_CPU] = 1 - (1 - s->run - s->no_core) / part;
+    value[RULE_BEHIND] = m->behind;
     value[RULE_POOL_EACH] = m->in_flight / (m->io_procs ? m->io_procs : 1);
     value[RULE_LOOP_SHARE] = m->loop_blocked / cpu;
     value[RULE_LOOP_STRETCH] = m->loop_stretch;
@@ -224,7 +225,7 @@ static struct reading reading_mixed(struct facts *f)
 
     if (loop_is_blocked(f))
         r.mismatch = MISMATCH_LOOP_BLOCKED;
-    else if (ask(f, RULE_FLIGHT) && !ask(f, RULE_DEMAND))
+    else if (ask(f, RULE_FLIGHT) && ask(f, RULE_BEHIND) && !ask(f, RULE_DEMAND))
         return reading_io(f);
     return r;
 }

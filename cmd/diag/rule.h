@@ -50,10 +50,11 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(SLEEP, .50, "sleep share")                                                                   \
     X(SLEEP_IO, .30, "I/O share")                                                                  \
     X(FSYNC, .50, "part of the I/O that is disk sync")                                             \
-    X(FSYNC_IO, .35, "I/O share")                                                                  \
+    X(FSYNC_IO, .35, "I/O share with the kernel's part of the CPU share")                          \
     X(FSYNC_FLIGHT, 2.0, "in flight")                                                              \
     X(MIX_CPU, .25, "CPU share without the kernel's part")                                         \
     X(MIX_IO, .25, "I/O share")                                                                    \
+    X(BEHIND, .50, "part of the computing with operations in flight")                              \
     X(DEMAND, .70, "part of the cores in use")                                                     \
     X(IO, .50, "I/O share with the kernel's part of the CPU share")                                \
     X(CPU, .70, "CPU share")                                                                       \

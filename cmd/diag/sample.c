@@ -200,7 +200,8 @@ static void same_wait(struct sampler *s, struct tree_task *k, int64_t now)
     if (most < backoff_least)
         most = backoff_least;
     /* Runtimes hand a poll set from thread to thread: its waits must not seem to overlap. */
-    if (!(t->look.flags & REC_IVAL_SET) && !t->look.stale)
+    bool quiet = t->look.in_flight == 0 && s->tree.procs[k->proc].n_tasks == 1;
+    if ((!(t->look.flags & REC_IVAL_SET) || quiet) && !t->look.stale)
         s->tree.due[k - s->tree.tasks] = now + (step < most ? step : most);
 }
 

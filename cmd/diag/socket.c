@@ -336,6 +336,16 @@ static bool tie_awaits(const struct file *f, const struct tcp_info *info)
     return sent || f->awaits == AWAITS;
 }
 
+/* A long answer comes in pieces: it had begun at the last look, more of it came since then, and
+ * nobody asked for anything else.  Small pieces are messages that come when they come. */
+static bool streams(const struct file *f, const struct tcp_info *info)
+{
+    const uint64_t piece = 4096;
+
+    return f->answered && info->tcpi_data_segs_out == f->segs_out &&
+           info->tcpi_bytes_received >= f->bytes_in + piece;
+}
+
 static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info *info, int64_t now)
 {
     enum { ESTABLISHED = 1, SYN_SENT, FIN_WAIT1 = 4, FIN_WAIT2 };
@@ -364,7 +374,9 @@ static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info 
                    (sent_at - f->sent_at) / HOB_MS /
                        (int64_t)(info->tcpi_data_segs_out - f->segs_out));
     f->sent_at = sent_at;
-    return awaits && sent <= silent_after(l, f->peer);
+    bool more = !awaits && streams(f, info);
+    f->answered = !awaits;
+    return more || (awaits && sent <= silent_after(l, f->peer));
 }
 
 static void info_take(struct looker *l, struct file *f, struct tcp_info *info, size_t n)
@@ -381,6 +393,7 @@ static void info_take(struct looker *l, struct file *f, struct tcp_info *info, s
     f->awaits = awaits ? AWAITS : AWAITS_NOT;
     f->segs_out = info->tcpi_data_segs_out;
     f->segs_in = info->tcpi_data_segs_in;
+    f->bytes_in = info->tcpi_bytes_received;
     f->asked = now;
 }
 

@@ -28,7 +28,8 @@ enum {
 #define LOOP_RAN_LONG (20 * HOB_MS) /* on CPU for so long: may events be waiting? */
 #define LOOP_EVERY    (10 * HOB_MS)
 #define LOOP_NONE     (500 * HOB_MS) /* has no epoll set: ask again then */
-#define SET_EVERY     (10 * HOB_MS)  /* others may send on a set that one thread waits for */
+#define SET_EVERY     (10 * HOB_MS)  /* others may send on a set that one thread waits for; */
+#define SET_AGE       8 /* with nothing in flight: an eighth of how long it has been so */
 #define WOKEN_EVERY   (20 * HOB_MS)
 #define WOKEN_LEAST   (20 * HOB_US) /* less is the way of every wake */
 
@@ -75,8 +76,11 @@ static void set_look(struct switches *s, struct thread *t, int64_t now)
     if (t->look.stale) {
         t->look = seen; /* of a thread that waits, in_flight was this all the time */
     } else if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
+        /* With nothing in flight before, what is now began when it was sent. */
+        bool began = t->look.in_flight == 0 && seen.sent_ago >= 0 && now - seen.sent_ago > t->since;
+        int64_t at = began ? now - seen.sent_ago : now;
         struct rec_ival v = {.from = t->since,
-                             .to = now,
+                             .to = at,
                              .state = REC_WAIT,
                              .core = REC_NO_CORE,
                              .kind = t->look.kind,
@@ -84,10 +88,17 @@ static void set_look(struct switches *s, struct thread *t, int64_t now)
                              .in_flight = t->look.in_flight,
                              .flags = t->look.flags & REC_IVAL_SET};
         switches_put(s, t, &v);
-        t->since = now;
+        t->since = at;
         t->look = seen;
     }
     t->looked_at = now;
+}
+
+static int64_t set_every(const struct thread *t, int64_t now)
+{
+    int64_t age = t->look.in_flight == 0 ? (now - t->since) / SET_AGE : 0;
+
+    return age > SET_EVERY ? age : SET_EVERY;
 }
 
 static void look_sets(struct switches *s, int64_t now)
@@ -100,7 +111,7 @@ static void look_sets(struct switches *s, int64_t now)
         if (!t || t->state != REC_WAIT || !t->looked ||
             !(t->look.flags & REC_IVAL_SET || t->look.stale))
             continue;
-        if ((t->proc->n_threads > 1 || t->look.stale) && now - t->looked_at >= SET_EVERY)
+        if ((t->proc->n_threads > 1 || t->look.stale) && now - t->looked_at >= set_every(t, now))
             set_look(s, t, now);
         s->sets.pid[n++] = t->tid;
     }
@@ -147,14 +158,19 @@ static void look_pending(struct switches *s, int64_t now, size_t most)
         memmove(s->pending.pid, s->pending.pid + i, s->pending.n * sizeof *s->pending.pid);
 }
 
+/* One that was preempted computes as well, and our own wake may have been the cause. */
+static bool computes(const struct thread *t, size_t core)
+{
+    return (t->state == REC_RUN || t->state == REC_READY) && t->core == core;
+}
+
 static void look_loops(struct switches *s, int64_t now)
 {
     for (size_t i = 0; i < s->n_cores; i++) {
         struct thread *t = s->on_core[i] ? threads_find(&s->threads, s->on_core[i]) : NULL;
         struct rec_look look = {.at = now};
 
-        if (!t || t->state != REC_RUN || t->core != i || now - t->ran_since < LOOP_RAN_LONG ||
-            now < t->loop_at)
+        if (!t || !computes(t, i) || now - t->ran_since < LOOP_RAN_LONG || now < t->loop_at)
             continue;
         int r = look_loop(s->looker, t->proc->pid, t->tid, &look.ready, &look.io_calls);
         t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);

@@ -287,6 +287,59 @@ TEST(threads_that_alternate_under_a_lock_are_rivals)
     rec_free(&r);
 }
 
+/* Two threads of which one has a core at a time; the other was preempted.  When it has one again it
+ * computes for `on` ms. */
+static double overlap_of_preempted(double on)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        uint32_t has = i % 2 ? a : b, other = i % 2 ? b : a;
+        made_run(&r, has, i * 10, i * 10 + on);
+        made_wait(&r, has, i * 10 + on, i * 10 + 5, REC_LOCK, NULL);
+        made_run(&r, has, i * 10 + 5, i * 10 + 10);
+        made_ready(&r, other, i * 10, i * 10 + 10);
+    }
+    double overlap = take(&r).rivals.overlap;
+    rec_free(&r);
+    return overlap;
+}
+
+TEST(a_thread_that_was_preempted_would_have_run)
+{
+    CHECK(overlap_of_preempted(5) > .8);    /* other programs have the second core */
+    CHECK(overlap_of_preempted(.01) < .05); /* it had let go of a lock, and comes to wait for it */
+}
+
+/* A goroutine that fetches and computes in turn, each time on another thread; the rest is idle. */
+TEST(threads_that_wait_while_nobody_computes_are_idle_and_not_in_line)
+{
+    struct recording r;
+    uint32_t t[4];
+
+    made_open(&r, 2);
+    for (int i = 0; i < 4; i++)
+        t[i] = made_thread(&r, 10, 10 + i, 0, "/usr/bin/prog");
+    for (int i = 0; i < 40; i++)
+        for (int k = 0; k < 4; k++) {
+            if (k == i % 4)
+                made_set(&r, t[k], i * 20, i * 20 + 10, 1);
+            else
+                made_wait(&r, t[k], i * 20, i * 20 + 10, REC_LOCK, NULL);
+            if (k == i % 4)
+                made_run(&r, t[k], i * 20 + 10, i * 20 + 20);
+            else
+                made_wait(&r, t[k], i * 20 + 10, i * 20 + 20, REC_LOCK, NULL);
+        }
+    struct measures m = take(&r);
+    CHECK_INT(m.rivals.n, 4);
+    CHECK_NEAR(m.rivals.contended, 0, 1e-9);
+    rec_free(&r);
+}
+
 TEST(threads_that_come_and_go_are_rivals_when_none_does_much_more)
 {
     struct recording r;
@@ -409,6 +462,62 @@ TEST(a_blocked_loop_is_as_long_as_its_looks_say)
     CHECK_NEAR(m.loop_stretch, .110, 1e-9); /* 20 ms before the first look */
     CHECK_NEAR(m.loop_blocked, .110, 1e-9);
     rec_free(&r);
+}
+
+TEST(a_set_that_threads_hand_to_each_other_is_no_loop_to_be_blocked)
+{
+    for (int handed = 0; handed < 2; handed++) {
+        struct recording r;
+
+        made_open(&r, 2);
+        uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+        uint32_t u = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+        made_set(&r, t, 0, 50, 12);
+        if (handed)
+            made_set(&r, u, 50, 100, 12);
+        made_run(&r, t, 100, 300);
+        for (int i = 0; i < 10; i++)
+            rec_add_look(
+                &r, &(struct rec_look){
+                        .at = (120 + i * 10) * HOB_MS, .thread = t, .ready = true, .io_calls = 7});
+        CHECK_NEAR(take(&r).loop_blocked, handed ? 0 : .110, 1e-9);
+        rec_free(&r);
+    }
+}
+
+TEST(a_start_up_is_over_when_events_wait)
+{
+    for (int waited = 0; waited < 2; waited++) {
+        struct recording r;
+
+        made_open(&r, 2);
+        uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+        made_run(&r, t, 0, 500);
+        made_set(&r, t, 500, 1000, 12);
+        for (int i = 0; i < 3; i++)
+            rec_add_look(&r, &(struct rec_look){.at = (100 + i * 10) * HOB_MS,
+                                                .thread = t,
+                                                .ready = waited,
+                                                .io_calls = 7});
+        CHECK_NEAR(take(&r).startup, waited ? .080 : .5, 1e-9);
+        rec_free(&r);
+    }
+}
+
+TEST(computing_with_requests_in_flight_is_told_from_computing_after_them)
+{
+    for (int after = 0; after < 2; after++) {
+        struct recording r;
+
+        made_open(&r, 2);
+        uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+        uint32_t u = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+        made_run(&r, t, 0, 100); /* before the first of them: not asked for */
+        made_wait(&r, t, 100, 200, REC_NET, "tcp 10.0.0.1:80");
+        made_run(&r, u, after ? 200 : 100, after ? 300 : 200);
+        CHECK_NEAR(take(&r).behind, after ? 0 : 1, 1e-9);
+        rec_free(&r);
+    }
 }
 
 TEST(a_loop_that_reads_between_two_looks_is_busy_and_not_blocked)

@@ -78,7 +78,9 @@ TEST(computing_and_waiting_in_turn_wants_both)
     struct measures m = figures(.45, .5, 1);
 
     CHECK_RULING(&m, "mixed", "both", no_mismatch);
-    m.in_flight = 20; /* overlapped, and there are cores to spare */
+    m.in_flight = 20; /* phases: many at once, and then it computes alone */
+    CHECK_RULING(&m, "mixed", "both", no_mismatch);
+    m.behind = .9; /* overlapped, and there are cores to spare */
     CHECK_RULING(&m, "io", "ok-concurrent", no_mismatch);
     m.main.cpu = 1.5;
     CHECK_RULING(&m, "mixed", "both", no_mismatch);
@@ -103,6 +105,10 @@ TEST(a_commit_a_row_wants_batches)
     m.fsync = .9;
     CHECK_RULING(&m, "io", "batch", no_mismatch);
     CHECK_STR(pattern_word(ruled(&m).is.pattern), "commit-per-row");
+    m.main.run = .65;
+    m.main.io = .28; /* short ones: most of their time is the kernel's work for them */
+    m.user = .1;
+    CHECK_RULING(&m, "io", "batch", no_mismatch);
 }
 
 TEST(one_busy_core_wants_parallelism_and_all_of_them_nothing)

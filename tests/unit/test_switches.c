@@ -362,6 +362,44 @@ TEST(a_thread_that_computes_is_asked_about_its_loop)
 }
 
 /* 10 ms in which it computes 3 of 4 us and waits the fourth, and 90 of which nothing is known. */
+TEST(a_thread_that_was_preempted_is_asked_about_its_loop)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_IN, PID, PID, 0);
+    for (int64_t at = TICK; at <= 50 * TICK; at += TICK) { /* our own wake takes its core */
+        happens(SWITCH_PREEMPTED, PID, PID, at);
+        switches_look(s, at, TICK, true);
+        happens(SWITCH_IN, PID, PID, at + TICK / 10);
+    }
+    CHECK(eye.loops >= 3 && eye.loops <= 5);
+    end(51 * TICK);
+    rec_free(&rec);
+}
+
+TEST(a_set_on_which_another_thread_sends_is_in_flight_since_it_was_sent)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_FORK, PID, TID2, 0);
+    happens(SWITCH_OUT, PID, PID, TICK);
+    eye.answer = LOOK_WAITS;
+    eye.look = (struct look){.kind = REC_IDLE, .flags = REC_IVAL_SET, .timeout = -1};
+    switches_look(s, 2 * TICK, TICK, true);
+    eye.look = (struct look){.kind = REC_NET,
+                             .flags = REC_IVAL_SET,
+                             .peer = rec_peer_of(&rec, REC_NET, "tcp 10.0.0.1:80"),
+                             .in_flight = 3,
+                             .timeout = -1,
+                             .sent_ago = 5 * TICK};
+    switches_look(s, 15 * TICK, TICK, true);
+    happens(SWITCH_IN, PID, PID, 30 * TICK);
+    is(0, 1, REC_WAIT, REC_IDLE, TICK, 10 * TICK);
+    is(0, 2, REC_WAIT, REC_NET, 10 * TICK, 30 * TICK);
+    end(31 * TICK);
+    rec_free(&rec);
+}
+
 TEST(a_gap_is_filled_with_what_was_before)
 {
     int64_t at = 0;

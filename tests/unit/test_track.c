@@ -149,3 +149,17 @@ TEST(what_ends_between_two_samples_ends_in_the_middle)
     CHECK_INT(total(REC_WAIT, REC_NET), 11000);
     rec_free(&rec);
 }
+
+TEST(a_set_on_which_another_thread_sends_is_in_flight_since_it_was_sent)
+{
+    struct look idle = {.kind = REC_IDLE, .flags = REC_IVAL_SET, .timeout = -1};
+    struct look net = {.kind = REC_NET, .in_flight = 3, .timeout = -1, .sent_ago = 5 * HOB_MS};
+
+    rec_init(&rec);
+    track_begin(&track, rec_thread_of(&rec, 1, 1), 0, &(struct procfs_sched){0}, &idle);
+    track_relook(&track, &rec, 15 * HOB_MS, &net);
+    track_end(&track, &rec, 30 * HOB_MS, false);
+    CHECK_INT(total(REC_WAIT, REC_IDLE), 10000);
+    CHECK_INT(total(REC_WAIT, REC_NET), 20000);
+    rec_free(&rec);
+}
