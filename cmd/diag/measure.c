@@ -91,6 +91,7 @@ int measure_take(const struct recording *r, struct measures *ret)
     if (err == 0 && m.ending > 0)
         err = measure_sweep(&f, f.end - (int64_t)(m.ending * 1e9), f.end, &ending, NULL);
     m.ending_cpu = ending.cpu;
+    m.ending_idle = fmax(0, m.ending * (1 - ending.run - ending.no_core));
     if (err == 0)
         err = measure_threads(&f, &m);
     if (err == 0)

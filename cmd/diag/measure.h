@@ -61,6 +61,7 @@ struct measures {
     double startup_cpu;       /* s */
     double ending;            /* s; after the last wait of the dominant kind: a serial end */
     double ending_cpu;        /* s */
+    double ending_idle;       /* s of it in which something else was waited for */
     double user;              /* share of the CPU time that is not the kernel's */
     double taken;             /* share of what looks like CPU time that nobody was charged for: a
                                * hypervisor or an interrupt had the core */

@@ -10,14 +10,13 @@
  *     paced    S + E + k + (C + W) / n + (n - 1) C / m p      never less than C / p + one wait
  *     random   S + E + k + W and C by exact mean value analysis, and half a wait at the end, when
  *              slots run dry one by one
- *     bursts   S + E + k + W / n + C / p      answers come together: waiting and computing take
- * turns
+ *     bursts   S + E + k + W / n + C / p      answers come together: waiting, then computing
  *
  *   k is what the cure costs to begin with: workers that start, libraries that are loaded.  Where
  *   m is small against n a slot does whole operations: 30 of them 16 at once take two rounds.
  *   The slower of the last two is the slow end.  The value lies nearer to the paced time:
  * semaphores and pools pace the operations.  The knee, n = (C + W) p / C, is where the cores are
- * busy all the time.
+ * all busy.
  *
  *   How much CPU an operation costs changes with the cure: fewer wake-ups, each of which finds cold
  *   caches, when many answers are handled in a turn; more for the bookkeeping of tasks.  The value
@@ -27,10 +26,11 @@
  *   Nobody knows on how many cores it can: on one at the low end, on all at the high end.
  *
  *   Computing on p cores is taken as divisible but for what was seen to be serial: the start-up.
- *   Two cores of a virtual machine are often one core's two threads; hence the low end.
+ *   Two cores of a virtual machine are often one core's two threads; hence the low end.  Runs
+ * differ in what they compute (vary: as runs of 20 programs did, each five times) more than in
+ * waiting.
  *
- *   Fewer commits save waiting and the kernel's work for them; what the program computes for each
- *   row stays.
+ *   Fewer commits save waiting and the kernel's work; what it computes for each row stays.
  *
  *   It is refused where it would be a guess: another program took cores that the cure would need,
  *   or kept this one from running, or the run was too short to see anything.
@@ -47,7 +47,8 @@ static const double lost_max = .1;                   /* of the kernel's records 
 static const double cpu_less = .55, cpu_more = 1.15; /* CPU an operation costs after the cure */
 static const double core_worth_low = .8;             /* of a core that a further one adds */
 static const double unsure = .06;   /* two runs of one program differ by so much, */
-static const double unsure_s = .01; /* and by that */
+static const double unsure_s = .01; /* and by that; */
+static const double vary = .09;     /* what they compute, each for itself, by that more */
 static const double wake = .3e-3;   /* CPU that a wake-up costs beside the work, where caches are */
 static const double cold = 2e-3;    /* cold: after waits of that length */
 static const double wake_most = .5; /* of all CPU time */
@@ -61,7 +62,8 @@ static const double batch_low = 8, batch_high = 60;
 
 /* Seconds; of the fixed program, where it differs. */
 struct model {
-    double fixed;  /* S + E */
+    double fixed; /* S + E */
+    double fixed_cpu;
     double cure;   /* k, with more at once than now */
     double now;    /* in flight */
     double wakes;  /* CPU that its wake-ups cost */
@@ -115,20 +117,36 @@ static double wakes_cost(const struct measures *m, double cpu)
     return disk || m->one < cold ? 0 : fmin(wake * m->n_waits, wake_most * cpu);
 }
 
-/* Of samples the last operation may be missing: then most of its wait seems to be the ending's. */
-static double ending_of(const struct measures *m)
-{
-    double idle = m->ending - m->ending_cpu;
+/* After the last operation, and its CPU time. */
+struct ending {
+    double s, cpu;
+};
 
-    return m->rec->tier == REC_T2 && idle > 0 && idle < 2 * m->one ? m->ending_cpu : m->ending;
+/* Of samples the last operations may be missing.  Then a short wait at the end was one of them, and
+ * the rest is in part a mixture as before, with as much computing; what it computes beyond that is
+ * the end. */
+static struct ending ending_of(const struct measures *m)
+{
+    double before = m->main.wall - m->ending;
+
+    if (m->rec->tier != REC_T2 || before <= 0 || m->ending <= 0)
+        return (struct ending){m->ending, m->ending_cpu};
+    double rate = fmin(fmax(0, (m->main.cpu - m->ending_cpu) / before), .95);
+    double idle = m->ending_idle < 2 * m->one ? 0 : m->ending_idle;
+    double rest = m->ending - m->ending_idle;
+    double end = fmin(fmax(0, (m->ending_cpu - rate * rest) / (1 - rate)), rest);
+
+    return (struct ending){idle + end, fmin(end, m->ending_cpu)};
 }
 
 static struct model model_of(const struct measures *m)
 {
     const struct recording *r = m->rec;
     uint32_t peer = busiest_peer(r);
-    double cpu = fmax(m->main.cpu - m->ending_cpu, 1e-6) * sampled_cpu(m);
-    struct model q = {.fixed = m->startup + ending_of(m),
+    struct ending end = ending_of(m);
+    double cpu = fmax(m->main.cpu - end.cpu, 1e-6) * sampled_cpu(m);
+    struct model q = {.fixed = m->startup + end.s,
+                      .fixed_cpu = fmin(m->startup, m->startup_cpu) + end.cpu,
                       .cure = cure_cost(m),
                       .now = fmax(1, m->in_flight),
                       .cpu = cpu,
@@ -219,19 +237,35 @@ static uint32_t cores_of_loop(const struct measures *m)
     return lang_one_core(m->language) ? 1 : cores_usable(m);
 }
 
-static struct predict_gain gain(const struct measures *m, double best, double value, double worst,
-                                double n, uint32_t p)
+/* For how much the measured gain may differ from run to run.  Waiting hardly varies, computing
+ * does: with the caches, with what shares a core, with what a hypervisor does; and it does so in
+ * the program as in the fixed one, which computes for `cpu` seconds on its longest way. */
+static double differs(const struct measures *m, double cpu, double time)
 {
-    double now = m->all.wall;
+    double now = m->all.run, then = time > 0 ? fmin(1, cpu / time) : 1;
 
-    best = fmin(best, value) * (1 - unsure) - unsure_s;
-    worst = fmax(worst, value) * (1 + unsure) + unsure_s;
+    return sqrt(unsure * unsure + vary * vary * (now * now + then * then));
+}
+
+static struct predict_gain gain(const struct measures *m, double best, double value, double worst,
+                                double cpu, double n, uint32_t p)
+{
+    double now = m->all.wall, off = differs(m, cpu, value);
+
+    best = fmin(best, value) * (1 - off) - unsure_s;
+    worst = fmax(worst, value) * (1 + off) + unsure_s;
     return (struct predict_gain){.low = now / worst,
                                  .value = now / value,
                                  .high = now / fmax(best, .001),
                                  .seconds = value,
                                  .in_flight = n,
                                  .cores = p};
+}
+
+/* Seconds of computing that nothing is overlapped with. */
+static double cpu_of(const struct model *q, double n, double p)
+{
+    return q->fixed_cpu + (n > q->now ? q->cure : 0) + q->worker * (n - 1) / p + q->cpu / p;
 }
 
 static struct predict_gain gain_concurrent(const struct measures *m, double n, uint32_t p)
@@ -241,6 +275,11 @@ static struct predict_gain gain_concurrent(const struct measures *m, double n, u
 
     less.cpu *= cpu_less;
     less.cure = fmin(0, less.cure);
+    /* Nobody knows how much of its ending is that of a pool which goes: none, half, all of it. */
+    if (m->forked && m->io_procs > 1) {
+        q.cure -= ending_of(m).s / 2;
+        less.cure -= ending_of(m).s;
+    }
     less.peer_cores = q.peer_cores = m->rec->n_cpus ? m->rec->n_cpus : 1;
     q.peer_cores = sqrt(q.peer_cores);
     if (n > q.now)
@@ -250,25 +289,48 @@ static struct predict_gain gain_concurrent(const struct measures *m, double n, u
     paced = paced_time(&q, n, p);
     slow = slow_time(&q, n, p);
     return gain(m, paced_time(&less, n, p), paced + leans * fmax(0, slow - paced),
-                slow_time(&more, n, p), n, p);
+                slow_time(&more, n, p), cpu_of(&q, n, p), n, p);
 }
 
-/* The time when what it computes is spread over p cores, each further one worth that much. */
-static double spread_time(const struct measures *m, double p, double worth)
+static bool takes_turns(const struct ruling *r)
+{
+    return r->is.mismatch == MISMATCH_GIL || r->is.mismatch == MISMATCH_LOCK;
+}
+
+/* What its computing could not be spread over.  Threads that take turns wait for each other. */
+static double wait_beside(const struct measures *m, const struct ruling *r)
 {
     const struct measure_span *s = &m->main;
-    double wait = s->wall * (1 - s->run - s->no_core), sampled = sampled_cpu(m);
-    double now = fmin(fmax(m->cores * sampled, 1), p);
+    double lock = takes_turns(r) ? s->blame[REC_LOCK] : 0;
+
+    return s->wall * fmax(0, 1 - s->run - s->no_core - lock);
+}
+
+/* The time when what it computes is spread over p cores, each further one worth that much.  Threads
+ * that take turns have had one; where samples show more, it is how coarse they are. */
+static double spread_time(const struct measures *m, const struct ruling *r, double p, double worth)
+{
+    const struct measure_span *s = &m->main;
+    double wait = wait_beside(m, r), sampled = sampled_cpu(m);
+    double now = takes_turns(r) ? 1 : fmin(fmax(m->cores * sampled, 1), p);
 
     return m->startup + wait + s->cpu * sampled / fmax(now, 1 + (p - 1) * worth);
 }
 
-static struct predict_gain gain_parallel(const struct measures *m, uint32_t p)
+static struct predict_gain gain_parallel(const struct measures *m, const struct ruling *r,
+                                         uint32_t p)
 {
     double k = p > 1 ? lang_worker_cost(m->language) : 0;
 
-    return gain(m, spread_time(m, p, 1), k + spread_time(m, p, (1 + core_worth_low) / 2),
-                2 * k + spread_time(m, p, core_worth_low), m->in_flight, p);
+    double value = k + spread_time(m, r, p, (1 + core_worth_low) / 2);
+    struct predict_gain g =
+        gain(m, spread_time(m, r, p, 1), value, 2 * k + spread_time(m, r, p, core_worth_low),
+             fmax(0, value - wait_beside(m, r)), m->in_flight, p);
+
+    /* At the better end all of each core is its own: it varies no further. */
+    double best = spread_time(m, r, p, 1) * (1 - unsure) - unsure_s;
+    g.high = fmin(g.high, m->all.wall / fmax(best, .001));
+    return g;
 }
 
 static struct predict_gain gain_both(const struct measures *m, double n, uint32_t p)
@@ -278,22 +340,30 @@ static struct predict_gain gain_both(const struct measures *m, double n, uint32_
 
     more.cpu *= cpu_more;
     double best = paced_time(&q, n, p), worst = slow_time(&more, n, usable);
-    return gain(m, best, k + best + leans * fmax(0, worst - best), worst + 2 * k, n, p);
+    return gain(m, best, k + best + leans * fmax(0, worst - best), worst + 2 * k,
+                k + cpu_of(&q, n, p), n, p);
+}
+
+/* What it computes itself, between start-up and ending. */
+static double own_of(const struct measures *m)
+{
+    struct ending end = ending_of(m);
+    double own = fmax(0, (double)m->rec->user * 1e-9 - m->startup_cpu - end.cpu);
+
+    return m->rec->user < 0 ? 0 : fmin(own, fmax(0, m->main.wall - end.s));
 }
 
 static double batched_time(const struct measures *m, double rows)
 {
-    double own = fmax(0, (double)m->rec->user * 1e-9 - m->startup_cpu - m->ending_cpu);
-    double rest = fmax(0, m->main.wall - m->ending);
+    double end = ending_of(m).s, own = own_of(m), rest = fmax(0, m->main.wall - end);
 
-    own = m->rec->user < 0 ? 0 : fmin(own, rest);
-    return m->startup + m->ending + own + (rest - own) / rows;
+    return m->startup + end + own + (rest - own) / rows;
 }
 
 static struct predict_gain gain_batch(const struct measures *m)
 {
     return gain(m, batched_time(m, batch_high), batched_time(m, batch), batched_time(m, batch_low),
-                m->in_flight, 1);
+                model_of(m).fixed_cpu + own_of(m), m->in_flight, 1);
 }
 
 /* With room between them neither end waits while the other can go on: at best. */
@@ -303,7 +373,7 @@ static struct predict_gain gain_channel(const struct measures *m)
     double both = fmin((double)o->send_any, (double)o->recv_any) * 1e-9;
     double best = fmax(m->all.wall - both, .1 * m->all.wall);
 
-    return gain(m, best, (best + m->all.wall) / 2, m->all.wall, m->in_flight, 1);
+    return gain(m, best, (best + m->all.wall) / 2, m->all.wall, m->all.run * best, m->in_flight, 1);
 }
 
 static const struct predict_gain none = {.low = 1, .value = 1, .high = 1};
@@ -328,7 +398,7 @@ struct predict_gain predict_at(const struct measures *m, const struct ruling *r,
     uint32_t cores = p ? p : cores_of_loop(m);
 
     if (n <= 0)
-        return gain_parallel(m, cores);
+        return gain_parallel(m, r, cores);
     if (r->is.bound == HOB_BOUND_MIXED && p > 1)
         return gain_both(m, n, p);
     return gain_concurrent(m, n, cores);
@@ -425,9 +495,9 @@ void predict(const struct measures *m, const struct ruling *r, struct prediction
         limit_find(m, ret);
     }
     if (m->all.wall > 0) {
-        ret->parallelism = gain_parallel(m, all);
+        ret->parallelism = gain_parallel(m, r, all);
         for (uint32_t n = 1; n <= all && ret->n_cores < PREDICT_STEPS; n *= 2)
-            ret->cores[ret->n_cores++] = gain_parallel(m, n);
+            ret->cores[ret->n_cores++] = gain_parallel(m, r, n);
         ret->advice = gain_of_advice(m, r, ret);
     }
     ret->refused = refusal(m, r, ret);

@@ -231,12 +231,15 @@ TEST(a_last_wait_that_no_sample_met_is_no_ending)
     double without = seconds_at(&m, 10, 1);
     m.ending = .11;
     m.ending_cpu = .01;
+    m.ending_idle = .1;
     CHECK_NEAR(seconds_at(&m, 10, 1), without + .01, 1e-4);
-    m.ending = .51; /* five operations long: something else */
+    m.ending = .51;
+    m.ending_idle = .5; /* five operations long: something else */
     CHECK_NEAR(seconds_at(&m, 10, 1), without + .51, 1e-4);
     rec.tier = REC_T1;
     without = seconds_at(&m, 10, 1);
     m.ending = .11;
+    m.ending_idle = .1;
     CHECK_NEAR(seconds_at(&m, 10, 1), without - .4, 1e-4);
 }
 
@@ -348,4 +351,46 @@ TEST(load_on_cores_that_the_cure_does_not_need_is_no_reason)
     m.foreign = 2.5;
     m.main.no_core = .2; /* but it was kept from running */
     CHECK(predicted(&m).refused != NULL);
+}
+
+/* Samples in which it always ran or could: the same mixture as before, and no ending. */
+TEST(an_ending_that_computes_no_more_than_what_was_before_is_none)
+{
+    struct recording rec;
+    struct measures m = thirty(&rec);
+
+    rec.tier = REC_T2;
+    rec.tick = 5 * HOB_MS;
+    m.main.cpu = m.all.cpu = 1.2; /* two fifths of the time */
+    double without = seconds_at(&m, 10, 4);
+    m.ending = .5;
+    m.ending_cpu = .2;
+    CHECK_NEAR(seconds_at(&m, 10, 4), without, 1e-3);
+    m.ending_cpu = .5; /* a serial end */
+    CHECK(seconds_at(&m, 10, 4) > without + .3);
+}
+
+TEST(what_computes_varies_more_than_what_waits)
+{
+    struct recording rec;
+    struct measures waits = thirty(&rec), computes = waits;
+
+    computes.all.run = .9;
+    struct predict_gain a = predicted(&waits).concurrency, b = predicted(&computes).concurrency;
+    CHECK_NEAR(a.value, b.value, 1e-9);
+    CHECK(b.low < a.low && b.high > a.high);
+}
+
+/* Samples of threads that take turns overlap, and leave gaps in which all seem to wait. */
+TEST(threads_that_take_turns_have_one_core)
+{
+    struct recording rec = {.tier = REC_T2, .n_cores = 2, .user = 2 * HOB_SEC};
+    struct measures m = {.rec = &rec, .user = 1, .cores = 1.3, .demand = 1.3};
+
+    m.all = m.main = (struct measure_span){.wall = 2, .cpu = 2, .run = .8};
+    m.all.blame[REC_LOCK] = m.main.blame[REC_LOCK] = .2;
+    CHECK(predicted(&m).parallelism.value < 1.5);
+    m.rivals =
+        (struct measure_rivals){.n = 4, .even = 4, .overlap = .02, .contended = 2.8, .turn = .005};
+    CHECK(predicted(&m).parallelism.value > 1.7);
 }
