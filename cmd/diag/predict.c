@@ -19,8 +19,8 @@
  * all busy.
  *
  *   How much CPU an operation costs changes with the cure: fewer wake-ups, each of which finds cold
- *   caches, when many answers are handled in a turn; more for the bookkeeping of tasks.  The value
- *   leaves out the wake-ups that are no more, the ends of the interval take it lower and higher.
+ *   caches; more for the bookkeeping of tasks.  The value leaves out the wake-ups that are no more,
+ *   the ends of the interval take it lower and higher.
  *
  *   A local process at the other end works for the faster program as long as for the slow one.
  *   Nobody knows on how many cores it can: on one at the low end, on all at the high end.
@@ -32,8 +32,7 @@
  *
  *   Fewer commits save waiting and the kernel's work; what it computes for each row stays.
  *
- *   It is refused where it would be a guess: another program took cores that the cure would need,
- *   or kept this one from running, or the run was too short to see anything.
+ *   It is refused where it would be a guess: other programs took cores, or the run was too short.
  */
 #include <math.h>
 #include <stddef.h>
@@ -237,9 +236,7 @@ static uint32_t cores_of_loop(const struct measures *m)
     return lang_one_core(m->language) ? 1 : cores_usable(m);
 }
 
-/* For how much the measured gain may differ from run to run.  Waiting hardly varies, computing
- * does: with the caches, with what shares a core, with what a hypervisor does; and it does so in
- * the program as in the fixed one, which computes for `cpu` seconds on its longest way. */
+/* For how much the gain differs from run to run: by what either program computes. */
 static double differs(const struct measures *m, double cpu, double time)
 {
     double now = m->all.run, then = time > 0 ? fmin(1, cpu / time) : 1;
