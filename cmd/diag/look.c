@@ -425,7 +425,7 @@ static void loops_find(struct look_proc *p)
             p->loops[p->n_loops++] = fd;
 }
 
-int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t *io_calls)
+int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
 {
     struct look_proc *p = look_proc_of(l, pid);
     int64_t now = hob_now();
@@ -438,7 +438,7 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t 
     }
     if (p->n_loops == 0)
         return -ENOENT;
-    bool any = false;
+    bool any = false, outside = false;
     int r = -ENOENT;
     for (int i = 0; i < p->n_loops; i++) {
         int fd = file_dup(p, p->loops[i]);
@@ -447,7 +447,10 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t 
             continue;
         }
         struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        any |= poll(&poll_fd, 1, 0) > 0;
+        if (poll(&poll_fd, 1, 0) > 0) {
+            any = true;
+            outside |= pollset_outside(l, p, p->loops[i]);
+        }
         close(fd);
         r = 0;
     }
@@ -461,8 +464,10 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t 
     r = procfs_parse_io(text, &calls);
     if (r < 0)
         return r;
-    *ready = any;
-    *io_calls = calls;
+    bool left = !any && pollset_left(l, p);
+    ret->ready = any || left;
+    ret->outside = outside || left;
+    ret->io_calls = calls;
     l->spent += hob_now() - now;
     return 0;
 }

@@ -58,14 +58,14 @@ uint8_t look_kind_ended(const struct look *k, int64_t lasted);
 
 /**
  * look_loop - are events waiting in the epoll sets of a thread that is on CPU?
- * @ready:    in one of them
- * @io_calls: reads and writes it has made so far
+ * @ret: its ready is set too where the other end has closed a connection that was in a set; at and
+ *       thread stay as they are
  *
  * Worth asking of a thread on CPU for 20 ms or more, every 10 ms.
  *
  * Return: 0; -ENOENT: the process has no epoll set; another negative errno: not to be seen.
  */
-int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t *io_calls);
+int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret);
 
 /** looker_gone - a process has ended, or runs another program: forget what it had open. */
 void looker_gone(struct looker *l, int32_t pid);

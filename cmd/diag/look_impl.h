@@ -179,6 +179,9 @@ void socket_address(struct looker *l, const void *address, size_t n, struct look
 /** socket_awaits - by what the kernel knows of a connection; fd is the duplicate. */
 void socket_awaits(struct looker *l, int fd, struct file *f);
 
+/** socket_left - is that descriptor still this connection, and closed by the other end? */
+bool socket_left(struct look_proc *p, int fd, uint64_t ino);
+
 /** socket_awaits_listed - by what the kernel lists of it. */
 void socket_awaits_listed(struct looker *l, struct file *f);
 
@@ -223,5 +226,11 @@ bool ring_find(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret);
 /** pollset_look - the wait of a thread in epoll_wait, poll, select or io_uring_enter. */
 void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret);
 void pollset_free(struct looker *l);
+
+/** pollset_outside - the members of an epoll set: are there any of other programs? */
+bool pollset_outside(struct looker *l, struct look_proc *p, int fd);
+
+/** pollset_left - has the other end closed a connection of its epoll sets, which it has not? */
+bool pollset_left(struct looker *l, struct look_proc *p);
 
 #endif

@@ -41,6 +41,14 @@ struct measure_proc {
 int measure_sharers(const struct measure_frame *f, const struct measure_proc *sums,
                     struct measure_rivals *ret);
 
+/**
+ * measure_would_run - of an interval without a core: was it preempted while it computed, to go on?
+ *
+ * One that had just let go of a lock, when it woke who waits for it, has a core again only to wait.
+ * Of samples it is never known: their order is made up.
+ */
+bool measure_would_run(const struct recording *r, uint32_t thread, const struct rec_ival *iv);
+
 /** measure_looks - how long loops computed while events waited */
 int measure_looks(const struct measure_frame *f, struct measures *m);
 

@@ -204,6 +204,7 @@ int measure_looks(const struct measure_frame *f, struct measures *m)
             guess_of(f, &r->threads[i], m);
     }
     for (size_t i = 0; i < r->n_looks; i++) {
+        m->loop_outside |= r->looks[i].outside;
         bool seen = handed[r->threads[r->looks[i].thread].proc];
         for (size_t k = 0; k < i && !seen; k++)
             seen = r->looks[k].thread == r->looks[i].thread;

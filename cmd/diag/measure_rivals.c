@@ -70,12 +70,9 @@ static void turns_advance(struct turns *t, int64_t at)
     t->now = at;
 }
 
-/* Preempted while it computed, and it computes on: one that had just let go of a lock, when it woke
- * who waits for it, has a core again only to wait.  Of samples the order is made up. */
-static bool would_run(const struct recording *r, const struct edge *e)
+bool measure_would_run(const struct recording *r, uint32_t thread, const struct rec_ival *iv)
 {
-    const struct rec_thread *t = &r->threads[e->thread];
-    const struct rec_ival *iv = e->ival;
+    const struct rec_thread *t = &r->threads[thread];
     size_t i = (size_t)(iv - t->ivals);
 
     return r->tier != REC_T2 && i > 0 && i + 1 < t->n_ivals && iv[-1].state == REC_RUN &&
@@ -97,7 +94,7 @@ static void turns_edge(struct turns *t, const struct measure_frame *f, const str
         t->n_lock += one;
     } else if (e->ival->state == REC_READY) {
         t->n_ready += one;
-        t->n_off += would_run(t->rec, e) ? one : 0;
+        t->n_off += measure_would_run(t->rec, e->thread, e->ival) ? one : 0;
     } else if (e->ival->state == REC_RUN) {
         t->n_run += one;
         if (e->opens && t->last != e->thread) {

@@ -33,7 +33,7 @@ struct shared {
     const struct recording *rec;
     struct sharer *procs;
     uint32_t *owner; /* by process: the sharer whose work it does; or n_procs */
-    uint32_t n_run, n_busy, n_lock, n_else;
+    uint32_t n_run, n_off, n_busy, n_lock, n_else;  /* off: would run and has no core */
     double one, more, active, contended, elsewhere; /* s */
     uint64_t n_turns;
     uint32_t last;
@@ -105,7 +105,7 @@ static void shared_edge(struct shared *s, const struct edge *e)
     if (owner == s->rec->n_procs || !s->procs[owner].is || e->ival->flags & REC_IVAL_FOLDED)
         return;
     if (s->n_run > 0)
-        *(s->n_run > 1 ? &s->more : &s->one) += d;
+        *(s->n_run + s->n_off > 1 ? &s->more : &s->one) += d;
     if (s->n_busy > 0) {
         s->active += d;
         s->contended += s->n_lock * d;
@@ -118,8 +118,10 @@ static void shared_edge(struct shared *s, const struct edge *e)
         return;
     }
     s->n_busy += one;
-    if (e->ival->state != REC_RUN)
+    if (e->ival->state != REC_RUN) {
+        s->n_off += measure_would_run(s->rec, e->thread, e->ival) ? one : 0;
         return;
+    }
     s->n_run += one;
     if (e->opens && s->last != owner) {
         s->last = owner;

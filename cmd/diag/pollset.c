@@ -514,3 +514,37 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
     if (c->how == CALL_URING)
         look_ring(l, s, c, ret);
 }
+
+/* A loop that never waits is looked at here alone; so it is known to listen, too. */
+bool pollset_outside(struct looker *l, struct look_proc *p, int fd)
+{
+    static const uint8_t roles[] = {FILE_CLIENT, FILE_SERVER, FILE_LISTENS, FILE_DATAGRAM,
+                                    FILE_UNIX_NAMED};
+    struct call call = {.how = CALL_EPOLL, .fd = fd};
+    struct look k = {.timeout = -1};
+    bool any = false;
+
+    pollset_look(l, p, &call, &k);
+    const struct pollset *s = set_of(l, p->pid, (uint64_t)fd);
+    for (size_t i = 0; s && i < sizeof roles; i++)
+        any |= s->n_role[roles[i]] > 0;
+    return any;
+}
+
+/* The connections that were in the sets when a thread waited: at the end of its answer a loop takes
+ * one out, and closes it in its next turn. */
+bool pollset_left(struct looker *l, struct look_proc *p)
+{
+    int64_t began = look_cpu();
+    bool any = false;
+
+    for (size_t k = 0; k < LOOK_PROCS && look_allowed(l); k++) {
+        const struct pollset *s = l->sets[k];
+
+        for (size_t i = 0; s && s->pid == p->pid && s->key < SET_FD_MAX && i < s->n && !any; i++)
+            if (s->n <= SET_WHOLE && s->members[i].role == FILE_CLIENT)
+                any = socket_left(p, s->members[i].fd, s->members[i].ino);
+    }
+    l->allowance -= look_cpu() - began;
+    return any;
+}

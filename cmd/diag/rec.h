@@ -115,6 +115,7 @@ struct rec_look {
     int64_t at;
     uint32_t thread;
     bool ready;
+    uint8_t outside;   /* ready, and connected to others than its own program */
     uint64_t io_calls; /* reads and writes it has made: two looks with equal counts had none */
 };
 

@@ -142,7 +142,7 @@ static void facts_of_own(const struct measures *m, double *value)
 /* Events from outside: a worker's loop has messages of its own program to wait for. */
 static bool serves(const struct measures *m)
 {
-    return m->server || m->n_ops > 0;
+    return m->server || m->n_ops > 0 || m->loop_outside;
 }
 
 static bool loop_is_blocked(struct facts *f)

@@ -152,7 +152,7 @@ static void loop_ask(struct sampler *s, struct tree_task *k, int64_t now)
 
     if (now - k->woke < loop_after || now < k->loop_at)
         return;
-    int r = look_loop(s->looker, s->tree.procs[k->proc].pid, k->tid, &look.ready, &look.io_calls);
+    int r = look_loop(s->looker, s->tree.procs[k->proc].pid, k->tid, &look);
     k->loop_at = now + (r < 0 ? 50 * loop_every : loop_every);
     if (r == 0)
         rec_add_look(s->rec, &look);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -409,6 +410,23 @@ void socket_awaits(struct looker *l, int fd, struct file *f)
         f->awaits = AWAITS_NOT;
     else
         info_take(l, f, &info, n);
+}
+
+bool socket_left(struct look_proc *p, int fd, uint64_t ino)
+{
+    enum { CLOSE_WAIT = 8 };
+    struct tcp_info info = {.tcpi_state = 0};
+    socklen_t n = sizeof info;
+    struct stat st;
+    int got = file_dup(p, fd);
+
+    if (got < 0)
+        return false;
+    bool left = fstat(got, &st) == 0 && st.st_ino == ino &&
+                getsockopt(got, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+                info.tcpi_state == CLOSE_WAIT;
+    close(got);
+    return left;
 }
 
 void socket_awaits_listed(struct looker *l, struct file *f)

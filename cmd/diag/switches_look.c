@@ -172,7 +172,7 @@ static void look_loops(struct switches *s, int64_t now)
 
         if (!t || !computes(t, i) || now - t->ran_since < LOOP_RAN_LONG || now < t->loop_at)
             continue;
-        int r = look_loop(s->looker, t->proc->pid, t->tid, &look.ready, &look.io_calls);
+        int r = look_loop(s->looker, t->proc->pid, t->tid, &look);
         t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
         look.thread = t->row;
         if (r == 0)

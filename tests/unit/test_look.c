@@ -420,12 +420,24 @@ TEST(a_write_that_ends_when_it_is_safe_is_a_sync)
     check_write(O_SYNC, REC_FSYNC);
 }
 
+struct busy {
+    int other;             /* not its own: closed */
+    int fd;                /* in its set, */
+    volatile int *take_it; /* until this is 1: it has read the end of it, and says 2 */
+};
+
 static void loop_busy(void *arg)
 {
+    const struct busy *b = arg;
     struct epoll_event e = {.events = EPOLLIN};
     int fd = epoll_create1(0);
 
-    epoll_ctl(fd, EPOLL_CTL_ADD, *(int *)arg, &e);
+    close(b->other);
+    epoll_ctl(fd, EPOLL_CTL_ADD, b->fd, &e);
+    while (*b->take_it == 0)
+        ;
+    epoll_ctl(fd, EPOLL_CTL_DEL, b->fd, &e);
+    *b->take_it = 2;
     for (;;)
         ;
 }
@@ -434,20 +446,49 @@ TEST(a_loop_that_computes_with_events_waiting_is_seen)
 {
     struct scene s;
     int ends[2];
-    bool ready;
-    uint64_t calls;
+    struct rec_look look = {.ready = false};
+    volatile int never = 0;
 
     CHECK(pipe(ends) == 0);
-    scene_open(&s, loop_busy, &ends[0]);
-    while (look_loop(s.looker, s.pid, s.pid, &ready, &calls) != 0)
+    scene_open(&s, loop_busy, &(struct busy){-1, ends[0], &never});
+    while (look_loop(s.looker, s.pid, s.pid, &look) != 0)
         looker_gone(s.looker, s.pid); /* it has not made its set yet */
-    CHECK(!ready);
+    CHECK(!look.ready);
     CHECK(write(ends[1], "!", 1) == 1);
-    while (!ready) /* until the child has put the pipe into the set */
-        CHECK(look_loop(s.looker, s.pid, s.pid, &ready, &calls) == 0);
+    while (!look.ready) /* until the child has put the pipe into the set */
+        CHECK(look_loop(s.looker, s.pid, s.pid, &look) == 0);
+    CHECK(!look.outside);
     scene_close(&s);
     close(ends[0]);
     close(ends[1]);
+}
+
+TEST(a_connection_that_the_other_end_has_closed_waits_for_the_loop)
+{
+    volatile int *take_it =
+        mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct rec_look look = {.ready = false};
+    struct links k;
+    struct scene s;
+
+    CHECK(take_it != MAP_FAILED);
+    links_open(&k, 1);
+    scene_open(&s, loop_busy, &(struct busy){k.servers[0], k.clients[0], take_it});
+    close(k.servers[0]);
+    while (look_loop(s.looker, s.pid, s.pid, &look) != 0 || !look.ready)
+        looker_gone(s.looker, s.pid); /* it has not made its set yet */
+    CHECK(look.outside);
+    *take_it = 1; /* it knows, but computes before it closes its end */
+    while (*take_it != 2)
+        ;
+    for (int i = 0; i < 3; i++) {
+        CHECK(look_loop(s.looker, s.pid, s.pid, &look) == 0);
+        CHECK(look.ready && look.outside);
+    }
+    k.servers[0] = -1;
+    scene_close(&s);
+    links_close(&k);
+    munmap((void *)take_it, sizeof(int));
 }
 
 TEST(what_has_ended_and_what_never_was)

@@ -398,6 +398,26 @@ TEST(processes_that_alternate_under_a_lock_are_rivals)
     }
 }
 
+TEST(processes_that_were_preempted_would_have_run)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    for (int k = 0; k < 3; k++) { /* each has a core for a third of the time */
+        uint32_t t = made_thread(&r, 10 + k, 10 + k, 1, "/usr/bin/prog");
+        made_wait(&r, t, 0, 10, REC_LOCK, NULL); /* for its first task */
+        made_run(&r, t, 10, 11 + k);
+        for (int i = 0; i < 10; i++) {
+            made_ready(&r, t, 11 + k + i * 6, 15 + k + i * 6);
+            made_run(&r, t, 15 + k + i * 6, 17 + k + i * 6);
+        }
+    }
+    struct measures m = take(&r);
+    CHECK(m.rivals.processes);
+    CHECK(m.rivals.overlap > .9);
+    rec_free(&r);
+}
+
 TEST(idle_workers_of_a_pool_are_no_rivals)
 {
     struct recording r;

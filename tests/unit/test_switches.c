@@ -31,11 +31,11 @@ uint8_t look_kind_ended(const struct look *k, int64_t lasted)
     return k->timeout >= 0 && lasted >= k->timeout ? REC_SLEEP : k->kind;
 }
 
-int look_loop(struct looker *l, int32_t pid, int32_t tid, bool *ready, uint64_t *io_calls)
+int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
 {
     eye.loops++;
-    *ready = eye.ready;
-    *io_calls = 5;
+    ret->ready = eye.ready;
+    ret->io_calls = 5;
     return 0;
 }
 
