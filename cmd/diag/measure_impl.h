@@ -49,6 +49,19 @@ int measure_sharers(const struct measure_frame *f, const struct measure_proc *su
  */
 bool measure_would_run(const struct recording *r, uint32_t thread, const struct rec_ival *iv);
 
+/**
+ * measure_overlap - of turns in samples: where two run or could nearly all the time, neither waits
+ * for the other, and what kept them apart was a core
+ * @overlap: part of the time with one on CPU that two are
+ * @crowd:   part of the time with one that runs or could with two such
+ */
+static inline double measure_overlap(const struct recording *r, double overlap, double crowd)
+{
+    const double nearly = .75;
+
+    return r->tier == REC_T2 && crowd > nearly && crowd > overlap ? crowd : overlap;
+}
+
 /** measure_looks - how long loops computed while events waited */
 int measure_looks(const struct measure_frame *f, struct measures *m);
 

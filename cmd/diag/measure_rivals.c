@@ -34,7 +34,7 @@ struct turns {
     uint32_t n_run, n_ready, n_lock;
     uint32_t n_off;           /* of n_ready: would have run */
     uint32_t n_outside;       /* threads of the process that wait for I/O */
-    double one, more;         /* s */
+    double one, more, crowd;  /* s; crowd: two or more run or could */
     double active, contended; /* s: one of them runs or could; threads in wait meanwhile, summed */
     double still, in_still;   /* s: none does, and the process waits for I/O; the same sum */
     double rest, in_rest;     /* of the stretch that lasts */
@@ -61,6 +61,7 @@ static void turns_advance(struct turns *t, int64_t at)
         *(t->n_run + t->n_off > 1 ? &t->more : &t->one) += d;
     if (t->n_run + t->n_ready > 0) {
         t->active += d;
+        t->crowd += t->n_run + t->n_ready > 1 ? d : 0;
         t->contended += t->n_lock * d;
         still_end(t);
     } else if (t->n_outside > 0) {
@@ -150,6 +151,8 @@ int measure_rivals(const struct measure_frame *f, uint32_t proc, const double *c
         ret->contended = t.active > 0 ? t.contended / t.active : 0;
         if (t.still > still_part * t.active)
             ret->contended = fmax(0, ret->contended - t.in_still / t.still);
+        if (t.active > 0)
+            ret->overlap = measure_overlap(f->rec, ret->overlap, t.crowd / t.active);
         ret->turn = t.n_turns > 0 ? (t.one + t.more) / (double)t.n_turns : 0;
     }
     free(is_rival);

@@ -33,8 +33,8 @@ struct shared {
     const struct recording *rec;
     struct sharer *procs;
     uint32_t *owner; /* by process: the sharer whose work it does; or n_procs */
-    uint32_t n_run, n_off, n_busy, n_lock, n_else;  /* off: would run and has no core */
-    double one, more, active, contended, elsewhere; /* s */
+    uint32_t n_run, n_off, n_busy, n_lock, n_else;         /* off: would run and has no core */
+    double one, more, crowd, active, contended, elsewhere; /* s */
     uint64_t n_turns;
     uint32_t last;
     int64_t now;
@@ -108,6 +108,7 @@ static void shared_edge(struct shared *s, const struct edge *e)
         *(s->n_run + s->n_off > 1 ? &s->more : &s->one) += d;
     if (s->n_busy > 0) {
         s->active += d;
+        s->crowd += s->n_busy > 1 ? d : 0;
         s->contended += s->n_lock * d;
         s->elsewhere += s->n_else * d;
     }
@@ -142,6 +143,8 @@ static int shared_sweep(struct shared *s, struct measure_rivals *ret)
     edges_close(&edges);
     ret->overlap = s->one + s->more > 0 ? s->more / (s->one + s->more) : 0;
     ret->contended = s->active > 0 ? s->contended / s->active : 0;
+    if (s->active > 0)
+        ret->overlap = measure_overlap(s->rec, ret->overlap, s->crowd / s->active);
     ret->turn = s->n_turns > 0 ? (s->one + s->more) / (double)s->n_turns : 0;
     if (s->active <= 0 || s->elsewhere > elsewhere_max * s->active)
         ret->n = 0;

@@ -308,6 +308,31 @@ static double overlap_of_preempted(double on)
     return overlap;
 }
 
+/* Samples of two threads: one has a core, and the other could run for so many of 20 ms. */
+static double overlap_of_crowd(double both)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    r.tier = REC_T2;
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    for (int i = 0; i < 20; i++) {
+        made_run(&r, i % 2 ? a : b, i * 20, i * 20 + 20);
+        made_ready(&r, i % 2 ? b : a, i * 20, i * 20 + both);
+        made_wait(&r, i % 2 ? b : a, i * 20 + both, i * 20 + 20, REC_LOCK, NULL);
+    }
+    double overlap = take(&r).rivals.overlap;
+    rec_free(&r);
+    return overlap;
+}
+
+TEST(samples_in_which_two_nearly_always_could_run_show_no_lock)
+{
+    CHECK(overlap_of_crowd(19) > .9); /* they have one core between them */
+    CHECK(overlap_of_crowd(8) < .05); /* under a lock: woken, and waiting for a core */
+}
+
 TEST(a_thread_that_was_preempted_would_have_run)
 {
     CHECK(overlap_of_preempted(5) > .8);    /* other programs have the second core */
