@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_measure.c - recordings made by hand, against figures worked out by hand
+ *
+ * Length: one call, measure_take, is tested; each case is a recording of its own.
  */
 #include "diag/measure.h"
 #include "diag_util.h"
