@@ -226,18 +226,19 @@ static HOB_RARE void leave_tell(struct loop *l)
 /* After TURN_CHECK short runs, then twice as many, or after each long one: may the turn go on? */
 static __attribute__((noinline)) bool turn_goes_on(struct loop *l)
 {
+    hob_time now = 0;
     hob_dur used;
     uint32_t n;
 
     if (unlikely(hob__life_forked))
         hob__life_run_on();
     if (unlikely(l->tells))
-        hob__fold_left(l);
+        hob__fold_left(l, now = hob__now());
     if (leave_watched())
         leave_tell(l);
     l->n_run += l->chunk;
     n = l->n_run < l->turn_switches ? l->turn_switches - l->n_run : 0;
-    if (n == 0 || (used = hob__now() - l->turn_start) >= TURN_TIME) {
+    if (n == 0 || (used = (now ? now : hob__now()) - l->turn_start) >= TURN_TIME) {
         l->chunk = 0;
         l->left = 1;
         return false;

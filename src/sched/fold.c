@@ -41,6 +41,7 @@
 
 enum { BUDGET_PART = 64, NOTED_MAX = 512 /* so that closing never takes long */ };
 #define CREDIT_MAX HOB_MS /* a loop's first ms of telling is free: short programs are exact */
+#define LOOK_MAX   (200 * HOB_US) /* an open window is asked about once in so long, not each turn */
 
 void hob__fold_init(struct loop *l)
 {
@@ -75,6 +76,7 @@ static void fold_open(struct loop *l, hob_time now)
     w->n_noted = w->n_ran = 0;
     w->start = now;
     w->n_before = fold_runs(l);
+    w->look = now + LOOK_MAX;
     l->stamp = ++w->window + 1;
 }
 
@@ -131,12 +133,13 @@ void hob__fold_woken(struct loop *l, struct fiber *f)
     }
 }
 
-void hob__fold_left(struct loop *l)
+void hob__fold_left(struct loop *l, hob_time now)
 {
     struct fiber *f = l->current;
 
     if (f && trace_accounted(&f->trace) && f->trace.state == TRACE_RUNNING)
-        fold_state(f, hob__now());
+        fold_state(f, now);
+    l->fold.left = now;
 }
 
 /* The part of the window that is a fiber's which ran in it. */
@@ -188,6 +191,7 @@ static void fold_close(struct loop *l, hob_time now)
         hob__trace_emit(TRACE_EV_FOLD, now, (uint64_t)p.len, 0,
                         p.n_runs < UINT32_MAX ? (uint32_t)p.n_runs : UINT32_MAX);
     fold_credit(w, -fold_switch() * w->n_noted);
+    w->look = 0;
     l->stamp = 0; /* (I1) */
 }
 
@@ -195,6 +199,7 @@ static void fold_close(struct loop *l, hob_time now)
 static void fold_exact(struct loop *l)
 {
     l->tells = true;
+    l->fold.left = 0;
     l->n_run = loop_turn_runs(l) - 1;
     l->chunk = l->left = 1;
 }
@@ -225,7 +230,8 @@ void hob__fold_resume(struct loop *l, struct fiber *f, hob_time now, bool folded
 void hob__fold_ran(struct loop *l, struct fiber *f)
 {
     if (!l->stamp) {
-        trace_run(&f->trace, hob__now());
+        trace_run(&f->trace, l->fold.left ? l->fold.left : hob__now());
+        l->fold.left = 0;
         return;
     }
     fold_note(l, f, true);
@@ -237,26 +243,25 @@ void hob__fold_ran(struct loop *l, struct fiber *f)
     }
 }
 
-void hob__fold_turn(struct loop *l)
+void hob__fold_turn(struct loop *l, uint32_t n_runs)
 {
     struct fold *w = &l->fold;
     hob_time now = l->turn_start;
-    uint64_t n_runs = fold_runs(l) - w->n_seen;
-    hob_dur cost; /* of a turn like the last */
+    hob_dur cost = n_runs * fold_switch(); /* of a turn like the last */
 
-    if (n_runs > TURN_SWITCHES)
-        n_runs = TURN_SWITCHES; /* there was nobody to tell of for a while */
-    cost = (hob_dur)n_runs * fold_switch();
-    w->n_seen = fold_runs(l);
     /* A loop that slept has made system calls, which cost far more than one switch. */
     fold_credit(w,
                 (w->seen ? (now - w->seen) / BUDGET_PART : fold_switch()) - (l->tells ? cost : 0));
     w->seen = now;
+    w->left = 0;
+    w->look = now + LOOK_MAX;
     l->tells = w->credit >= cost || hob__env->sim; /* (I3) */
     if (l->tells && l->stamp)
         fold_close(l, now);
     else if (!l->tells && !l->stamp)
         fold_open(l, now);
+    if (l->tells)
+        w->look = 0;
 }
 
 void hob__fold_sleep(struct loop *l, hob_time now)

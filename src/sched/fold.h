@@ -28,8 +28,9 @@
 
 void hob__fold_init(struct loop *l);
 
-/* Before a turn's fibers run, while any is accounted: exact or folded?  l->turn_start is now. */
-void hob__fold_turn(struct loop *l);
+/* Before a turn's fibers run, while any is accounted: exact or folded?  l->turn_start is now, and
+ * the turn before ran as many as that.  Not asked before l->fold.look, a window being open. */
+void hob__fold_turn(struct loop *l, uint32_t n_runs);
 
 /* The loop will sleep: closes the window. */
 void hob__fold_sleep(struct loop *l, hob_time now);
@@ -50,7 +51,8 @@ void hob__traced_begin(struct loop *l, struct fiber *f);
 void hob__traced_end(struct loop *l, struct fiber *f);
 /* One that was RUN_TELL runs. */
 void hob__fold_ran(struct loop *l, struct fiber *f);
-/* The loop tells each switch, and l->current does not run any more. */
-void hob__fold_left(struct loop *l);
+/* The loop tells each switch, and l->current does not run any more; who comes next runs from then
+ * on too. */
+void hob__fold_left(struct loop *l, hob_time now);
 
 #endif

@@ -97,11 +97,12 @@ static void loop_fibers(struct loop *l)
 {
     if (!l->turn_start)
         l->turn_start = hob__now();
-    l->fold.n_past += loop_turn_runs(l);
+    uint32_t n_past = loop_turn_runs(l);
+    l->fold.n_past += n_past;
     l->n_run = l->chunk = 0;
     l->left = 1; /* none of this turn has run */
-    if (unlikely(l->n_accounted))
-        hob__fold_turn(l);
+    if (unlikely(l->n_accounted) && l->turn_start >= l->fold.look)
+        hob__fold_turn(l, n_past);
     l->chunk = l->slow || l->tells || leave_watched() ? 1 : TURN_CHECK;
     if (l->chunk > l->turn_switches)
         l->chunk = l->turn_switches;

@@ -209,7 +209,7 @@ enum {
 /* A run is long when TURN_CHECK of them would fill a turn. */
 #define RUN_LONG (TURN_TIME / TURN_CHECK)
 
-/* What a switch told exactly costs: three events and their clock reads.  Measured, rounded up. */
+/* What a switch told exactly costs: its events and a clock read.  Measured, rounded up. */
 #define FOLD_SWITCH ((hob_dur)200)
 /* Recorded, its events are written by another thread too, which may have no other core. */
 #define FOLD_RECORDED (2 * FOLD_SWITCH)
@@ -223,7 +223,8 @@ struct fold {
     uint64_t n_before; /* runs up to its start */
     hob_dur credit;
     hob_time seen;   /* up to when the credit was counted; 0: not since the loop slept */
-    uint64_t n_seen; /* and up to which run */
+    hob_time look;   /* a turn that starts before needs no decision; 0: each does */
+    hob_time left;   /* when the one that ran left, in a switch that is told; else 0 */
     uint64_t n_past; /* runs of all turns before this one */
 };
 

@@ -12,7 +12,7 @@
  *             table themselves (joins, offloaded calls): their time is there already.
  *
  *   exit() prints; _exit() and a signal do not.  The recording of a killed program is readable
- *   up to its last 10 ms (sink.c).  A child made by fork() neither records nor advises: its
+ *   up to its last 50 ms (sink.c).  A child made by fork() neither records nor advises: its
  *   parent's sums are not its own.  Programs with more privileges than their user are not asked.
  *
  * THREADS     Rows are found by an atomic walk and never move.  Two threads that add the same name

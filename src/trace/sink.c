@@ -2,7 +2,7 @@
  *
  * sink.c - starts and stops a recording; the thread that takes what the others wrote
  *
- * WHAT        One recording at a time.  Its thread drains every queue each 10 ms and appends the
+ * WHAT        One recording at a time.  Its thread drains every queue each 50 ms and appends the
  *             events to memory or to a file (record.h has the form).
  *
  * HOW         start: throw away what is left in the queues, then raise hob__trace_on.
@@ -36,7 +36,9 @@
 #include "trace/record.h"
 #include "trace/ring.h"
 
-enum { SINK_PERIOD_MS = 10 };
+/* Each wake takes the core from a loop, where there is one; a recording of a killed program ends
+ * that long before it did. */
+enum { SINK_PERIOD_MS = 50 };
 #define SINK_MAX_MEMORY ((uint64_t)512 << 20)
 #define SINK_MAX_FILE   ((uint64_t)8 << 30)
 

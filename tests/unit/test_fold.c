@@ -316,6 +316,74 @@ static int never_folded(void *arg)
     return 0;
 }
 
+/* A clock that counts how often it is read and goes on by a microsecond each time. */
+static hob_time n_reads;
+
+static hob_time clock_counted(void)
+{
+    return HOB_SEC + HOB_US * ++n_reads;
+}
+
+static struct hob_env counted;
+
+static void clock_count(void)
+{
+    counted = *hob__env;
+    counted.now = clock_counted;
+    hob__env = &counted;
+}
+
+static int told_by_count(void *arg)
+{
+    int r = rich_run(arg); /* the first turns; from here on all is told */
+    hob_time n_before = n_reads;
+    uint64_t n_turns = hob__loop->n_turns;
+
+    r = r ? r : rich_run(arg);
+    /* A turn reads it when it begins, for the first that runs, and after its fibers. */
+    CHECK(n_reads - n_before <= 1000 + 3 * (hob_time)(hob__loop->n_turns - n_turns + 1));
+    CHECK(n_reads - n_before >= 1000);
+    return r;
+}
+
+TEST(a_told_run_is_one_look_at_the_clock)
+{
+    clock_count();
+    hob_trace *t = record(told_by_count);
+    uint64_t n_folded;
+
+    CHECK_INT(hob_trace_folded(t, &n_folded), 0);
+    CHECK_INT(runs_in(t), 2001);
+    hob_trace_free(t);
+}
+
+/* An open window is not asked about in each turn, but soon. */
+static int rich_again(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        hob_time rich_at;
+
+        do {
+            poor();
+            hob_yield();
+        } while (!hob__loop->stamp);
+        rich();
+        rich_at = n_reads;
+        while (hob__loop->stamp)
+            hob_yield();
+        CHECK(n_reads - rich_at <= 2 * 200 + 10); /* us: until it looks, and a turn */
+        CHECK(hob__loop->tells);
+    }
+    return 0;
+}
+
+TEST(budget_that_is_back_is_found_soon)
+{
+    clock_count();
+    hob_trace_free(record(rich_again));
+}
+
 TEST(the_simulator_never_folds)
 {
     CHECK_INT(setenv("HOB_SIM", "7", 1), 0);
