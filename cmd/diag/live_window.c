@@ -203,6 +203,25 @@ static void looks_take(struct live_window *w)
     w->n_looks = n;
 }
 
+static void counts_take(struct live_window *w)
+{
+    size_t n = w->from->n_counts, i = w->n_counts;
+
+    if (i == 0)
+        for (i = n; i > 0 && w->from->counts[i - 1].at >= w->since; i--)
+            ;
+    for (; i < n; i++) {
+        struct rec_count count = w->from->counts[i];
+        uint32_t to = count.thread < w->threads.cap ? w->threads.to[count.thread] : 0;
+
+        count.at -= w->since;
+        count.thread = to - 1;
+        if (to)
+            rec_add_count(&w->rec, &count);
+    }
+    w->n_counts = n;
+}
+
 void live_window_take(struct live_window *w, const struct rec_source *source, void *state,
                       int64_t now)
 {
@@ -213,6 +232,7 @@ void live_window_take(struct live_window *w, const struct rec_source *source, vo
     if (source)
         source->open(state, now, open_take, w);
     looks_take(w);
+    counts_take(w);
     w->rec.tier = from->tier;
     w->rec.n_cpus = from->n_cpus;
     w->rec.tick = from->tick;

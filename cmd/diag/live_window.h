@@ -23,7 +23,8 @@ struct live_window {
         uint32_t *to; /* index in the copy + 1; 0: not there */
         size_t cap;
     } procs, threads, peers;
-    size_t n_looks; /* of the recording's that were copied or are too old */
+    size_t n_looks;  /* of the recording's that were copied or are too old */
+    size_t n_counts; /* the same */
 };
 
 /** live_window_init - empty; most: intervals, beyond which it folds */

@@ -34,7 +34,7 @@ enum {
     LOOK_TEXT_MAX = 64 << 20
 };
 
-static const int64_t look_burst = 10 * HOB_MS;
+static const int64_t look_burst = 10 * HOB_MS, count_every = 50 * HOB_MS;
 
 int looker_new(struct recording *rec, struct looker **ret)
 {
@@ -470,6 +470,36 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
     ret->io_calls = calls;
     l->spent += hob_now() - now;
     return 0;
+}
+
+void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
+{
+    struct look_proc *p = look_proc_of(l, pid);
+    struct rec_count sum = {.at = at, .thread = thread, .kind = REC_IDLE};
+    int64_t began = hob_now();
+    uint32_t most = 0;
+
+    if (p->counted_at && at - p->counted_at < count_every)
+        return;
+    allowance_add(l, began);
+    p->counted_at = at;
+    for (int i = 0; i < p->n_loops; i++) {
+        struct call c = {.how = CALL_EPOLL, .fd = p->loops[i]};
+        struct look k = {.timeout = -1};
+
+        if (!look_allowed(l))
+            return; /* what is not known now is told by the next count */
+        pollset_look(l, p, &c, &k);
+        if (!(k.flags & REC_IVAL_SET) || rec_kind_class((enum rec_kind)k.kind) != HOB_CLASS_IO)
+            continue;
+        sum.in_flight += k.in_flight;
+        if (k.in_flight > most) {
+            most = k.in_flight;
+            sum.kind = k.kind;
+        }
+    }
+    rec_add_count(l->rec, &sum);
+    l->spent += hob_now() - began;
 }
 
 void looker_finish(struct looker *l)

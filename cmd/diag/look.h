@@ -67,6 +67,16 @@ uint8_t look_kind_ended(const struct look *k, int64_t lasted);
  */
 int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret);
 
+/**
+ * look_flight - what is in flight of a process whose loop computes: no wait of its says so
+ * @thread: that is on CPU, its index in the recording
+ * @at:     in the recording's time
+ *
+ * After look_loop, which finds its epoll sets.  Adds a count to the recording if it is time for
+ * one, and there is time for it.
+ */
+void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at);
+
 /** looker_gone - a process has ended, or runs another program: forget what it had open. */
 void looker_gone(struct looker *l, int32_t pid);
 

@@ -69,6 +69,7 @@ struct look_proc {
     int pidfd;     /* -1: not open */
     bool no_getfd; /* its descriptors may not be duplicated */
     int64_t loops_at;
+    int64_t counted_at; /* by look_flight; in the recording's time */
     int loops[LOOK_LOOPS];
     int n_loops;
 };

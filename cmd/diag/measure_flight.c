@@ -5,7 +5,8 @@
  * HOW         A thread that waits in read(2) for a connection is one operation for as long as it
  *   waits.  A wait for a poll set is as many as were sent and not answered when it was looked at,
  *   and they stay in flight while the loop computes between two waits: the count of a set holds
- *   until its next wait, at most 200 ms.
+ *   until its next wait, at most 200 ms.  A loop that computes for longer is counted meanwhile
+ *   (rec_count): ten thousand connections may be made before the first wait for any.
  *
  *   Sets have no name in a recording.  A runtime may hand its one poller from thread to thread
  *   (Go), a program may have several loops in a process (workers).  What tells them apart: two
@@ -22,7 +23,7 @@
 #include "diag/edges.h"
 #include "diag/measure_impl.h"
 
-static const int64_t hold_max = 200 * HOB_MS;
+static const int64_t hold_max = 200 * HOB_MS, count_near = HOB_SEC;
 static const double startup_part = .01; /* of the waits of the dominant kind */
 /* A start-up is short, and there must be something after it; else it is a phase of its own. */
 static const double startup_max = 1.5, startup_io_min = .2;
@@ -33,6 +34,7 @@ static const double overlap_min = 1.1; /* sum of the waits for sets / time with 
 struct set {
     uint32_t owner; /* thread or process, see proc_sets */
     bool open;
+    bool counted;  /* n is by a count, and not by a look at a wait */
     int64_t until; /* not open: its count holds until then */
     double n;
     uint8_t kind;
@@ -51,6 +53,7 @@ struct flight {
     struct set *sets; /* open, or their count still holds */
     size_t n_sets, cap_sets;
     struct proc_sets *procs;
+    size_t n_counts; /* of the recording's, that were taken */
     int64_t now;
     double n;                    /* in flight now */
     double by_kind[REC_N_KINDS]; /* now */
@@ -128,7 +131,7 @@ static uint32_t set_owner(const struct flight *f, uint32_t thread)
 {
     uint32_t proc = f->frame->rec->threads[thread].proc;
     const struct proc_sets *p = &f->procs[proc];
-    bool shared = (double)p->sum < overlap_min * (double)p->any;
+    bool shared = (double)p->sum <= overlap_min * (double)p->any;
 
     return shared ? (uint32_t)f->frame->rec->n_threads + proc : thread;
 }
@@ -142,10 +145,10 @@ static size_t set_find(const struct flight *f, uint32_t owner)
     return i;
 }
 
-static int set_open(struct flight *f, const struct edge *e, double n)
+/* In the place of what was known of its owner. */
+static int set_put(struct flight *f, struct set set)
 {
-    uint32_t owner = set_owner(f, e->thread);
-    size_t i = set_find(f, owner);
+    size_t i = set_find(f, set.owner);
 
     if (i < f->n_sets) {
         flight_count(f, f->sets[i].kind, -f->sets[i].n);
@@ -160,9 +163,37 @@ static int set_open(struct flight *f, const struct edge *e, double n)
         }
         f->n_sets++;
     }
-    f->sets[i] = (struct set){.owner = owner, .open = true, .n = n, .kind = e->ival->kind};
-    flight_count(f, e->ival->kind, n);
+    f->sets[i] = set;
+    flight_count(f, set.kind, set.n);
     return 0;
+}
+
+/* What a wait too short to look at has in flight is that of its like, whenever they were: a count
+ * soon after it bounds it. */
+static double guess_bound(const struct flight *f, const struct edge *e, double n)
+{
+    const struct recording *r = f->frame->rec;
+    const struct rec_count *next = f->n_counts < r->n_counts ? &r->counts[f->n_counts] : NULL;
+    bool near = next && next->thread == e->thread && next->at - e->at < count_near;
+
+    return near ? fmin(n, next->in_flight) : n;
+}
+
+static int set_open(struct flight *f, const struct edge *e, double part)
+{
+    struct set set = {.owner = set_owner(f, e->thread), .open = true, .kind = e->ival->kind};
+    double n = e->ival->in_flight ? e->ival->in_flight : 1;
+    size_t i = set_find(f, set.owner);
+
+    if (!(e->ival->flags & REC_IVAL_GUESSED)) {
+        set.n = n * part;
+    } else if (i < f->n_sets && f->sets[i].counted) {
+        set.n = f->sets[i].n; /* a count before it knows better still */
+        set.counted = true;
+    } else {
+        set.n = guess_bound(f, e, n) * part;
+    }
+    return set_put(f, set);
 }
 
 static void set_close(struct flight *f, const struct edge *e)
@@ -215,12 +246,43 @@ static int flight_edge(struct flight *f, const struct edge *e)
     }
     if (iv->flags & REC_IVAL_SET) {
         if (e->opens)
-            return set_open(f, e, n);
+            return set_open(f, e, p.wait);
         set_close(f, e);
     } else {
         flight_count(f, iv->kind, e->opens ? n : -n);
     }
     return 0;
+}
+
+static int count_take(struct flight *f, const struct rec_count *c)
+{
+    const struct rec_thread *t = &f->frame->rec->threads[c->thread];
+    struct set set = {.owner = set_owner(f, c->thread),
+                      .counted = true,
+                      .until = c->at + hold_max < t->died ? c->at + hold_max : t->died,
+                      .n = c->in_flight,
+                      .kind = c->kind};
+
+    flight_advance(f, c->at);
+    size_t i = set_find(f, set.owner);
+    if (c->in_flight == 0) {
+        if (i < f->n_sets && !f->sets[i].open)
+            set_drop(f, i);
+        return 0;
+    }
+    if (set.owner == c->thread || (i < f->n_sets && f->sets[i].open))
+        return 0; /* of several sets of a process it is the sum; one that is waited for is known */
+    return set_put(f, set);
+}
+
+static int counts_until(struct flight *f, int64_t at)
+{
+    const struct recording *r = f->frame->rec;
+    int err = 0;
+
+    while (err == 0 && f->n_counts < r->n_counts && r->counts[f->n_counts].at <= at)
+        err = count_take(f, &r->counts[f->n_counts++]);
+    return err;
 }
 
 static int procs_gather(struct flight *f)
@@ -321,8 +383,13 @@ int measure_flight(const struct measure_frame *frame, struct measures *m)
     err = procs_gather(&f);
     if (err == 0)
         err = edges_open(&edges, frame->rec, EDGES_ALL);
-    while (err == 0 && edges_next(&edges, &e))
-        err = flight_edge(&f, &e);
+    while (err == 0 && edges_next(&edges, &e)) {
+        err = counts_until(&f, e.at);
+        if (err == 0)
+            err = flight_edge(&f, &e);
+    }
+    if (err == 0)
+        err = counts_until(&f, frame->end);
     if (err < 0)
         goto out;
     flight_advance(&f, frame->end);

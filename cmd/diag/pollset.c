@@ -10,11 +10,14 @@
  *   where everything does it is the fresh sample alone.
  *
  *   The list of members costs the kernel 30 us per 100, so it is read again only when two hundred
- *   times that has passed, and all of it is paid from the looker's allowance.
+ *   times that has passed, and all of it is paid from the looker's allowance.  Of a large set it
+ *   says nothing new while the process opens no more descriptors: which of them were closed, or
+ *   stand for another connection now, is seen when they are asked.
  *
  * INVARIANTS  (I1) the sums equal what a walk over the members would give
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +34,9 @@ enum {
     SET_WHOLE = 64,         /* a set of this size is asked in full */
     SET_SAMPLE_FIRST = 512, /* of one never looked at, whatever it costs */
     SET_SAMPLE = 64,        /* of a larger one that many, */
-    SET_SAMPLE_NEW = 2048,  /* as long as there are members never asked */
-    SET_REREAD = 200
+    SET_SAMPLE_NEW = 512,   /* as long as there are members never asked */
+    SET_REREAD = 200,
+    SET_REREAD_SAME = 10 * SET_REREAD /* of a large one that has not grown by half */
 };
 
 struct member {
@@ -44,6 +48,7 @@ struct member {
     uint8_t kind;
     uint8_t awaits;
     bool seen;
+    bool gone; /* closed when it was asked: no member, for all that is known */
 };
 
 struct slot {
@@ -63,6 +68,7 @@ struct pollset {
     uint32_t n_open; /* descriptors that the process had then; 0: not known */
     double size;     /* members now, as far as can be told without reading the list again */
     uint32_t n_seen, n_counts, n_awaiting; /* asked; that count; that await an answer (I1) */
+    uint32_t n_gone;                       /* (I1) */
     uint32_t n_role[FILE_OTHER + 1], role_peer[FILE_OTHER + 1];
     uint8_t role_kind[FILE_OTHER + 1];
     struct slot slots[SET_SLOTS];
@@ -117,6 +123,7 @@ static struct slot *slot_of(struct pollset *s, const struct member *m)
 /* What a member adds to the sums, or takes from them (I1). */
 static void sums_change(struct pollset *s, const struct member *m, int by)
 {
+    s->n_gone += m->gone ? (uint32_t)by : 0;
     if (!m->seen)
         return;
     s->n_seen += (uint32_t)by;
@@ -197,7 +204,7 @@ static int set_fill(struct pollset *s, const struct procfs_member *list, size_t 
     }
     memset(s->n_role, 0, sizeof s->n_role);
     s->n_slots = 0;
-    s->n_seen = s->n_counts = s->n_awaiting = 0;
+    s->n_seen = s->n_counts = s->n_awaiting = s->n_gone = 0;
     s->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct member *m = &s->members[s->n];
@@ -208,6 +215,7 @@ static int set_fill(struct pollset *s, const struct procfs_member *list, size_t 
         if (at && at <= n_old && old[at - 1].fd == m->fd &&
             (m->ino == 0 || old[at - 1].ino == m->ino))
             *m = old[at - 1];
+        m->gone = false;
         sums_change(s, m, 1);
         s->n++;
     }
@@ -238,16 +246,24 @@ static void set_size(struct pollset *s)
     s->size = (double)s->n;
     if (s->n <= SET_WHOLE || s->n_open == 0 || 2 * s->n < s->n_open)
         return;
-    s->size += (double)open_count(s->pid) - s->n_open;
-    if (s->size < 1)
-        s->size = 1;
+    /* The count was made before the list: what it opened in between is in both. */
+    double n_open = open_count(s->pid);
+    s->size = fmax(1, fmin(n_open, s->size + n_open - s->n_open));
+}
+
+/* How many times what a read of the list costs passes between two. */
+static int64_t set_every(const struct pollset *s)
+{
+    bool counts = s->n > SET_WHOLE && s->n_open > 0 && 2 * s->n >= s->n_open;
+
+    return counts && open_count(s->pid) <= s->n_open + s->n_open / 2 ? SET_REREAD_SAME : SET_REREAD;
 }
 
 static void set_read(struct looker *l, struct pollset *s, const struct call *c)
 {
     int64_t now = hob_now(), began = look_cpu();
 
-    if (s->read_at && (!look_allowed(l) || now - s->read_at < SET_REREAD * s->read_cost))
+    if (s->read_at && (!look_allowed(l) || now - s->read_at < set_every(s) * s->read_cost))
         return;
     struct procfs_member *list;
     size_t n;
@@ -270,7 +286,7 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
 
     if (fd < 0) {
         if (fd == -EBADF || file_of(l, p, m->fd, &f) < 0) {
-            *m = (struct member){.fd = m->fd, .ino = m->ino, .role = FILE_OTHER, .seen = true};
+            *m = (struct member){.fd = m->fd, .ino = m->ino, .role = FILE_OTHER, .gone = true};
             return;
         }
         if (f->role == FILE_CLIENT || f->role == FILE_SERVER || f->role == FILE_DATAGRAM)
@@ -297,6 +313,7 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
     m->awaits = f->awaits;
     m->sent_at = f->sent_at;
     m->seen = true;
+    m->gone = false;
 }
 
 struct sample {
@@ -307,7 +324,8 @@ struct sample {
 
 static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s, struct sample *a)
 {
-    size_t most = s->n <= SET_WHOLE ? s->n : s->n_seen < s->n ? SET_SAMPLE_NEW : SET_SAMPLE;
+    bool known = s->n_seen + s->n_gone >= s->n;
+    size_t most = s->n <= SET_WHOLE ? s->n : known ? SET_SAMPLE : SET_SAMPLE_NEW;
     size_t least = s->estimated ? SET_WHOLE : SET_SAMPLE_FIRST;
     int64_t began = look_cpu();
 
@@ -343,7 +361,7 @@ static uint32_t set_estimate(const struct pollset *s, const struct sample *a, do
     if (whole || a->asked == 0)
         return s->n_awaiting;
     double of_new = (double)a->awaiting / a->asked, mean = of_new;
-    double counts = (double)s->n_counts * s->size / s->n_seen;
+    double counts = (double)s->n_counts * s->size / (s->n_seen ? s->n_seen : 1);
 
     if (a->n >= 16) {
         double old = a->old / a->n, fresh = a->fresh / a->n;

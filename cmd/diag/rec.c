@@ -72,6 +72,7 @@ void rec_free(struct recording *r)
     free(r->threads);
     free(r->peers);
     free(r->looks);
+    free(r->counts);
     free(r->wakes);
     free(r->command);
     free(r->notes);
@@ -446,6 +447,17 @@ void rec_add_look(struct recording *r, const struct rec_look *look)
     if (p) {
         r->looks = p;
         r->looks[r->n_looks++] = *look;
+    }
+}
+
+void rec_add_count(struct recording *r, const struct rec_count *count)
+{
+    enum { MAX_COUNTS = 1 << 20 };
+    void *p = r->n_counts < MAX_COUNTS ? grow(r, r->counts, r->n_counts, sizeof *count) : NULL;
+
+    if (p) {
+        r->counts = p;
+        r->counts[r->n_counts++] = *count;
     }
 }
 

@@ -119,6 +119,15 @@ struct rec_look {
     uint64_t io_calls; /* reads and writes it has made: two looks with equal counts had none */
 };
 
+/* What was in flight of a process whose loop had been on CPU for long: there is no wait to say. */
+struct rec_count {
+    int64_t at;
+    uint32_t thread;    /* that was on CPU */
+    uint32_t in_flight; /* in all sets of its process */
+    uint8_t kind;       /* enum rec_kind, of class IO, or any if there is nothing in flight */
+    uint8_t unused[7];
+};
+
 /* Who woke whom (REC_T1_PLUS). */
 struct rec_wake {
     int64_t at;
@@ -175,6 +184,8 @@ struct recording {
     size_t n_peers;
     struct rec_look *looks;
     size_t n_looks;
+    struct rec_count *counts;
+    size_t n_counts;
     struct rec_wake *wakes;
     size_t n_wakes;
     struct rec_own own;
@@ -222,6 +233,7 @@ void rec_note(struct recording *r, const char *format, ...) HOB_PRINTF(2, 3);
 void rec_add(struct recording *r, uint32_t thread, const struct rec_ival *iv);
 
 void rec_add_look(struct recording *r, const struct rec_look *look);
+void rec_add_count(struct recording *r, const struct rec_count *count);
 void rec_add_wake(struct recording *r, const struct rec_wake *wake);
 
 /** rec_own_add - another process's, or another run's; `to` may be of none */

@@ -21,6 +21,18 @@ static void append_wakes(struct recording *r, const struct recording *more, cons
     }
 }
 
+static void append_counts(struct recording *r, const struct recording *more, const uint32_t *map,
+                          int64_t after)
+{
+    for (size_t i = 0; map && i < more->n_counts; i++) {
+        struct rec_count c = more->counts[i];
+
+        c.at += after;
+        c.thread = map[c.thread];
+        rec_add_count(r, &c);
+    }
+}
+
 static void append_threads(struct recording *r, const struct recording *more, int64_t after)
 {
     uint32_t *map = calloc(more->n_threads + 1, sizeof *map);
@@ -56,6 +68,7 @@ static void append_threads(struct recording *r, const struct recording *more, in
             rec_add_look(r, &look);
         }
     }
+    append_counts(r, more, map, after);
     append_wakes(r, more, map, after);
     free(map);
 }

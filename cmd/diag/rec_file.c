@@ -5,7 +5,7 @@
  * WHAT    Eight letters, then blocks: a kind, a length, that many bytes.  What later blocks point
  *         to comes first: head, processes, peers, threads; then the intervals, cut into slices of
  *         time so that a file cut short still has the first part of every thread; then looks,
- *         wakes, what the program said of itself, and the end.
+ *         counts, wakes, what the program said of itself, and the end.
  *
  * HOW     Numbers in the machine's own order: a recording is read where it was made, and the
  *         head's first number tells another order.  Blocks of an unknown kind are passed over.
@@ -26,7 +26,18 @@
 #define REC_MAGIC "hobrec01"
 
 enum { REC_ORDER = 0x01020304, SLICES = 64, PPM = 1000000 };
-enum block { B_HEAD = 1, B_PROC, B_PEER, B_THREAD, B_IVALS, B_LOOKS, B_WAKES, B_END, B_OWN };
+enum block {
+    B_HEAD = 1,
+    B_PROC,
+    B_PEER,
+    B_THREAD,
+    B_IVALS,
+    B_LOOKS,
+    B_WAKES,
+    B_END,
+    B_OWN,
+    B_COUNTS
+};
 
 struct block_head {
     uint32_t kind, n_bytes;
@@ -191,6 +202,10 @@ static int put_all(struct writer *w, const struct recording *r)
     if (e == 0) {
         buf_add(&w->block, r->looks, r->n_looks * sizeof *r->looks);
         e = put_block(w, B_LOOKS);
+    }
+    if (e == 0 && r->n_counts > 0) {
+        buf_add(&w->block, r->counts, r->n_counts * sizeof *r->counts);
+        e = put_block(w, B_COUNTS);
     }
     if (e == 0) {
         buf_add(&w->block, r->wakes, r->n_wakes * sizeof *r->wakes);
@@ -375,6 +390,18 @@ static int read_looks(struct reader *b, struct recording *r)
     return 0;
 }
 
+static int read_counts(struct reader *b, struct recording *r)
+{
+    struct rec_count c;
+
+    while (take(b, &c, sizeof c)) {
+        if (c.thread >= r->n_threads || c.kind >= REC_N_KINDS)
+            return -EBADMSG;
+        rec_add_count(r, &c);
+    }
+    return 0;
+}
+
 static int read_wakes(struct reader *b, struct recording *r)
 {
     struct rec_wake w;
@@ -420,6 +447,8 @@ static int read_block(uint32_t kind, struct reader *b, struct recording *r)
         return read_ivals(b, r);
     case B_LOOKS:
         return read_looks(b, r);
+    case B_COUNTS:
+        return read_counts(b, r);
     case B_WAKES:
         return read_wakes(b, r);
     case B_OWN:

@@ -154,8 +154,10 @@ static void loop_ask(struct sampler *s, struct tree_task *k, int64_t now)
         return;
     int r = look_loop(s->looker, s->tree.procs[k->proc].pid, k->tid, &look);
     k->loop_at = now + (r < 0 ? 50 * loop_every : loop_every);
-    if (r == 0)
-        rec_add_look(s->rec, &look);
+    if (r < 0)
+        return;
+    rec_add_look(s->rec, &look);
+    look_flight(s->looker, s->tree.procs[k->proc].pid, look.thread, now);
 }
 
 /* Where in (last scan, now] a thread that is new began; all it has done lies in there. */

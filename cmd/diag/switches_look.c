@@ -175,8 +175,10 @@ static void look_loops(struct switches *s, int64_t now)
         int r = look_loop(s->looker, t->proc->pid, t->tid, &look);
         t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
         look.thread = t->row;
-        if (r == 0)
-            rec_add_look(s->rec, &look);
+        if (r < 0)
+            continue;
+        rec_add_look(s->rec, &look);
+        look_flight(s->looker, t->proc->pid, t->row, now);
     }
 }
 

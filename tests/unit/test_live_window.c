@@ -171,7 +171,7 @@ TEST(what_the_recording_has_folded_meanwhile_is_not_lost)
     rec_free(&r);
 }
 
-TEST(looks_are_copied_once)
+TEST(looks_and_counts_are_copied_once)
 {
     struct live_window w;
     uint32_t t;
@@ -179,14 +179,19 @@ TEST(looks_are_copied_once)
     made_open(&r, 2);
     t = made_thread(&r, 7, 7, 0, "/bin/a");
     made_run(&r, t, 0, 100);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         rec_add_look(&r, &(struct rec_look){.at = i * 10 * HOB_MS, .thread = t, .ready = true});
+        rec_add_count(&r, &(struct rec_count){.at = i * 10 * HOB_MS, .thread = t, .in_flight = 3});
+    }
     live_window_init(&w, &r, 50 * HOB_MS, 1000);
     live_window_take(&w, NULL, NULL, 100 * HOB_MS);
     live_window_take(&w, NULL, NULL, 100 * HOB_MS);
     CHECK_INT(w.rec.n_looks, 5);
     CHECK_INT(w.rec.looks[0].at, 0);
     CHECK_INT(w.rec.looks[0].thread, 0);
+    CHECK_INT(w.rec.n_counts, 5);
+    CHECK_INT(w.rec.counts[0].at, 0);
+    CHECK_INT(w.rec.counts[0].in_flight, 3);
     live_window_free(&w);
     rec_free(&r);
 }

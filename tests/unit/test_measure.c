@@ -149,6 +149,86 @@ TEST(a_look_that_finds_nothing_in_flight_ends_the_count)
     rec_free(&r);
 }
 
+static void count_add(struct recording *r, uint32_t thread, double ms, uint32_t in_flight)
+{
+    rec_add_count(r, &(struct rec_count){.at = (int64_t)(ms * HOB_MS),
+                                         .thread = thread,
+                                         .in_flight = in_flight,
+                                         .kind = REC_NET});
+}
+
+/* Connections are made for a second, and no wait says so. */
+TEST(what_is_counted_while_a_loop_computes_is_in_flight)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_run(&r, t, 0, 1000);
+    for (int i = 1; i <= 10; i++)
+        count_add(&r, t, i * 100 - 100, (uint32_t)i * 10);
+    made_set(&r, t, 1000, 2000, 100);
+    struct measures m = take(&r);
+    CHECK_NEAR(m.wait, (10 + 20 + 30 + 40 + 50 + 60 + 70 + 80 + 90 + 100) * .1 + 100, 1e-6);
+    CHECK_NEAR(m.in_flight, m.wait / 2, 1e-6);
+    rec_free(&r);
+}
+
+TEST(a_count_holds_no_longer_than_a_wait_does)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_run(&r, t, 0, 1000);
+    count_add(&r, t, 100, 10);
+    count_add(&r, t, 500, 20);
+    count_add(&r, t, 600, 0);
+    CHECK_NEAR(take(&r).wait, 10 * .2 + 20 * .1, 1e-6);
+    rec_free(&r);
+}
+
+/* The sum of a process's sets is no one loop's; nothing in flight is nothing in any. */
+TEST(a_count_of_several_loops_is_nobody_s)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t a = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    uint32_t b = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+    made_set(&r, a, 0, 100, 30);
+    made_set(&r, b, 0, 100, 20);
+    made_run(&r, a, 100, 300);
+    made_set(&r, b, 100, 300, 20);
+    count_add(&r, a, 150, 50);
+    count_add(&r, a, 200, 0);
+    made_set(&r, a, 300, 301, 30);
+    CHECK_NEAR(take(&r).wait, 20 * .301 + 30 * .2 + 30 * .001, 1e-6); /* b holds to the end */
+    rec_free(&r);
+}
+
+/* Waits too short to look at say what their like had, long after. */
+TEST(a_count_knows_better_than_a_guess)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    struct rec_ival guess = {.state = REC_WAIT,
+                             .kind = REC_NET,
+                             .in_flight = 1000,
+                             .flags = REC_IVAL_SET | REC_IVAL_GUESSED};
+    guess.peer = rec_peer_of(&r, REC_NET, "tcp 10.0.0.1:80");
+    made_ival(&r, t, 0, 1, guess); /* bounded by the count that comes next */
+    made_run(&r, t, 1, 100);
+    made_ival(&r, t, 100, 101, guess); /* as many as were counted before it */
+    made_run(&r, t, 101, 150);
+    made_set(&r, t, 150, 200, 30);
+    count_add(&r, t, 50, 10);
+    CHECK_NEAR(take(&r).wait, 10 * .150 + 30 * .05, 1e-6);
+    rec_free(&r);
+}
+
 TEST(blame_goes_to_the_most_external_cause)
 {
     struct recording r;

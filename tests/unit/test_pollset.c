@@ -3,6 +3,7 @@
  * test_pollset.c - sets of connections: how many of them await an answer
  */
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -252,4 +253,86 @@ TEST(in_flight_of_a_thousand_by_poll)
 TEST(in_flight_of_ten_thousand)
 {
     check_large(10000, SYS_epoll_wait);
+}
+
+static struct links *to_close;
+
+static void close_half(int signal)
+{
+    (void)signal;
+    for (int i = to_close->n / 2; i < to_close->n; i++)
+        close(to_close->clients[i]);
+}
+
+static void wait_and_close(void *arg)
+{
+    struct polled *p = arg;
+
+    to_close = p->links;
+    signal(SIGUSR1, close_half);
+    for (;;)
+        wait_set(p);
+}
+
+/* Of a large set the list is not read again for what was closed: asking says so. */
+TEST(connections_that_were_closed_are_not_in_flight)
+{
+    int n = links_most(2000);
+    struct links k;
+    struct scene s;
+    struct polled p = {&k, SYS_epoll_wait};
+
+    t_timeout(100);
+    links_open(&k, n);
+    for (int i = 0; i < n; i++)
+        link_ask(&k, i);
+    scene_open(&s, wait_and_close, &p);
+    CHECK_INT(set_look(&s, SYS_epoll_wait).in_flight, n);
+    CHECK(kill(s.pid, SIGUSR1) == 0);
+    while (abs((int)set_look(&s, SYS_epoll_wait).in_flight - n / 2) > n / 20)
+        sched_yield();
+    scene_close(&s);
+    links_close(&k);
+}
+
+static void compute_with_set(void *arg)
+{
+    struct polled *p = arg;
+    int fd = epoll_create1(0);
+
+    for (int i = 0; i < p->links->n; i++) {
+        struct epoll_event e = {.events = EPOLLIN};
+        epoll_ctl(fd, EPOLL_CTL_ADD, p->links->clients[i], &e);
+    }
+    for (;;)
+        ;
+}
+
+/* No wait says what is in flight of a loop that computes. */
+TEST(a_loop_that_computes_is_counted)
+{
+    struct links k;
+    struct scene s;
+    struct polled p = {&k, SYS_epoll_wait};
+    int64_t at = HOB_SEC;
+    struct rec_look look;
+
+    links_open(&k, 15);
+    for (int i = 0; i < 10; i++)
+        link_ask(&k, i);
+    scene_open(&s, compute_with_set, &p);
+    uint32_t thread = rec_thread_of(&s.rec, s.pid, s.pid);
+    while (s.rec.n_counts == 0 || s.rec.counts[s.rec.n_counts - 1].in_flight != 10) {
+        looker_gone(s.looker, s.pid); /* it may not have made its set yet */
+        if (look_loop(s.looker, s.pid, s.pid, &look) == 0)
+            look_flight(s.looker, s.pid, thread, at += HOB_SEC);
+    }
+    size_t n = s.rec.n_counts;
+    CHECK_INT(s.rec.counts[n - 1].at, at);
+    CHECK_INT(s.rec.counts[n - 1].thread, thread);
+    CHECK_STR(rec_kind_word(s.rec.counts[n - 1].kind), "network");
+    look_flight(s.looker, s.pid, thread, at + HOB_MS); /* too soon */
+    CHECK_INT(s.rec.n_counts, n);
+    scene_close(&s);
+    links_close(&k);
 }

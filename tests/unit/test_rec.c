@@ -144,6 +144,7 @@ static void fill(void)
     }
     rec_peer_of(&r, REC_NET, "tcp 127.0.0.1:80");
     rec_add_look(&r, &(struct rec_look){.at = 5, .thread = 1, .ready = true, .io_calls = 7});
+    rec_add_count(&r, &(struct rec_count){.at = 6, .thread = 1, .in_flight = 9, .kind = REC_NET});
     rec_add_wake(&r, &(struct rec_wake){.at = 6, .waker = 0, .woken = 2});
 }
 
@@ -180,6 +181,8 @@ TEST(what_is_saved_is_read_back)
     CHECK_STR(back.peers[1].name, "tcp 127.0.0.1:80");
     CHECK_INT(back.n_looks, 1);
     CHECK_INT(back.looks[0].io_calls, 7);
+    CHECK_INT(back.n_counts, 1);
+    CHECK_INT(back.counts[0].in_flight, 9);
     CHECK_INT(back.n_wakes, 1);
     for (size_t i = 0; i < back.threads[1].n_ivals; i++)
         CHECK(memcmp(&back.threads[1].ivals[i], &r.threads[1].ivals[i], sizeof(struct rec_ival)) ==
@@ -231,6 +234,8 @@ TEST(bytes_changed_are_never_trusted)
             for (size_t t = 0; t < back.n_threads; t++)
                 for (size_t k = 0; k < back.threads[t].n_ivals; k++)
                     CHECK(back.threads[t].ivals[k].peer < back.n_peers);
+            for (size_t k = 0; k < back.n_counts; k++)
+                CHECK(back.counts[k].thread < back.n_threads && back.counts[k].kind < REC_N_KINDS);
             rec_free(&back);
         }
         p[i] ^= 0xff;
@@ -265,6 +270,9 @@ TEST(a_second_run_stands_behind_the_first)
     CHECK_INT(r.n_looks, 2);
     CHECK_INT(r.looks[1].at, 64005);
     CHECK_INT(r.looks[1].thread, 4);
+    CHECK_INT(r.n_counts, 2);
+    CHECK_INT(r.counts[1].at, 64006);
+    CHECK_INT(r.counts[1].thread, 4);
     CHECK_INT(r.user, 10);
     CHECK_STR(r.notes, "a note");
     rec_free(&r);

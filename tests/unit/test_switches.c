@@ -14,7 +14,7 @@ enum { PID = 0x7ffffff0, TID2 = 0x7ffffff1, CHILD = 0x7ffffff2, TICK = 1000 * 10
 static struct {
     int answer;
     struct look look;
-    int looks, loops, gone;
+    int looks, loops, flights, gone;
     bool ready;
 } eye = {.answer = -ESRCH};
 
@@ -37,6 +37,11 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
     ret->ready = eye.ready;
     ret->io_calls = 5;
     return 0;
+}
+
+void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
+{
+    eye.flights++;
 }
 
 void looker_gone(struct looker *l, int32_t pid)
@@ -356,6 +361,7 @@ TEST(a_thread_that_computes_is_asked_about_its_loop)
         switches_look(s, at, TICK, true);
     CHECK(eye.loops >= 3 && eye.loops <= 5); /* from 20 ms on, each 10 */
     CHECK_INT(rec.n_looks, eye.loops);
+    CHECK_INT(eye.flights, eye.loops); /* what is in flight, too */
     CHECK(rec.looks[0].ready && rec.looks[0].io_calls == 5 && rec.looks[0].at >= 20 * TICK);
     end(50 * TICK);
     rec_free(&rec);
