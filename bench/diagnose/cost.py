@@ -87,6 +87,7 @@ def main():
     ap.add_argument("--runs", type=int, default=7)
     ap.add_argument("--only", action="append", metavar="NAME", choices=PROGRAMS)
     args = ap.parse_args()
+    args.hob, args.late = os.path.abspath(args.hob), os.path.abspath(args.late)
     tiers = args.tier or sorted(TIERS)
     process.become_reaper()
     world = Small(args.late)

@@ -89,6 +89,7 @@ def main():
     ap.add_argument("--only", action="append", metavar="LANGUAGE", choices=CLIENTS)
     ap.add_argument("--count", type=int, action="append", choices=COUNTS)
     args = ap.parse_args()
+    args.hob, args.late = os.path.abspath(args.hob), os.path.abspath(args.late)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard < 2 * max(COUNTS):

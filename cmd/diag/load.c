@@ -34,6 +34,8 @@ enum { KTHREADD = 2, KERNEL_MOST = 2048, CHILDREN_MOST = 16 * KERNEL_MOST };
 
 #define ASK_LEAST HOB_MS
 #define ASK_MOST  (200 * HOB_MS)
+/* The kernel's threads are some hundred files: not while the command waits to begin. */
+#define KERNEL_AFTER (20 * HOB_MS)
 
 size_t load_parse_stat(const char *text, uint64_t *idle, size_t n)
 {
@@ -135,8 +137,6 @@ void load_begin(struct load *l, pid_t root, bool attached, size_t n_cpus)
     l->idle = calloc(n_cpus, sizeof *l->idle);
     l->mask = calloc(MASK_WORDS, sizeof *l->mask);
     l->kernel = calloc(KERNEL_MOST, sizeof *l->kernel);
-    if (l->kernel)
-        l->n_kernel = kernel_read(l->kernel);
     l->began = hob_now();
     if (l->idle && !idle_read(l->idle, n_cpus)) {
         free(l->idle);
@@ -157,6 +157,10 @@ void load_tick(struct load *l, int64_t now, pid_t root)
     l->every = l->every * 2 < ASK_MOST ? l->every * 2 : ASK_MOST;
     if (l->mask)
         mask_of(root, l->mask);
+    if (l->kernel && !l->has_kernel && now >= KERNEL_AFTER) {
+        l->n_kernel = kernel_read(l->kernel);
+        l->has_kernel = true;
+    }
 }
 
 static bool in_mask(const struct load *l, size_t cpu)
@@ -234,7 +238,7 @@ static int64_t peers_cpu(const struct load *l, const struct recording *rec)
 /* What the kernel's threads ran since the beginning, of those last seen on the command's CPUs. */
 static int64_t kernel_cpu(const struct load *l)
 {
-    struct load_kernel *now = calloc(KERNEL_MOST, sizeof *now);
+    struct load_kernel *now = l->has_kernel ? calloc(KERNEL_MOST, sizeof *now) : NULL;
     size_t n = now ? kernel_read(now) : 0;
     int64_t sum = 0;
 

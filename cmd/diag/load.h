@@ -28,6 +28,7 @@ struct load {
     uint64_t pressure; /* us in which something had no core, of the whole machine */
     struct load_kernel *kernel;
     size_t n_kernel;
+    bool has_kernel;       /* they were asked; a program that ended soon had little of them */
     uint64_t *mask;        /* the CPUs the command may run on, a bit each */
     uint64_t user, system; /* of an attached process at the beginning, clock ticks */
     int64_t asked, every;  /* the mask: when last, and how long until again */

@@ -43,7 +43,8 @@
 #define RATE_EVERY (50 * HOB_MS)
 enum {
     RATE_ENOUGH = 5000, /* switches of which it is clear before */
-    DROP_MOST = 64      /* threads that are given events anew in each turn */
+    DROP_MOST = 64,     /* threads that are given events anew in each turn */
+    HEARD_MOST = 256    /* threads that are heard when they wake others */
 };
 
 struct perf {
@@ -249,6 +250,16 @@ static int64_t tick_next(struct perf *p, bool quiet)
     return p->idle > p->tick ? p->idle : p->tick;
 }
 
+/* Each event of a thread costs its birth and its end some 10 us a CPU. */
+static void wakes_look(struct perf *p)
+{
+    if (!p->events.has_wakes || switches_live(p->switches) <= HEARD_MOST)
+        return;
+    events_wakes_end(&p->events);
+    p->b->rec->tier = REC_T1;
+    rec_note(p->b->rec, "not tier 1+ (who woke whom): more than %d threads", HEARD_MOST);
+}
+
 static int64_t perf_tick(void *state, int64_t now)
 {
     struct perf *p = state;
@@ -261,6 +272,7 @@ static int64_t perf_tick(void *state, int64_t now)
         drain(p, p->b->base + now);
     quiet = switches_quiet(p->switches);
     switches_look(p->switches, now, now - p->last, !p->short_of);
+    wakes_look(p);
     duty_look(p, now);
     tick_look(p, now);
     p->n_ticks++;
@@ -367,6 +379,9 @@ static void perf_stop(void *state, int64_t now)
         rec_note(rec, "%zu times the kernel's records could not be read", n_bad);
     if (p->events.n_no_wakes)
         rec_note(rec, "%zu threads were not heard when they woke others", p->events.n_no_wakes);
+    uint64_t n_lost = events_lost(&p->events);
+    if (n_lost > rec->n_lost)
+        rec->n_lost = n_lost; /* no record came after these to say so */
     if (rec->n_lost)
         rec_note(rec, "%llu switch records were lost", (unsigned long long)rec->n_lost);
     rec->duty = now > 0 ? (double)p->on_time / (double)now : 1;

@@ -48,9 +48,10 @@ static int event_open(struct perf_event_attr *a, int32_t tid, int cpu)
     return fd < 0 ? -errno : (int)fd;
 }
 
-static int thread_event(int32_t tid, int cpu, enum events_begin begin)
+static int thread_event(int32_t tid, int cpu, enum events_begin begin, bool counts_lost)
 {
     struct perf_event_attr a = {
+        .read_format = counts_lost ? PERF_FORMAT_LOST : 0,
         .disabled = begin != EVENTS_AT_ONCE,
         .enable_on_exec = begin == EVENTS_ON_EXEC,
         .inherit = 1,
@@ -102,7 +103,7 @@ int events_open(struct events *e, size_t n_cpus)
 {
     int r;
 
-    *e = (struct events){.n_cpus = n_cpus, .wake = -1};
+    *e = (struct events){.n_cpus = n_cpus, .wake = -1, .first_waker = -1};
     e->held = calloc(n_cpus, sizeof *e->held);
     e->rings = calloc(n_cpus, sizeof *e->rings);
     for (size_t i = 0; e->held && i < n_cpus; i++)
@@ -129,7 +130,8 @@ void events_close(struct events *e)
         close(e->wake);
     free(e->held);
     free(e->rings);
-    free(e->fds);
+    free(e->threads.fd);
+    free(e->wakers.fd);
 }
 
 void events_drain(struct events *e, struct switches *s, int64_t until, int64_t base)
@@ -148,19 +150,53 @@ void events_drain(struct events *e, struct switches *s, int64_t until, int64_t b
 
 /* --- threads ---------------------------------------------------------------------------------- */
 
-static int fd_keep(struct events *e, int fd)
+static int fd_keep(struct event_fds *f, int fd)
 {
-    if ((e->n_fds & (e->n_fds - 1)) == 0) {
-        void *fds = reallocarray(e->fds, e->n_fds ? 2 * e->n_fds : 1, sizeof *e->fds);
+    if ((f->n & (f->n - 1)) == 0) {
+        void *more = reallocarray(f->fd, f->n ? 2 * f->n : 1, sizeof *f->fd);
 
-        if (!fds) {
+        if (!more) {
             close(fd);
             return -ENOMEM;
         }
-        e->fds = fds;
+        f->fd = more;
     }
-    e->fds[e->n_fds++] = fd;
+    f->fd[f->n++] = fd;
     return 0;
+}
+
+static void fds_close(struct event_fds *f)
+{
+    while (f->n > 0)
+        close(f->fd[--f->n]);
+}
+
+/* Also by the events that were inherited. */
+static uint64_t fds_lost(const struct event_fds *f)
+{
+    struct {
+        uint64_t count, lost;
+    } is;
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (read(f->fd[i], &is, sizeof is) == sizeof is)
+            n += is.lost;
+    return n;
+}
+
+uint64_t events_lost(const struct events *e)
+{
+    return e->n_lost + fds_lost(&e->threads) + fds_lost(&e->wakers);
+}
+
+static void wakers_close(struct events *e)
+{
+    e->n_lost += fds_lost(&e->wakers);
+    fds_close(&e->wakers);
+    if (e->first_waker >= 0)
+        close(e->first_waker);
+    e->first_waker = -1;
 }
 
 /* False: there is one CPU on which this thread's wakes are not heard. */
@@ -173,7 +209,8 @@ static bool wakes_add(struct events *e, int32_t tid, enum events_begin begin)
             wakers_open(&e->wakes, tid, (int)i, begin != EVENTS_AT_ONCE, begin == EVENTS_ON_EXEC);
         if (fd == -ENODEV || fd == -ESRCH)
             continue;
-        if (fd < 0 || fd_keep(e, fd) < 0 || ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, e->held[i].fd) < 0)
+        if (fd < 0 || fd_keep(&e->wakers, fd) < 0 ||
+            ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, e->held[i].fd) < 0)
             return false;
     }
     return true;
@@ -190,11 +227,17 @@ int events_wakes(struct events *e, const char **why)
     *why = "its event";
     if (fd < 0)
         return fd;
-    close(fd);
+    e->first_waker = fd; /* the close of a tracepoint's last event takes 40 ms: not now */
     e->has_wakes = true;
     for (size_t i = 0; i < e->n_cpus; i++)
         e->rings[i].wakes = &e->wakes;
     return 0;
+}
+
+void events_wakes_end(struct events *e)
+{
+    e->has_wakes = false;
+    wakers_close(e);
 }
 
 int events_add(struct events *e, int32_t tid, enum events_begin begin)
@@ -204,10 +247,14 @@ int events_add(struct events *e, int32_t tid, enum events_begin begin)
     for (size_t i = 0; i < e->n_cpus; i++) {
         if (!e->held[i].page)
             continue;
-        int fd = thread_event(tid, (int)i, begin);
+        int fd = thread_event(tid, (int)i, begin, !e->no_lost);
+        if (fd == -EINVAL && !e->no_lost) {
+            e->no_lost = true;
+            fd = thread_event(tid, (int)i, begin, false);
+        }
         if (fd == -ENODEV)
             continue;
-        int r = fd < 0 ? fd : fd_keep(e, fd);
+        int r = fd < 0 ? fd : fd_keep(&e->threads, fd);
         if (r < 0)
             return r;
         if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, e->held[i].fd) < 0)
@@ -221,7 +268,7 @@ int events_add(struct events *e, int32_t tid, enum events_begin begin)
 
 bool events_may(int32_t tid)
 {
-    int fd = thread_event(tid, -1, EVENTS_WHEN_TOLD);
+    int fd = thread_event(tid, -1, EVENTS_WHEN_TOLD, false);
 
     if (fd >= 0)
         close(fd);
@@ -230,13 +277,17 @@ bool events_may(int32_t tid)
 
 void events_switch(struct events *e, bool on)
 {
-    for (size_t i = 0; i < e->n_fds; i++)
-        ioctl(e->fds[i], on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
+    unsigned long what = on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE;
+
+    for (size_t i = 0; i < e->threads.n; i++)
+        ioctl(e->threads.fd[i], what, 0);
+    for (size_t i = 0; i < e->wakers.n; i++)
+        ioctl(e->wakers.fd[i], what, 0);
 }
 
 void events_drop(struct events *e)
 {
-    for (size_t i = 0; i < e->n_fds; i++)
-        close(e->fds[i]);
-    e->n_fds = 0;
+    e->n_lost += fds_lost(&e->threads);
+    fds_close(&e->threads);
+    wakers_close(e);
 }

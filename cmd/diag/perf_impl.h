@@ -16,16 +16,24 @@
 
 struct events_ring; /* one CPU's, and the event that holds it */
 
+struct event_fds {
+    int *fd;
+    size_t n;
+};
+
 struct events {
     struct events_ring *held;
     struct ring *rings;
     size_t n_cpus;
-    int *fds; /* of the threads */
-    size_t n_fds;
-    int wake;       /* epoll: a ring is half full */
-    bool has_wakes; /* threads are given events for wakers.h, too */
+    struct event_fds threads; /* switches of the threads, */
+    struct event_fds wakers;  /* and who they woke */
+    int first_waker;          /* before there are any: of our own, and never counts; -1 */
+    int wake;                 /* epoll: a ring is half full */
+    bool has_wakes;           /* threads are given events for wakers.h, too */
     struct wakers_format wakes;
     size_t n_no_wakes; /* threads that could not be */
+    bool no_lost;      /* the kernel (before 6.0) does not say how many records an event lost */
+    uint64_t n_lost;   /* by events that are closed */
 };
 
 /* When an event begins to count. */
@@ -43,11 +51,22 @@ int events_add(struct events *e, int32_t tid, enum events_begin begin);
 /** events_wakes - ask for who woke whom, before any thread is added; *why: what refused it. */
 int events_wakes(struct events *e, const char **why);
 
+/** events_wakes_end - hear them no more, and of no thread that comes. */
+void events_wakes_end(struct events *e);
+
 /** events_may - would the kernel let us watch this thread if it were asked now? */
 bool events_may(int32_t tid);
 
 /** events_switch - count, or pause; costs the program a third of a microsecond a switch even so. */
 void events_switch(struct events *e, bool on);
+
+/**
+ * events_lost - records that found no room, of all events so far; 0 before Linux 6.0
+ *
+ * The kernel writes how many were lost in front of the next record that fits: of those at the very
+ * end only the events themselves know.
+ */
+uint64_t events_lost(const struct events *e);
 
 /** events_drop - watch nobody any more; what was written can still be read. */
 void events_drop(struct events *e);

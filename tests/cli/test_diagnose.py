@@ -498,6 +498,35 @@ class Wakers(Diagnose):
         self.assertIn(('child', True, True), by)
         self.assertGreater(told['wakers']['known'], 10)
 
+    def test_many_threads_are_not_heard(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root may record tracepoints')
+        r = subprocess.run(self.MOUNTED + [cli.HOB, 'diagnose', '-o', self.path('report'), '--json',
+                                           self.path('v.json')] + script("""
+            import threading
+            end = threading.Event()
+            threads = [threading.Thread(target=end.wait) for _ in range(300)]
+            for t in threads:
+                t.start()
+            hob = '/proc/%d/status' % os.getppid()
+            def waits():
+                with open(hob) as f:
+                    return int(f.read().split('\\nvoluntary_ctxt_switches:')[1].split()[0])
+            before = waits()
+            while waits() < before + 5:  # until hob has seen them all
+                os.sched_yield()
+            end.set()
+            """), capture_output=True, text=True, timeout=cli.WAIT_MOST)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        told = cli.rows_of(self.read('v.json'))[0]
+        if told['recording']['tier'] == 'T2':
+            self.skipTest('no switches are recorded here')
+        if 'not tier 1+ (who woke whom): more than' not in told['recording']['notes']:
+            self.assertIn('not tier 1+', told['recording']['notes'])
+            self.skipTest('not tier 1+ here: ' + told['recording']['notes'])
+        self.assertEqual(told['recording']['tier'], 'T1')
+        self.assertIsNone(told['wakers'])
+
     @unittest.skipIf(os.geteuid() != 0, 'only root makes PID namespaces here')
     def test_where_threads_have_other_numbers_nobody_is_named(self):
         own = ['unshare', '--pid', '--fork', '--mount-proc']
@@ -567,6 +596,35 @@ class Lost(Diagnose):
         self.assertIn('%d records were lost' % lost, report)
         self.assertIn('%d switch records were lost' % lost, row['recording']['notes'])
         self.assertIn('records were lost', row['prediction']['refused'])
+
+
+    def test_those_at_the_very_end_too(self):
+        """No record comes after them to say that they are missing."""
+        json_file, lost = self.path('v.json'), LOSES.split('os.kill(hob, signal.SIGCONT)')[0]
+        p = cli.hob_start('diagnose', '-o', os.devnull, '--json', json_file,
+                          *script(lost + '\n    os._exit(0)\n'))
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.stderr.close)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+
+        def state(pid):
+            with open('/proc/%d/stat' % pid, encoding='ascii', errors='replace') as f:
+                return f.read().rsplit(')', 1)[1].split()[0]
+
+        def command():
+            with open('/proc/%d/task/%d/children' % (p.pid, p.pid), encoding='ascii') as f:
+                return [int(pid) for pid in f.read().split()]
+        cli.until('the command to stop hob', lambda: state(p.pid) == 'T')
+        cli.until('its end', lambda: all(state(pid) == 'Z' for pid in command()))
+        os.kill(p.pid, signal.SIGCONT)
+        self.assertEqual(p.wait(cli.WAIT_MOST), 0)
+        recording = cli.rows_of(self.read(json_file))[0]['recording']
+        if recording['tier'] == 'T2':
+            self.skipTest('samples lose no records: no switches are recorded here')
+        if [int(n) for n in os.uname().release.split('.')[:2]] < [6, 0]:
+            self.skipTest('events count what they lost since Linux 6.0')
+        self.assertGreater(recording['lost'], 1000)
 
 
 class Late(Diagnose):
