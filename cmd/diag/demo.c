@@ -4,7 +4,10 @@
  *
  * HOW         Each thread reads the clock after every microsecond or so of work.  Two readings
  *             far apart: in between the kernel ran somebody else.  That needs no rights and no
- *             kernel's help, and is exact to that microsecond.
+ *             kernel's help.
+ *
+ *   On one core the other one's turn may be shorter than that distance, and then both seem to run:
+ *   the core was with the one that got it later.
  *
  *   A and B do an amount of work that was measured out beforehand, the same in both runs, so that
  *   the times of the two can be compared.
@@ -139,10 +142,10 @@ static int workers_run(struct worker w[TASKS])
     return r;
 }
 
-/* Between two turns a task was ready: it never waits for anything. */
-static void turns_add(struct recording *rec, uint32_t thread, const struct worker *w, hob_time base)
+/* Between two turns a task was ready, and before the first: it never waits for anything. */
+static void turns_add(struct recording *rec, uint32_t thread, const struct worker *w, hob_time at,
+                      hob_time base)
 {
-    hob_time at = w->began;
 
     for (size_t i = 0; i < w->n; i++) {
         struct rec_ival ready = {.from = at - base,
@@ -173,6 +176,57 @@ static void run_free(struct run *run)
         free(run->w[i].turns);
 }
 
+/*
+ * w's turns without the times in which the other one, on the same core, had a turn that began
+ * later. to: room for as many turns as both have; returns how many there are.
+ */
+static size_t turns_cut(const struct worker *w, const struct worker *other, bool first,
+                        struct turn *to)
+{
+    size_t n = 0, past = 0;
+
+    for (size_t i = 0; i < w->n; i++) {
+        struct turn left = w->turns[i];
+
+        while (past < other->n && other->turns[past].to <= left.from)
+            past++;
+        for (size_t k = past; k < other->n && other->turns[k].from < left.to; k++) {
+            const struct turn *o = &other->turns[k];
+
+            if (o->from < w->turns[i].from || (o->from == w->turns[i].from && first))
+                continue; /* what is left began later */
+            if (o->from > left.from)
+                to[n++] = (struct turn){left.from, o->from, left.core};
+            left.from = o->to < left.to ? o->to : left.to;
+        }
+        if (left.to > left.from)
+            to[n++] = left;
+    }
+    return n;
+}
+
+static int turns_part(struct worker w[TASKS])
+{
+    struct turn *cut[TASKS];
+    size_t n[TASKS], most = w[0].n + w[1].n + 1;
+
+    for (int i = 0; i < TASKS; i++)
+        cut[i] = calloc(most, sizeof *cut[i]);
+    if (!cut[0] || !cut[1]) {
+        free(cut[0]);
+        free(cut[1]);
+        return -ENOMEM;
+    }
+    for (int i = 0; i < TASKS; i++)
+        n[i] = turns_cut(&w[i], &w[1 - i], i == 0, cut[i]);
+    for (int i = 0; i < TASKS; i++) {
+        free(w[i].turns);
+        w[i].turns = cut[i];
+        w[i].n = n[i];
+    }
+    return 0;
+}
+
 /* On its core a task is either on CPU, or behind the other one, or somebody else had the core. */
 static void run_sum(struct run *run)
 {
@@ -184,7 +238,7 @@ static void run_sum(struct run *run)
     for (int i = 0; i < TASKS; i++) {
         for (size_t k = 0; k < run->w[i].n; k++)
             ran += run->w[i].turns[k].to - run->w[i].turns[k].from;
-        could += run->w[i].ended - run->w[i].began;
+        could += run->w[i].ended - run->from; /* it might have begun with the other one */
     }
     if (shared)
         could = run->to - run->from;
@@ -202,6 +256,8 @@ static int run_try(struct run *run, const int core[TASKS], uint64_t steps)
     }
     if (r == 0)
         r = workers_run(run->w);
+    if (r == 0 && core[0] == core[1])
+        r = turns_part(run->w);
     if (r == 0)
         run_sum(run);
     return r;
@@ -239,7 +295,7 @@ static int run_keep(struct demo *d, size_t k, const int core[TASKS], uint64_t st
         if (d->rec.failed)
             break;
         snprintf(d->rec.threads[t].name, sizeof d->rec.threads[t].name, "%s", name[i]);
-        turns_add(&d->rec, t, &run.w[i], base);
+        turns_add(&d->rec, t, &run.w[i], run.from, base);
     }
     if (r == 0) {
         d->window[k].from = run.from - base;

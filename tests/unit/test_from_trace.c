@@ -140,7 +140,8 @@ TEST(the_demo_takes_turns_on_one_core_and_does_not_on_two)
             both += to - from;
         }
     CHECK(sum_of(a, REC_READY, -1) + sum_of(b, REC_READY, -1) > 0);
-    CHECK(d.n_runs == 1 || both > 0);
+    /* Where others have a core all the time, B may begin when A has ended; the picture says so. */
+    CHECK(d.n_runs == 1 || both > 0 || d.others > .05);
     demo_free(&d);
 }
 
