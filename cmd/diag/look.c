@@ -479,7 +479,7 @@ void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
     int64_t began = hob_now();
     uint32_t most = 0;
 
-    if (p->counted_at && at - p->counted_at < count_every)
+    if (p->n_loops == 0 || (p->counted_at && at - p->counted_at < count_every))
         return;
     allowance_add(l, began);
     p->counted_at = at;

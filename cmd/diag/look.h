@@ -69,11 +69,11 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret);
 
 /**
  * look_flight - what is in flight of a process whose loop computes: no wait of its says so
- * @thread: that is on CPU, its index in the recording
+ * @thread: that is on CPU or could be, its index in the recording
  * @at:     in the recording's time
  *
- * After look_loop, which finds its epoll sets.  Adds a count to the recording if it is time for
- * one, and there is time for it.
+ * Adds a count to the recording if look_loop has found epoll sets before, and it is time for one,
+ * and there is time for it.
  */
 void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at);
 

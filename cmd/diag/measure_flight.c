@@ -6,7 +6,8 @@
  *   waits.  A wait for a poll set is as many as were sent and not answered when it was looked at,
  *   and they stay in flight while the loop computes between two waits: the count of a set holds
  *   until its next wait, at most 200 ms.  A loop that computes for longer is counted meanwhile
- *   (rec_count): ten thousand connections may be made before the first wait for any.
+ *   (rec_count): ten thousand connections may be made before the first wait for any.  Such a count
+ *   holds until the next one, or the next wait, at most a second.
  *
  *   Sets have no name in a recording.  A runtime may hand its one poller from thread to thread
  *   (Go), a program may have several loops in a process (workers).  What tells them apart: two
@@ -23,7 +24,7 @@
 #include "diag/edges.h"
 #include "diag/measure_impl.h"
 
-static const int64_t hold_max = 200 * HOB_MS, count_near = HOB_SEC;
+static const int64_t hold_max = 200 * HOB_MS, count_hold = HOB_SEC, count_near = HOB_SEC;
 static const double startup_part = .01; /* of the waits of the dominant kind */
 /* A start-up is short, and there must be something after it; else it is a phase of its own. */
 static const double startup_max = 1.5, startup_io_min = .2;
@@ -259,7 +260,7 @@ static int count_take(struct flight *f, const struct rec_count *c)
     const struct rec_thread *t = &f->frame->rec->threads[c->thread];
     struct set set = {.owner = set_owner(f, c->thread),
                       .counted = true,
-                      .until = c->at + hold_max < t->died ? c->at + hold_max : t->died,
+                      .until = c->at + count_hold < t->died ? c->at + count_hold : t->died,
                       .n = c->in_flight,
                       .kind = c->kind};
 

@@ -395,7 +395,7 @@ static int read_counts(struct reader *b, struct recording *r)
     struct rec_count c;
 
     while (take(b, &c, sizeof c)) {
-        if (c.thread >= r->n_threads || c.kind >= REC_N_KINDS)
+        if (c.thread >= r->n_threads || c.kind >= REC_N_KINDS || c.at < 0 || c.at > INT64_MAX / 2)
             return -EBADMSG;
         rec_add_count(r, &c);
     }

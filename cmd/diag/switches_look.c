@@ -170,15 +170,16 @@ static void look_loops(struct switches *s, int64_t now)
         struct thread *t = s->on_core[i] ? threads_find(&s->threads, s->on_core[i]) : NULL;
         struct rec_look look = {.at = now};
 
-        if (!t || !computes(t, i) || now - t->ran_since < LOOP_RAN_LONG || now < t->loop_at)
+        if (!t || !computes(t, i) || now - t->ran_since < LOOP_RAN_LONG)
+            continue;
+        look_flight(s->looker, t->proc->pid, t->row, now);
+        if (now < t->loop_at)
             continue;
         int r = look_loop(s->looker, t->proc->pid, t->tid, &look);
         t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
         look.thread = t->row;
-        if (r < 0)
-            continue;
-        rec_add_look(s->rec, &look);
-        look_flight(s->looker, t->proc->pid, t->row, now);
+        if (r == 0)
+            rec_add_look(s->rec, &look);
     }
 }
 

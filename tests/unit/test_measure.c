@@ -174,17 +174,18 @@ TEST(what_is_counted_while_a_loop_computes_is_in_flight)
     rec_free(&r);
 }
 
-TEST(a_count_holds_no_longer_than_a_wait_does)
+TEST(a_count_holds_until_the_next_one_or_for_a_second)
 {
     struct recording r;
 
     made_open(&r, 2);
     uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
-    made_run(&r, t, 0, 1000);
+    made_run(&r, t, 0, 2000);
     count_add(&r, t, 100, 10);
     count_add(&r, t, 500, 20);
     count_add(&r, t, 600, 0);
-    CHECK_NEAR(take(&r).wait, 10 * .2 + 20 * .1, 1e-6);
+    count_add(&r, t, 700, 5);
+    CHECK_NEAR(take(&r).wait, 10 * .4 + 20 * .1 + 5 * 1, 1e-6);
     rec_free(&r);
 }
 

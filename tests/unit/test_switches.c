@@ -361,7 +361,7 @@ TEST(a_thread_that_computes_is_asked_about_its_loop)
         switches_look(s, at, TICK, true);
     CHECK(eye.loops >= 3 && eye.loops <= 5); /* from 20 ms on, each 10 */
     CHECK_INT(rec.n_looks, eye.loops);
-    CHECK_INT(eye.flights, eye.loops); /* what is in flight, too */
+    CHECK(eye.flights >= eye.loops); /* what is in flight, too */
     CHECK(rec.looks[0].ready && rec.looks[0].io_calls == 5 && rec.looks[0].at >= 20 * TICK);
     end(50 * TICK);
     rec_free(&rec);
