@@ -95,7 +95,8 @@ typedef void (*hob_text_fn)(void *arg, const char *text, size_t n);
     X(HOB_EADDRGUARD, 3004, "address refused by the address guard")                                \
     X(HOB_EREDIRECT, 3005, "too many redirects")                                                   \
     X(HOB_EPROXY, 3006, "proxy failed")                                                            \
-    X(HOB_ETOOBIG, 3007, "larger than the limit set for it")
+    X(HOB_ETOOBIG, 3007, "larger than the limit set for it")                                       \
+    X(HOB_ETRUNCATED, 3008, "stream cut off before its end")
 
 #define HOB_ERR_ENUM(name, code, text) name = code,
 enum hob_err { HOB_ERR_MAP(HOB_ERR_ENUM) HOB_ERR_END = 3999 };

@@ -36,7 +36,8 @@
  *     proc.h    child processes                signal.h  signals
  *     dgram.h   UDP, datagrams                 unix.h    Unix sockets, descriptors in messages
  *     pipe.h    pipes, splice                  buf.h     buffered readers and writers
- *     http.h    HTTP client                    flow.h    pipelines, each stage in its own model
+ *     tls.h     TLS over any stream            http.h    HTTP client
+ *     flow.h    pipelines, each stage in its own model
  *     bridge.h  off the loop and back: offload, block, lanes
  *     pool.h    CPU work: hob_for              trace.h   recordings, verdicts, timelines
  *     debug.h   what every fiber does now
@@ -64,6 +65,7 @@
 #include <hob/sem.h>
 #include <hob/signal.h>
 #include <hob/sim.h>
+#include <hob/tls.h>
 #include <hob/trace.h>
 #include <hob/unix.h>
 
