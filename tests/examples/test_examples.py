@@ -3,6 +3,7 @@
 """test_examples.py BUILD/examples - each program of examples/ does what it says it does"""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,6 +49,27 @@ class Ideas(unittest.TestCase):
             self.assertEqual((status, err), (1, ''))
             self.assertRegex(out, r'^goodbye to the mirrors\nnobody: Connection timed out\n'
                              r'0 answered, [01] failed, [23] cancelled\n$')
+
+    def test_tls_look(self):
+        if not shutil.which('openssl'):
+            self.skipTest('openssl is not installed')
+        with tempfile.TemporaryDirectory() as d:
+            cert = os.path.join(d, 'cert.pem')
+            subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                            'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=here',
+                            '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', cert + '.key',
+                            '-out', cert], check=True, stderr=subprocess.DEVNULL)
+            with subprocess.Popen(['openssl', 's_server', '-accept', '127.0.0.1:0', '-cert', cert,
+                                   '-key', cert + '.key', '-www', '-alpn', 'http/1.1'],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as s:
+                port = next(line for line in s.stdout if line.startswith('ACCEPT')).split(':')[-1].strip()
+                good = run('tls_look', '--ca', cert, '127.0.0.1', port)
+                bad = run('tls_look', '127.0.0.1', port)
+                s.kill()
+        self.assertEqual((good[0], good[2]), (0, ''))
+        self.assertRegex(good[1], r'^TLS 1\.3, TLS_\w+\nprotocol: http/1\.1\ncertificate: CN = here\n$')
+        self.assertEqual(bad[:2], (1, ''))
+        self.assertIn('self-signed certificate', bad[2])
 
     def test_pipeline(self):
         for n in (0, 1, 1000):
