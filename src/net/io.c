@@ -9,8 +9,12 @@
  * INVARIANTS  (I1) no call returns while the poller knows its operation
  *             (I2) result or cancel, never both: bytes that were moved are reported
  *
- * Sends are tried at once: a socket is nearly always writable.  Receives go to the poller: the
- * bytes are rarely there before they were asked for.
+ * Receives go to the poller: the bytes are rarely there before they were asked for.  Sends are
+ * tried at once, for a socket is nearly always writable, but where a ring has just ended a batch
+ * and more of its fibers are about to run: what these send goes into the kernel by one call, with a
+ * fiber switch each in place of a system call.  Only short ones, since the first of several that
+ * one fiber makes would wait for the end of the turn.  Figures:
+ * docs/design/0002-pollers.md.
  */
 #include "net/io.h"
 
@@ -51,6 +55,21 @@ static int io_now(const struct poll_op *op)
 static int io_fd(const struct poll_op *op)
 {
     return op->kind == POLL_OPEN || op->kind > POLL_STAT ? -1 : op->fd;
+}
+
+enum {
+    GATHER_ENDED = 8,         /* so many ends in one wait are a batch */
+    GATHER_BYTES = 16 * 1024, /* of a longer one the copy costs more than the call */
+};
+
+/* Whether a send costs less with those of the fibers that run after this one. */
+static bool io_gathers(const struct fiber *f, const struct poll_op *op, hob_time until)
+{
+    bool sends =
+        op->kind == POLL_SEND || (op->kind == POLL_SENDMSG && op->msg->msg_controllen == 0);
+
+    return f->loop->poller->n_ended >= GATHER_ENDED && sends && until != 0 &&
+           op->len <= GATHER_BYTES && loop_has_ready(f->loop);
 }
 
 int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
@@ -142,8 +161,9 @@ ssize_t hob_read(int fd, void *buf, size_t n, hob_time until)
 
 int hob__io_try(struct fiber *f, struct io *io, enum hob_wait why, hob_time until)
 {
+    if (f && io_gathers(f, &io->op, until))
+        return hob__io_run(io, why, until);
     int r = hob__poll_try(&io->op);
-
     if (r != POLL_TRY_WAIT)
         return r;
     return f ? hob__io_run(io, why, until) : thread_move(&io->op, until);

@@ -116,6 +116,9 @@ struct poll_ops {
 /* Every poller begins with this; the rest is its own. */
 struct poller {
     const struct poll_ops *ops;
+    /* Operations that the last wait() ended, where submissions enter the kernel together; else 0.
+     */
+    uint32_t n_ended;
 };
 
 extern const struct poll_ops hob__poll_epoll;

@@ -240,6 +240,7 @@ static int uring_enter(struct uring_poller *p, hob_time until)
 static void uring_done(struct uring_poller *p, struct poll_op *op, int32_t res)
 {
     HOB_ASSERT(p->in_wait); /* (I2), (P1) */
+    p->base.n_ended++;
     op->res = res;
     op->state = OP_IDLE; /* done may submit it again */
     op->done(op);
@@ -371,6 +372,7 @@ static int uring_wait(struct poller *base, hob_time until)
 
     HOB_ASSERT(!p->in_wait);
     p->in_wait = true;
+    p->base.n_ended = 0;
     bool woken = atomic_load(&p->woken) && atomic_exchange(&p->woken, 0);
     bool filled;
     while (!(filled = uring_fill(p)) && (r = uring_enter(p, 0)) > 0)
