@@ -10,11 +10,10 @@
  *             (I2) result or cancel, never both: bytes that were moved are reported
  *
  * Receives go to the poller: the bytes are rarely there before they were asked for.  Sends are
- * tried at once, for a socket is nearly always writable, but where a ring has just ended a batch
- * and more of its fibers are about to run: what these send goes into the kernel by one call, with a
- * fiber switch each in place of a system call.  Only short ones, since the first of several that
- * one fiber makes would wait for the end of the turn.  Figures:
- * docs/design/0002-pollers.md.
+ * tried at once, for a socket is nearly always writable, but where a ring has just ended a batch:
+ * what its fibers send goes into the kernel by one call, with a fiber switch each in place of a
+ * system call.  Only short ones, for whoever sends several waits for the end of a turn with the
+ * first.  Figures: docs/design/0002-pollers.md.
  */
 #include "net/io.h"
 
@@ -69,7 +68,7 @@ static bool io_gathers(const struct fiber *f, const struct poll_op *op, hob_time
         op->kind == POLL_SEND || (op->kind == POLL_SENDMSG && op->msg->msg_controllen == 0);
 
     return f->loop->poller->n_ended >= GATHER_ENDED && sends && until != 0 &&
-           op->len <= GATHER_BYTES && loop_has_ready(f->loop);
+           op->len <= GATHER_BYTES;
 }
 
 int hob__io_run(struct io *io, enum hob_wait why, hob_time until)
