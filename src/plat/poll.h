@@ -18,6 +18,9 @@
  *              there, at most a few hundred completions a call.  until == 0: never block.
  *         (P5) An unwatched descriptor gets no `ready` any more, not even from the batch being
  *              delivered.  Watches are level-triggered.
+ *         (P6) A feed that was started brings pieces in the order of their bytes and then one end,
+ *              all by calls of `came` from inside wait().  Until the end it holds the socket open,
+ *              so that to close the descriptor tells the peer nothing.  Every piece is given back.
  */
 #ifndef HOB_PLAT_POLL_H
 #define HOB_PLAT_POLL_H
@@ -92,6 +95,29 @@ struct poll_watch {
     void (*ready)(struct poll_watch *w, uint32_t revents);
 };
 
+enum { POLL_PIECE_BYTES = 2048 }; /* at most */
+
+/* Some of what a feed brought: its holder's from `came` to give(), in memory of the poller's. */
+struct poll_piece {
+    struct poll_piece *next; /* the holder's */
+    const char *at;
+    uint32_t n;
+};
+
+/* Takes what comes for a stream socket without being asked for each piece of it. */
+struct poll_feed {
+    struct list node; /* the poller's, between feed() and its end */
+    int fd;
+    uint32_t gen;  /* the poller's */
+    uint8_t state; /* the poller's; 0 before the first feed() and after each end */
+    /*
+     * A piece; or NULL and why the feed ended: 0, the end of the stream; -ENOBUFS, no memory that
+     * is not held; -EAGAIN, for no reason that would not go away; -ECANCELED; or another errno.
+     * With a piece it must not start the feed again, with an end it may, or free it.
+     */
+    void (*came)(struct poll_feed *f, struct poll_piece *piece, int32_t end);
+};
+
 struct poller;
 
 struct poll_ops {
@@ -106,6 +132,11 @@ struct poll_ops {
     /* Adds, or changes the events of a watch already added.  0 or a negative errno. */
     int (*watch)(struct poller *p, struct poll_watch *w);
     void (*unwatch)(struct poller *p, struct poll_watch *w);
+    /* Starts it.  False, and nothing was done: not here, or too much memory is held; POLL_RECV. */
+    bool (*feed)(struct poller *p, struct poll_feed *f);
+    /* Asks for its end, which comes by `came` in a later wait(). */
+    void (*unfeed)(struct poller *p, struct poll_feed *f);
+    void (*give)(struct poller *p, struct poll_piece *piece);
     /* 0, or a negative errno when the poller itself is broken (never -EINTR). */
     int (*wait)(struct poller *p, hob_time until);
     void (*wake)(struct poller *p);

@@ -573,6 +573,13 @@ out:
     return 0;
 }
 
+/* Never said yes to: no end is asked for, and no piece comes back. */
+static bool ep_feed(struct poller *base, struct poll_feed *f)
+{
+    (void)base, (void)f;
+    return false;
+}
+
 const struct poll_ops hob__poll_epoll = {
     .name = "epoll",
     .open = ep_open,
@@ -582,6 +589,7 @@ const struct poll_ops hob__poll_epoll = {
     .cancel = ep_cancel,
     .watch = ep_watch,
     .unwatch = ep_unwatch,
+    .feed = ep_feed,
     .wait = ep_wait,
     .wake = ep_wake,
     .busy = ep_busy,

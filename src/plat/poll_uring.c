@@ -57,6 +57,7 @@
 
 #include "base/assert.h"
 #include "plat/env.h"
+#include "plat/poll_uring_feed.h"
 #include "plat/poll_uring_op.h"
 
 enum {
@@ -82,7 +83,8 @@ struct uring_poller {
     struct list queue;    /* to be given to the kernel, oldest first */
     struct list cancels;  /* in the kernel, and asked to end by a later SQE */
     struct list finished; /* ended without the kernel */
-    int n_batch;          /* events of watches not yet delivered */
+    struct uring_feeds feeds;
+    int n_batch; /* events of watches not yet delivered */
     struct epoll_event batch[URING_BATCH];
 };
 
@@ -183,7 +185,7 @@ static bool uring_fill(struct uring_poller *p)
         hob__uring_op_prep(op, sqe);
         p->n_kernel++; /* (I3) */
     }
-    return true;
+    return hob__uring_feeds_fill(&p->feeds, &p->ring);
 }
 
 /* ---- the kernel ---- */
@@ -280,7 +282,12 @@ static void uring_cqe(struct uring_poller *p, uint64_t user_data, int32_t res, u
         p->watch_fired = true;
         break;
     default:
-        uring_op_cqe(p, user_data, res);
+        if (user_data & UD_FEED) {
+            p->base.n_ended++;
+            hob__uring_feed_cqe(&p->feeds, user_data, res, flags);
+        } else {
+            uring_op_cqe(p, user_data, res);
+        }
         break;
     }
 }
@@ -363,7 +370,32 @@ static void uring_deliver_watches(struct uring_poller *p)
     p->n_batch = 0;
 }
 
+/* ---- feeds ---- */
+
+static bool uring_feed(struct poller *base, struct poll_feed *f)
+{
+    struct uring_poller *p = uring_of(base);
+
+    return hob__uring_feed(&p->feeds, &p->ring, f);
+}
+
+static void uring_unfeed(struct poller *base, struct poll_feed *f)
+{
+    hob__uring_unfeed(&uring_of(base)->feeds, f);
+}
+
+static void uring_give(struct poller *base, struct poll_piece *piece)
+{
+    hob__uring_give(&uring_of(base)->feeds, piece);
+}
+
 /* ---- waiting ---- */
+
+/* Something ended without the kernel and waits to be told. */
+static bool uring_ended(const struct uring_poller *p)
+{
+    return !list_empty(&p->finished) || !list_empty(&p->feeds.ended);
+}
 
 static int uring_wait(struct poller *base, hob_time until)
 {
@@ -378,11 +410,12 @@ static int uring_wait(struct poller *base, hob_time until)
     while (!(filled = uring_fill(p)) && (r = uring_enter(p, 0)) > 0)
         continue;
     if (r >= 0)
-        r = uring_enter(p, woken || !filled || !list_empty(&p->finished) ? 0 : until);
+        r = uring_enter(p, woken || !filled || uring_ended(p) ? 0 : until);
     uring_reap(p);
     if (p->watch_fired)
         uring_deliver_watches(p);
     uring_deliver_finished(p);
+    hob__uring_feeds_deliver(&p->feeds);
     p->in_wait = false;
     return r < 0 ? r : 0;
 }
@@ -401,9 +434,10 @@ static bool uring_busy(const struct poller *base)
 {
     const struct uring_poller *p = container_of(base, struct uring_poller, base);
 
-    return !list_empty(&p->queue) || !list_empty(&p->finished) || !list_empty(&p->cancels) ||
-           io_uring_cq_ready(&p->ring) || uring_due(p) || io_uring_sq_ready(&p->ring) ||
-           !p->wake_armed || (p->n_watches && !p->watch_armed) || atomic_load(&p->woken);
+    return !list_empty(&p->queue) || !list_empty(&p->cancels) || uring_ended(p) ||
+           uring_feeds_asked(&p->feeds) || io_uring_cq_ready(&p->ring) || uring_due(p) ||
+           io_uring_sq_ready(&p->ring) || !p->wake_armed || (p->n_watches && !p->watch_armed) ||
+           atomic_load(&p->woken);
 }
 
 /* ---- life ---- */
@@ -416,6 +450,7 @@ static void uring_close(struct poller *base)
     HOB_ASSERT(list_empty(&p->queue) && list_empty(&p->finished));
     if (p->ring_open)
         io_uring_queue_exit(&p->ring);
+    hob__uring_feeds_fini(&p->feeds);
     if (p->wake_fd >= 0)
         close(p->wake_fd);
     if (p->watch_fd >= 0)
@@ -491,6 +526,7 @@ int hob__poll_uring_open(const struct uring_opts *opts, struct poller **ret)
     list_init(&p->queue);
     list_init(&p->cancels);
     list_init(&p->finished);
+    hob__uring_feeds_init(&p->feeds, opts->pieces);
     p->enter = opts->enter ? opts->enter : io_uring_enter2;
     p->watch_fd = -1;
     p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -527,6 +563,9 @@ const struct poll_ops hob__poll_uring = {
     .cancel = uring_cancel,
     .watch = uring_watch,
     .unwatch = uring_unwatch,
+    .feed = uring_feed,
+    .unfeed = uring_unfeed,
+    .give = uring_give,
     .wait = uring_wait,
     .wake = uring_wake,
     .busy = uring_busy,

@@ -13,6 +13,7 @@ struct uring_opts {
     uint32_t setup;      /* IORING_SETUP_*; used as they are */
     uint32_t sq_entries; /* 0: the default */
     uint32_t cq_entries; /* 0: the default */
+    uint32_t pieces;     /* of feeds, a power of 2; 0: the default */
     /* NULL: the system call.  Once a turn, so that a test can make the kernel fail. */
     int (*enter)(unsigned fd, unsigned n, unsigned min, unsigned flags, sigset_t *arg, size_t size);
 };

@@ -36,6 +36,8 @@ enum {
 /* user_data that is no operation; all below the lowest address a process can map. */
 enum { UD_NONE, UD_WAKE, UD_WATCH, UD_OPS = 4096 };
 
+/* A bit no operation's address has: a feed's. */
+#define UD_FEED      1u
 #define UD_GEN_SHIFT 48
 #define UD_GEN_MASK  0xffffu
 
