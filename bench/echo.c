@@ -2,7 +2,9 @@
  *
  * echo.c - a TCP server that sends back what it gets, a fiber a connection
  *
- * usage: echo [PORT]   prints "port N" when it listens; HOB_POLL chooses the poller
+ * usage: echo [PORT [plain]]   prints "port N" when it listens; HOB_POLL chooses the poller
+ *
+ * plain: each read is an operation of its own; else readers whose loop takes ahead (buf.h).
  *
  * WHAT   The server side of the bench "echo"; echo_load.c is its client.
  *        The peers: peers/c/echo_epoll.c and echo_uring.c, which are what the kernel allows, and
@@ -11,24 +13,33 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
+#include <hob/buf.h>
 #include <hob/group.h>
 #include <hob/net.h>
 #include <hob/rt.h>
 
 #include "bench.h"
 
+static bool plain;
+
 static int serve(void *arg)
 {
     int fd = (int)(intptr_t)arg, one = 1;
+    hob_reader *in = NULL;
     char buf[512];
-    ssize_t n;
+    ssize_t n = hob_reader_new(fd, HOB_READER_OPTS(.ahead = !plain), &in);
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    while ((n = hob_read(fd, buf, sizeof buf, HOB_FOREVER)) > 0)
-        if (hob_write(fd, buf, (size_t)n, HOB_FOREVER) != n)
+    while (n >= 0) {
+        n = plain ? hob_read(fd, buf, sizeof buf, HOB_FOREVER)
+                  : hob_reader_read(in, buf, sizeof buf, HOB_FOREVER);
+        if (n <= 0 || hob_write(fd, buf, (size_t)n, HOB_FOREVER) != n)
             break;
+    }
+    hob_reader_free(in);
     hob_close(fd);
     return 0;
 }
@@ -62,5 +73,6 @@ int main(int argc, char **argv)
 {
     uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
 
+    plain = argc > 2 && strcmp(argv[2], "plain") == 0;
     return bench_exit("echo", hob_run(HOB_OPTS(.loops = 1), run, &port));
 }

@@ -2,6 +2,7 @@
 #ifndef HOB_BUF_H
 #define HOB_BUF_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include <hob/base.h>
@@ -38,6 +39,8 @@ struct hob_reader_opts {
                          4 KiB and grows when a line needs it */
     hob_read_fn read; /* NULL: hob_read of the descriptor */
     void *arg;        /* of read */
+    bool ahead;       /* of a stream socket: its loop takes what comes before it is asked for; see
+                         hob_reader_stop.  With .read it means nothing */
 };
 
 #define HOB_READER_OPTS(...)                                                                       \
@@ -55,6 +58,29 @@ HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_reader_new(int fd, const struct ho
 
 /** hob_reader_free - NULL is a no-op; what is in it and was not given out is gone. */
 HOB_API HOB_ANY_THREAD void hob_reader_free(hob_reader *r);
+
+/**
+ * hob_reader_stop - take no more ahead
+ *
+ * With .ahead the fiber that first waits in a read gives the socket's incoming side to its loop,
+ * which keeps receiving, between the calls too, into memory that all such readers of the loop
+ * share: many small messages cost less of the processor.  Where io_uring is missing or has not
+ * what it takes, and while much comes at a time, reads are plain ones, and nothing else differs.
+ *
+ * From then on the reader is of use on that loop only, and nobody else may read the socket, in this
+ * process or in another.  A cancelled or timed-out read loses nothing: what came is the next
+ * read's.  With `until` 0 a read gives what the loop has taken, which it does once a turn.  The
+ * loop holds the socket open: free the reader before the descriptor is closed, or the peer is not
+ * told.
+ *
+ * To hand the socket to other code or another loop, stop the reader.  This parks for a moment, also
+ * where everything is cancelled.  Afterwards hob_reader_pending says what was taken already, which
+ * reads give first, and all else is as without .ahead.  Of other readers it is a no-op.
+ *
+ * Return: 0; -ENOMEM: it takes no more, but what it holds can still be read on its loop only;
+ * -EBUSY: from another loop, or a thread (debug builds abort).
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_reader_stop(hob_reader *r);
 
 /** hob_reader_pending - how many bytes it holds, which the descriptor will not give again. */
 HOB_API HOB_ANY_THREAD size_t hob_reader_pending(const hob_reader *r);

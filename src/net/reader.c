@@ -14,6 +14,7 @@
  * INVARIANTS  (I1) at <= end <= room <= most
  *             (I2) a call that fails has given out nothing: only success moves `at`
  *             (I3) while a read is under way the block stays where it is
+ *             (I4) with .ahead what the block holds came before what the intake holds
  *
  * REJECTED    realloc in place of malloc and memcpy: it copies what was given out too.
  *             Remembering between calls how far a search came: only a time-out in the middle of a
@@ -28,6 +29,7 @@
 
 #include "base/assert.h"
 #include "base/opts.h"
+#include "net/intake.h"
 #include "sched/park.h"
 
 enum { ROOM_FIRST = 4096, ROOM_MOST = 64 * 1024 };
@@ -36,14 +38,20 @@ struct hob_reader {
     hob_read_fn read;
     void *arg;
     int fd;
-    bool busy; /* a read is under way (I3) */
-    char *buf; /* NULL before the first read */
+    bool busy;             /* a read is under way (I3) */
+    struct intake *intake; /* .ahead; NULL: not asked for */
+    char *buf;             /* NULL before the first read */
     size_t at, end, room, most;
 };
 
 static ssize_t read_fd(void *arg, void *buf, size_t n, hob_time until)
 {
     return hob_read(((const hob_reader *)arg)->fd, buf, n, until);
+}
+
+static ssize_t read_ahead(void *arg, void *buf, size_t n, hob_time until)
+{
+    return hob__intake_read(((const hob_reader *)arg)->intake, buf, n, until);
 }
 
 int hob_reader_new(int fd, const struct hob_reader_opts *opts, hob_reader **ret)
@@ -60,6 +68,13 @@ int hob_reader_new(int fd, const struct hob_reader_opts *opts, hob_reader **ret)
     r->arg = o.read ? o.arg : r;
     r->fd = fd;
     r->most = o.bytes_max ? o.bytes_max : ROOM_MOST;
+    if (o.ahead && !o.read) {
+        if ((rc = hob__intake_new(fd, &r->intake)) < 0) {
+            free(r);
+            return rc;
+        }
+        r->read = read_ahead;
+    }
     *ret = r;
     return 0;
 }
@@ -68,13 +83,22 @@ void hob_reader_free(hob_reader *r)
 {
     if (!r)
         return;
+    if (r->intake)
+        hob__intake_free(r->intake);
     free(r->buf);
     free(r);
 }
 
 size_t hob_reader_pending(const hob_reader *r)
 {
-    return r->end - r->at;
+    return r->end - r->at + (r->intake ? hob__intake_pending(r->intake) : 0);
+}
+
+int hob_reader_stop(hob_reader *r)
+{
+    if (r->busy)
+        return HOB_MISUSE(-EBUSY, "a reader is stopped while it reads");
+    return r->intake ? hob__intake_stop(r->intake) : 0;
 }
 
 /* Like every call that may park: the cancel is seen although there may be no need to wait. */
@@ -151,8 +175,9 @@ ssize_t hob_reader_read(hob_reader *r, void *buf, size_t n, hob_time until)
 
     if (rc < 0 || n == 0)
         return rc;
-    if (r->at == r->end && n >= ROOM_FIRST)
-        return reader_call(r, buf, n, until); /* as large as a piece of ours: not by way of it */
+    /* As large as a piece of ours, or from where pieces are held: not by way of it. */
+    if (r->at == r->end && (n >= ROOM_FIRST || r->intake))
+        return reader_call(r, buf, n, until);
     if (r->at == r->end && (rc = reader_fill(r, until)) <= 0)
         return rc;
     return (ssize_t)reader_give(r, buf, n);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,6 +167,57 @@ static int job_reads(void)
     return hob_offload(reads, NULL, HOB_FOREVER);
 }
 
+static int reads_ahead(void *reader)
+{
+    char c;
+
+    return (int)hob_reader_read(reader, &c, 1, HOB_FOREVER);
+}
+
+static int stops_ahead(void *reader)
+{
+    return hob_reader_stop(reader);
+}
+
+static int frees_ahead(void *reader)
+{
+    hob_reader_free(reader);
+    return 0;
+}
+
+/* A reader whose loop takes ahead, and another thread. */
+static int reader_elsewhere(hob_fn fn)
+{
+    hob_reader *in;
+    int s[2];
+    char c;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s), 0);
+    CHECK_INT(hob_reader_new(s[0], HOB_READER_OPTS(.ahead = true), &in), 0);
+    CHECK_INT(hob_reader_read(in, &c, 1, hob_now() + HOB_US), -ETIMEDOUT);
+    int r = hob_block(fn, in, HOB_FOREVER);
+    if (fn != frees_ahead)
+        hob_reader_free(in);
+    hob_close(s[0]);
+    hob_close(s[1]);
+    return r;
+}
+
+static int reader_read_elsewhere(void)
+{
+    return reader_elsewhere(reads_ahead);
+}
+
+static int reader_stopped_elsewhere(void)
+{
+    return reader_elsewhere(stops_ahead);
+}
+
+static int reader_freed_elsewhere(void)
+{
+    return reader_elsewhere(frees_ahead);
+}
+
 static int dump_to_nobody(void)
 {
     return hob_dump_to(NULL, NULL);
@@ -193,6 +245,9 @@ static const struct mistake {
     {"a job sleeps", job_sleeps, -EDEADLK},
     {"a job receives", job_receives, -EDEADLK},
     {"a job reads", job_reads, -EDEADLK},
+    {"a reader of a loop read elsewhere", reader_read_elsewhere, -EBUSY},
+    {"a reader of a loop stopped elsewhere", reader_stopped_elsewhere, -EBUSY},
+    {"a reader of a loop freed elsewhere", reader_freed_elsewhere, 0},
     {"a dump to nobody", dump_to_nobody, -EINVAL},
 };
 
