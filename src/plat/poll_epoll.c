@@ -60,7 +60,7 @@
 enum {
     EP_BATCH = 256,      /* events taken, and completions delivered, per wait() */
     EP_PAGE_SLOTS = 64,  /* slots allocated at once */
-    EP_TRUST_TURNS = 32, /* turns are short: a stale belief costs a few ms, under load only */
+    EP_TRUST_TURNS = 60, /* turns are short: a stale belief costs some ms, under load only */
     EP_FEW = 4,          /* so few are confirmed outright; of more, most get their event first */
 };
 
