@@ -4,6 +4,8 @@
  *
  * The bodies run on io_uring, on epoll and on a ring without buffers to select from, where .ahead
  * must make no difference.
+ *
+ * Length: each way a stream goes on or ends is a scene of its own, on three kinds of poller.
  */
 #include <hob/hob.h>
 
@@ -185,7 +187,56 @@ TEST(a_time_out_takes_no_byte)
 struct shared {
     hob_reader *in;
     size_t at;
+    hob_time until;
 };
+
+static int reads_until(void *arg)
+{
+    struct shared *sh = arg;
+    char c = 0;
+    ssize_t n = hob_reader_read(sh->in, &c, 1, sh->until);
+
+    CHECK(n == -ETIMEDOUT || n == 1);
+    if (n < 0)
+        CHECK_INT(hob_reader_read(sh->in, &c, 1, HOB_FOREVER), 1);
+    CHECK_INT(c, 'x');
+    return 0;
+}
+
+/* The time is over before the byte is sent, and the loop learns of both in one turn. */
+static int too_late(void *arg)
+{
+    struct shared sh = {0};
+    hob_group g;
+    char c;
+    int s[2];
+
+    (void)arg;
+    tcp_pair(s);
+    sh.in = ahead_of(s[0]);
+    CHECK_INT(hob_reader_read(sh.in, &c, 1, hob_now() + HOB_US), -ETIMEDOUT);
+    for (int i = 0; i < 10; i++) {
+        int r = hob_group_open(&g, NULL);
+        sh.until = hob_in(10 * HOB_MS);
+        if (r == 0)
+            r = hob_go(&g, reads_until, &sh);
+        if (r == 0)
+            r = yields(1);
+        while (hob_in(0) <= sh.until + HOB_MS)
+            continue;
+        CHECK_INT(write(s[1], "x", 1), 1);
+        CHECK_INT(hob_group_join(&g, r), 0);
+    }
+    hob_reader_free(sh.in);
+    hob_close(s[0]);
+    hob_close(s[1]);
+    return 0;
+}
+
+TEST(a_byte_that_came_with_the_time_out_is_the_next_reads)
+{
+    everywhere(too_late, NULL, 0);
+}
 
 static int reads_on(void *arg)
 {
@@ -484,13 +535,13 @@ TEST(a_reader_outlives_its_loop_with_what_it_has)
 
 /* ---- bounds ---- */
 
-enum { PENDING_MOST = 256 * 1024 };
+/* A reader that is not read takes 16 pieces, of 2 KiB at most, and what one batch brings. */
+enum { PENDING_MOST = 128 * 1024, SMALL = 10, SMALL_MOST = 32 * SMALL };
 
-/* As much as goes in while nobody reads. */
-static size_t fill_up(int fd)
+/* As much as goes in while nobody reads, from byte n of the stream. */
+static size_t fill_up(int fd, size_t n)
 {
     char buf[4096];
-    size_t n = 0;
 
     for (int vain = 0; vain < 20;) {
         ssize_t r = hob_write(fd, stream(buf, n, sizeof buf), sizeof buf, 0);
@@ -516,7 +567,13 @@ static int slow_reader(void *arg)
     hob_reader *slow = ahead_of(s[0]), *fast = ahead_of(t[0]);
     warm(slow, s[1]);
     CHECK_INT(hob_reader_read(slow, buf, 1, hob_now() + HOB_US), -ETIMEDOUT);
-    size_t sent = fill_up(s[1]);
+    size_t sent = 0;
+    for (; sent < 100 * SMALL; sent += SMALL) {
+        send_stream(s[1], sent, SMALL);
+        CHECK_INT(yields(1), 0);
+    }
+    CHECK(hob_reader_pending(slow) <= SMALL_MOST);
+    sent = fill_up(s[1], sent);
     CHECK(hob_reader_pending(slow) <= PENDING_MOST && sent > PENDING_MOST);
     for (int i = 0; i < 300; i++)
         warm(fast, t[1]); /* nobody waits for the memory that the other one holds */
