@@ -74,6 +74,8 @@ BENCHES = [
           unit="us/reply", better="lower", value=printed("echo"), cores="two",
           subjects=(loaded(hob("echo"), HOB_POLL="uring"),
                     loaded(raw("echo_uring", "raw")),
+                    loaded(Subject("plain", ("{release}/bench/echo", "0", "plain")),
+                           HOB_POLL="uring"),
                     loaded(hob("echo_untraced", "not compiled in"), HOB_POLL="uring"),
                     loaded(go("echo")), loaded(tokio("echo"))),
           targets={"raw": 1 / 1.05, "not compiled in": 0.99, "go": 1.4}),
