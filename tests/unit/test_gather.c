@@ -94,6 +94,7 @@ static int alone(void *arg)
         CHECK_INT(hob_write(s[0], "x", 1, HOB_FOREVER), 1);
         CHECK_INT(hob_read(s[1], &c, 1, HOB_FOREVER), 1);
     }
+    CHECK_INT(n_sends, ROUNDS);
     hob_close(s[0]);
     hob_close(s[1]);
     return 0;
@@ -102,7 +103,6 @@ static int alone(void *arg)
 TEST(who_is_alone_sends_at_once)
 {
     on_pollers(alone, NULL, 0);
-    CHECK_INT(n_sends, ROUNDS);
 }
 
 static int floods(void *arg)

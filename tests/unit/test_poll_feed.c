@@ -11,6 +11,7 @@ struct feeder {
     struct poll_feed f;
     struct poller *p;
     bool hold;
+    bool once; /* a piece, and no more */
     struct poll_piece *held;
     int n_held, n_ends, end;
     size_t n;
@@ -28,6 +29,8 @@ static void feeder_came(struct poll_feed *f, struct poll_piece *piece, int32_t e
     }
     CHECK_INT(d->n_ends, 0);
     CHECK(piece->n > 0 && piece->n <= POLL_PIECE_BYTES && d->n + piece->n <= sizeof d->got);
+    if (d->once)
+        d->p->ops->unfeed(d->p, f);
     memcpy(d->got + d->n, piece->at, piece->n);
     d->n += piece->n;
     if (d->hold) {
@@ -43,7 +46,7 @@ static void feeder_init(struct feeder *d, struct poller *p, int fd)
 {
     d->f = (struct poll_feed){.fd = fd, .came = feeder_came};
     d->p = p;
-    d->hold = false;
+    d->hold = d->once = false;
     d->held = NULL;
     d->n_held = d->n_ends = 0;
     d->n = 0;
@@ -218,6 +221,27 @@ TEST(memory_that_is_held_ends_a_feed_and_nothing_is_lost)
     p->ops->unfeed(p, &one.f);
     CHECK_INT(feeder_end(&one), -ECANCELED);
     p->ops->close(p);
+    pair_close(s);
+}
+
+/* Its end is there already when it is asked for: nothing of the request stays behind. */
+ON_EVERY_URING(a_feed_may_end_while_it_is_asked_to)
+{
+    struct feeder *gone = malloc(sizeof *gone);
+    int s[2];
+
+    CHECK(gone != NULL);
+    tcp_pair(s);
+    send_stream(s[1], 0, 100);
+    CHECK_INT(shutdown(s[1], SHUT_WR), 0);
+    feeder_init(gone, p, s[0]);
+    gone->once = true;
+    feeder_start(gone);
+    int end = feeder_end(gone);
+    CHECK(end == 0 || end == -ECANCELED);
+    CHECK_INT(gone->n, 100);
+    free(gone);
+    turns(p);
     pair_close(s);
 }
 

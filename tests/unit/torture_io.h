@@ -79,13 +79,15 @@ static int io_lines(void *arg)
     hob_reader *in;
     const char *p;
     size_t n;
-    int r = hob_reader_new(s->stream[0], NULL, &in), lines = 0;
+    int r = hob_reader_new(s->stream[0], HOB_READER_OPTS(.ahead = true), &in), lines = 0;
 
     if (r < 0)
         return r;
     while ((r = hob_reader_read_line(in, HOB_FOREVER, &p, &n)) == 1)
         lines++;
     CHECK(lines <= 600);
+    int stopped = hob_reader_stop(in); /* whatever is cancelled */
+    CHECK(stopped == 0 || stopped == -ENOMEM);
     hob_reader_free(in);
     return r;
 }
