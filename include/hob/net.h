@@ -160,6 +160,14 @@ HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD ssize_t hob_write(int fd, const 
 HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_fd_wait(int fd, uint32_t events,
                                                                 hob_time until);
 
+/**
+ * hob_sock_shutdown - end one direction of a connection, or both (shutdown(2))
+ * @how: SHUT_WR: the other end reads 0 when it has read what was sent; SHUT_RD, SHUT_RDWR
+ *
+ * Never parks; the descriptor stays open.  Return: 0; -ENOTCONN, -ENOTSOCK, -EBADF, -EINVAL.
+ */
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_sock_shutdown(int fd, int how);
+
 /** hob_close - close a descriptor; never parks, never fails; a negative one is a no-op. */
 HOB_API HOB_ANY_THREAD void hob_close(int fd);
 

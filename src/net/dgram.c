@@ -18,63 +18,62 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <hob/dgram.h>
 
 #include "base/assert.h"
 #include "base/opts.h"
 #include "net/io.h"
-#include "plat/poll_try.h"
 
 enum { NAP_FIRST = 200 * 1000 }; /* ns */
 
 static int udp_set(int fd, const struct hob_udp_opts *o)
 {
-    int one = 1;
+    const struct sock_ops *sock = hob__env->sock;
+    int r = 0;
 
-    if (o->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0)
-        return -errno;
-    if (o->broadcast && setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof one) < 0)
-        return -errno;
-    if (o->recv_bytes > 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &o->recv_bytes, sizeof o->recv_bytes) < 0)
-        return -errno;
-    return 0;
+    if (o->reuse_port)
+        r = sock->set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (r == 0 && o->broadcast)
+        r = sock->set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    if (r == 0 && o->recv_bytes > 0)
+        r = sock->set(fd, SOL_SOCKET, SO_RCVBUF, o->recv_bytes);
+    return r;
 }
 
 static int udp_new(const hob_addr *a, const struct hob_udp_opts *opts,
-                   int (*attach)(int fd, const struct sockaddr *a, socklen_t len))
+                   int (*attach)(int fd, const hob_addr *a))
 {
     struct hob_udp_opts o;
     int fd, r = hob__opts_copy(&o, sizeof o, opts);
 
     if (r < 0)
         return r;
-    if (hob__env->sim)
-        return -EOPNOTSUPP;
-    fd = socket(a->sa.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
-    if (fd < 0)
-        return -errno;
+    if (a->sa.any.sa_family != AF_INET && a->sa.any.sa_family != AF_INET6)
+        return -EAFNOSUPPORT;
+    if ((fd = hob__env->sock->open(a->sa.any.sa_family, SOCK_DGRAM)) < 0)
+        return fd;
     r = udp_set(fd, &o);
-    if (r == 0 && attach(fd, &a->sa.any, a->len) < 0)
-        r = -errno;
+    if (r == 0)
+        r = attach(fd, a);
     if (r < 0) {
-        close(fd);
+        hob_close(fd);
         return r;
     }
     return fd;
 }
 
-/* glibc declares bind and connect with a transparent union. */
-static int attach_bind(int fd, const struct sockaddr *a, socklen_t len)
+static int attach_bind(int fd, const hob_addr *a)
 {
-    return bind(fd, a, len);
+    return hob__env->sock->bind(fd, &a->sa.any, a->len);
 }
 
-static int attach_connect(int fd, const struct sockaddr *a, socklen_t len)
+/* Of a datagram socket it sets the peer, and never waits. */
+static int attach_connect(int fd, const hob_addr *a)
 {
-    return connect(fd, a, len); /* of a datagram socket: sets its peer, and never waits */
+    struct poll_op op = {.kind = POLL_CONNECT, .fd = fd, .addr = &a->sa.any, .addr_len = a->len};
+
+    return hob__env->sock->connect(&op);
 }
 
 int hob_udp_bind(const hob_addr *a, const struct hob_udp_opts *opts)
@@ -93,7 +92,7 @@ static int send_to_unix(struct fiber *f, struct io *io, hob_time until)
     hob_dur nap = NAP_FIRST;
     int r;
 
-    while ((r = hob__poll_try(&io->op)) == POLL_TRY_WAIT)
+    while ((r = hob__env->sock->try(&io->op)) == POLL_TRY_WAIT)
         if ((r = hob__io_nap(f, HOB_WAIT_SEND, until, &nap)) < 0)
             return r;
     return r;
@@ -124,7 +123,7 @@ static bool is_stream(int fd)
     int type = 0;
     socklen_t len = sizeof type;
 
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+    return hob__env->sock->get(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 ssize_t hob_dgram_recv(int fd, void *buf, size_t n, hob_time until, hob_addr *ret_from,

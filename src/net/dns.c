@@ -262,7 +262,8 @@ bool hob__dns_by_ares(void)
 {
     const char *how = hob__ares_servers();
 
-    return hob__dns_lookup == getaddrinfo_lookup && !(how && strcmp(how, "getaddrinfo") == 0);
+    return !hob__env->sim && hob__dns_lookup == getaddrinfo_lookup &&
+           !(how && strcmp(how, "getaddrinfo") == 0);
 }
 
 bool hob__name_local(const char *name)
@@ -358,7 +359,7 @@ int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob
 
     if (r != 0)
         return r < 0 ? r : 0;
-    if ((r = hob__io_begin(&f)) < 0)
+    if ((r = hob__io_begin_real(&f)) < 0)
         return r;
     if (until == 0)
         return -ETIMEDOUT;

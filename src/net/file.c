@@ -76,7 +76,7 @@ int hob__file_run(struct io *io, hob_time until)
 {
     struct fiber *f;
     struct poller *p;
-    int r = hob__io_begin(&f);
+    int r = hob__io_begin_real(&f);
 
     if (r < 0)
         return r;

@@ -24,7 +24,6 @@
 
 #include <hob/net.h>
 
-#include "plat/poll_try.h"
 #include "pool/pool.h"
 
 static void io_done(struct poll_op *op)
@@ -45,7 +44,7 @@ static void io_abort(struct fiber *f)
 /* What can be had without waiting. */
 static int io_now(const struct poll_op *op)
 {
-    int r = op->kind <= POLL_ACCEPT ? hob__poll_try(op) : POLL_TRY_WAIT;
+    int r = op->kind <= POLL_ACCEPT ? hob__env->sock->try(op) : POLL_TRY_WAIT;
 
     return r == POLL_TRY_WAIT ? -ETIMEDOUT : r;
 }
@@ -98,6 +97,16 @@ int hob__io_begin(struct fiber **ret_fiber)
     if (!f && hob__pool_on_worker())
         return HOB_MISUSE(-EDEADLK, "a job of the pool waits for a descriptor");
     int r = f ? hob__check(f) : 0;
+    if (r == 0)
+        *ret_fiber = f;
+    return r;
+}
+
+int hob__io_begin_real(struct fiber **ret_fiber)
+{
+    struct fiber *f;
+    int r = hob__io_begin(&f);
+
     if (r == 0 && hob__env->sim)
         r = -EOPNOTSUPP;
     if (r == 0)
@@ -109,6 +118,8 @@ int hob__thread_poll(int fd, uint32_t events, hob_time until)
 {
     struct pollfd p = {.fd = fd, .events = (short)events}; /* EPOLL* are POLL* on Linux */
 
+    if (hob__env->sim) /* the one thread that there is would wait for itself */
+        return -EOPNOTSUPP;
     for (;;) {
         hob_dur left = until == HOB_FOREVER ? 0 : until - hob__now();
         struct timespec t = {.tv_sec = left > 0 ? (time_t)(left / HOB_SEC) : 0,
@@ -141,7 +152,7 @@ static int thread_move(struct poll_op *op, hob_time until)
     uint32_t events = out ? EPOLLOUT : EPOLLIN;
     int r;
 
-    while ((r = hob__poll_try(op)) == POLL_TRY_WAIT)
+    while ((r = hob__env->sock->try(op)) == POLL_TRY_WAIT)
         if ((r = hob__thread_poll(op->fd, events, until)) < 0)
             return r;
     return r;
@@ -162,7 +173,7 @@ int hob__io_try(struct fiber *f, struct io *io, enum hob_wait why, hob_time unti
 {
     if (f && io_gathers(f, &io->op, until))
         return hob__io_run(io, why, until);
-    int r = hob__poll_try(&io->op);
+    int r = hob__env->sock->try(&io->op);
     if (r != POLL_TRY_WAIT)
         return r;
     return f ? hob__io_run(io, why, until) : thread_move(&io->op, until);
@@ -209,5 +220,5 @@ ssize_t hob_write(int fd, const void *buf, size_t n, hob_time until)
 void hob_close(int fd)
 {
     if (fd >= 0)
-        close(fd);
+        hob__env->sock->close(fd);
 }

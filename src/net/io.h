@@ -22,9 +22,12 @@ int hob__io_run(struct io *io, enum hob_wait why, hob_time until);
 
 /*
  * Whether a call may wait here.  *ret_fiber: the running fiber, NULL on a plain thread.  0;
- * -ECANCELED, -EDEADLK (a pool job), -EOPNOTSUPP (simulated).
+ * -ECANCELED, -EDEADLK (a pool job).
  */
 int hob__io_begin(struct fiber **ret_fiber);
+
+/* The same for what only the machine has: under the simulator -EOPNOTSUPP. */
+int hob__io_begin_real(struct fiber **ret_fiber);
 
 /*
  * Tries io->op, which moves bytes or a message, at once, and then waits: `f` at its poller, a plain
@@ -38,7 +41,8 @@ int hob__io_try(struct fiber *f, struct io *io, enum hob_wait why, hob_time unti
  */
 int hob__io_nap(struct fiber *f, enum hob_wait why, hob_time until, hob_dur *nap);
 
-/* A plain thread's wait: the events that are ready, -ETIMEDOUT, or a negative errno. */
+/* A plain thread's wait: the events that are ready, -ETIMEDOUT, -EOPNOTSUPP (simulated), or a
+ * negative errno. */
 int hob__thread_poll(int fd, uint32_t events, hob_time until);
 
 #endif

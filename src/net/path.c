@@ -157,7 +157,7 @@ static int dir_fill(hob_dir *d, hob_time until)
 int hob_dir_read(hob_dir *d, hob_time until, hob_dir_entry *ret)
 {
     struct fiber *f;
-    int r = hob__io_begin(&f);
+    int r = hob__io_begin_real(&f);
 
     if (r < 0)
         return r;

@@ -59,25 +59,11 @@ struct move {
 int hob_pipe_open(const struct hob_pipe_opts *opts, int ret[2])
 {
     struct hob_pipe_opts o;
-    int pair[2], r = hob__opts_copy(&o, sizeof o, opts);
+    int r = hob__opts_copy(&o, sizeof o, opts);
+    unsigned flags = (o.blocking_read ? SOCK_PIPE_BLOCKS_READ : 0) |
+                     (o.blocking_write ? SOCK_PIPE_BLOCKS_WRITE : 0);
 
-    if (r < 0)
-        return r;
-    if (hob__env->sim)
-        return -EOPNOTSUPP;
-    if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
-        return -errno;
-    if ((o.bytes > 0 && fcntl(pair[1], F_SETPIPE_SZ, o.bytes) < 0) ||
-        (o.blocking_read && fcntl(pair[0], F_SETFL, 0) < 0) ||
-        (o.blocking_write && fcntl(pair[1], F_SETFL, 0) < 0)) {
-        r = -errno;
-        close(pair[0]);
-        close(pair[1]);
-        return r;
-    }
-    ret[0] = pair[0];
-    ret[1] = pair[1];
-    return 0;
+    return r < 0 ? r : hob__env->sock->pipe(o.bytes, flags, ret);
 }
 
 /* ---- what is to be moved ---- */
@@ -174,7 +160,7 @@ ssize_t hob_fd_splice(int from, off_t from_at, int to, off_t to_at, size_t n, ho
     struct move m = {.from = {.fd = from, .at = from_at}, .to = {.fd = to, .at = to_at}};
     struct fiber *f;
     size_t done = 0;
-    int r = hob__io_begin(&f);
+    int r = hob__io_begin_real(&f);
 
     if (r < 0 || (r = move_know(&m)) < 0)
         return r;

@@ -161,7 +161,7 @@ int hob_proc_spawn(const char *const argv[], const struct hob_proc_opts *opts, h
         return r;
     if (!argv || !argv[0] || o.grace_ns < 0)
         return -EINVAL;
-    if ((r = hob__io_begin(&f)) < 0)
+    if ((r = hob__io_begin_real(&f)) < 0)
         return r;
     b.spawn = (struct spawn){.file = o.file ? o.file : argv[0],
                              .argv = argv,
@@ -202,7 +202,7 @@ static int proc_reap(hob_proc *p, struct hob_proc_end *ret)
 int hob_proc_wait(hob_proc *p, hob_time until, struct hob_proc_end *ret)
 {
     struct fiber *f;
-    int r = hob__io_begin(&f);
+    int r = hob__io_begin_real(&f);
 
     while (r >= 0 && (r = proc_reap(p, ret)) == 0) {
         struct io io = {.op = {.kind = POLL_READY, .fd = p->pidfd, .events = EPOLLIN}};

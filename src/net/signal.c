@@ -158,7 +158,7 @@ int hob_signals_open(const int *list, size_t n, hob_signals **ret)
 {
     hob_signals *s;
     struct fiber *f;
-    int r = hob__io_begin(&f);
+    int r = hob__io_begin_real(&f);
 
     if (r < 0)
         return r;
@@ -196,7 +196,7 @@ static int signal_take(hob_signals *s, struct hob_signal_info *ret)
 int hob_signals_wait(hob_signals *s, hob_time until, struct hob_signal_info *ret)
 {
     struct fiber *f;
-    int r = hob__io_begin(&f);
+    int r = hob__io_begin_real(&f);
 
     while (r >= 0 && (r = signal_take(s, ret)) == -EAGAIN) {
         struct io io = {.op = {.kind = POLL_READY, .fd = s->fd, .events = EPOLLIN}};

@@ -6,35 +6,26 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <hob/net.h>
 
 #include "net/io.h"
-#include "plat/poll_try.h"
 
 enum { BACKLOG_DEFAULT = 1024 };
 
-static int sock_new(const hob_addr *a)
-{
-    int fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    return fd < 0 ? -errno : fd;
-}
-
 int hob_tcp_listen(const hob_addr *a, int backlog)
 {
-    int one = 1, fd;
+    const struct sock_ops *sock = hob__env->sock;
+    int fd = sock->open(a->sa.any.sa_family, SOCK_STREAM), r;
 
-    if (hob__env->sim)
-        return -EOPNOTSUPP;
-    if ((fd = sock_new(a)) < 0)
+    if (fd < 0)
         return fd;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, &a->sa.any, a->len) < 0 ||
-        listen(fd, backlog > 0 ? backlog : BACKLOG_DEFAULT) < 0) {
-        int r = -errno;
-        close(fd);
+    (void)sock->set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    r = sock->bind(fd, &a->sa.any, a->len);
+    if (r == 0)
+        r = sock->listen(fd, backlog > 0 ? backlog : BACKLOG_DEFAULT);
+    if (r < 0) {
+        sock->close(fd);
         return r;
     }
     return fd;
@@ -43,10 +34,8 @@ int hob_tcp_listen(const hob_addr *a, int backlog)
 /* Small messages go out at once: a fiber writes whole messages, and waits for the answer. */
 static int tcp_tuned(int fd)
 {
-    int one = 1;
-
     if (fd >= 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        (void)hob__env->sock->set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     return fd;
 }
 
@@ -68,11 +57,11 @@ static int dial(struct fiber *f, struct io *io, hob_time until)
 
     if (f)
         return hob__io_run(io, HOB_WAIT_CONNECT, until);
-    r = hob__poll_connect(&io->op);
+    r = hob__env->sock->connect(&io->op);
     if (r != POLL_TRY_WAIT)
         return r;
     r = hob__thread_poll(io->op.fd, EPOLLOUT, until);
-    return r < 0 ? r : hob__poll_connected(&io->op);
+    return r < 0 ? r : hob__env->sock->connected(&io->op);
 }
 
 int hob_tcp_dial(const hob_addr *a, hob_time until)
@@ -85,12 +74,12 @@ int hob_tcp_dial(const hob_addr *a, hob_time until)
         return r;
     if (until == 0)
         return -ETIMEDOUT; /* a connection is never there at once */
-    if ((fd = sock_new(a)) < 0)
+    if ((fd = hob__env->sock->open(a->sa.any.sa_family, SOCK_STREAM)) < 0)
         return fd;
     io.op.fd = fd;
     r = dial(f, &io, until);
     if (r < 0) {
-        close(fd);
+        hob_close(fd);
         return r;
     }
     return tcp_tuned(fd);
@@ -99,9 +88,15 @@ int hob_tcp_dial(const hob_addr *a, hob_time until)
 int hob_sock_addr(int fd, hob_addr *ret)
 {
     hob_addr a = {.len = sizeof a.sa};
+    int r = hob__env->sock->addr(fd, &a.sa.any, &a.len);
 
-    if (getsockname(fd, &a.sa.any, &a.len) < 0)
-        return -errno;
-    *ret = a;
-    return 0;
+    if (r == 0)
+        *ret = a;
+    return r;
+}
+
+int hob_sock_shutdown(int fd, int how)
+{
+    return how == SHUT_RD || how == SHUT_WR || how == SHUT_RDWR ? hob__env->sock->shut(fd, how)
+                                                                : -EINVAL;
 }

@@ -33,7 +33,6 @@
 
 #include "base/opts.h"
 #include "net/io.h"
-#include "plat/poll_try.h"
 
 enum { BACKLOG_DEFAULT = 1024, NAP_FIRST = 200 * 1000 /* ns */ };
 
@@ -66,9 +65,7 @@ int hob_unix_addr(const char *name, hob_addr *ret)
 
 static int sock_new(int type)
 {
-    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    return fd < 0 ? -errno : fd;
+    return hob__env->sock->open(AF_UNIX, type);
 }
 
 /* ---- names ---- */
@@ -83,21 +80,25 @@ static bool is_stale(const char *path, const hob_addr *a, int type)
         return false;
     if ((fd = sock_new(type)) < 0)
         return false;
-    r = connect(fd, &a->sa.any, a->len) < 0 ? errno : 0;
-    close(fd);
-    return r == ECONNREFUSED;
+    struct poll_op op = {.kind = POLL_CONNECT, .fd = fd, .addr = &a->sa.any, .addr_len = a->len};
+    r = hob__env->sock->connect(&op);
+    hob_close(fd);
+    return r == -ECONNREFUSED;
 }
 
 static int sock_bind(int fd, int type, const char *name, const hob_addr *a,
                      const struct hob_unix_opts *o)
 {
-    if (o->mode && name[0] != '@' && fchmod(fd, o->mode) < 0)
-        return -errno;
-    int err = bind(fd, &a->sa.any, a->len) < 0 ? -errno : 0;
-    if (err != -EADDRINUSE || !o->replace || !is_stale(name, a, type))
-        return err;
+    const struct sock_ops *sock = hob__env->sock;
+    int r = o->mode && name[0] != '@' ? sock->mode(fd, o->mode) : 0;
+
+    if (r < 0)
+        return r;
+    r = sock->bind(fd, &a->sa.any, a->len);
+    if (r != -EADDRINUSE || !o->replace || !is_stale(name, a, type))
+        return r;
     unlink(name); /* if somebody else was faster, bind says so */
-    return bind(fd, &a->sa.any, a->len) < 0 ? -errno : 0;
+    return sock->bind(fd, &a->sa.any, a->len);
 }
 
 static int sock_named(int type, const char *name, const struct hob_unix_opts *opts)
@@ -108,17 +109,14 @@ static int sock_named(int type, const char *name, const struct hob_unix_opts *op
 
     if (r < 0 || (name && (r = hob_unix_addr(name, &a)) < 0))
         return r;
-    if (hob__env->sim)
-        return -EOPNOTSUPP;
     if ((fd = sock_new(type)) < 0)
         return fd;
     if (name)
         r = sock_bind(fd, type, name, &a, &o);
-    if (r == 0 && type == SOCK_STREAM &&
-        listen(fd, o.backlog > 0 ? o.backlog : BACKLOG_DEFAULT) < 0)
-        r = -errno;
+    if (r == 0 && type == SOCK_STREAM)
+        r = hob__env->sock->listen(fd, o.backlog > 0 ? o.backlog : BACKLOG_DEFAULT);
     if (r < 0) {
-        close(fd);
+        hob_close(fd);
         return r;
     }
     return fd;
@@ -150,7 +148,7 @@ static int dial(struct fiber *f, struct io *io, hob_time until)
     hob_dur nap = NAP_FIRST;
     int r;
 
-    while ((r = hob__poll_connect(&io->op)) == -EAGAIN) {
+    while ((r = hob__env->sock->connect(&io->op)) == -EAGAIN) {
         if (until == 0)
             return -ETIMEDOUT;
         if ((r = hob__io_nap(f, HOB_WAIT_CONNECT, until, &nap)) < 0)
@@ -172,7 +170,7 @@ int hob_unix_dial(const char *name, hob_time until)
     struct io io = {.op = {.kind = POLL_CONNECT, .fd = fd, .addr = &a.sa.any, .addr_len = a.len}};
     r = dial(f, &io, until);
     if (r < 0) {
-        close(fd);
+        hob_close(fd);
         return r;
     }
     return fd;
@@ -180,15 +178,7 @@ int hob_unix_dial(const char *name, hob_time until)
 
 int hob_unix_pair(int ret[2])
 {
-    int pair[2];
-
-    if (hob__env->sim)
-        return -EOPNOTSUPP;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
-        return -errno;
-    ret[0] = pair[0];
-    ret[1] = pair[1];
-    return 0;
+    return hob__env->sock->pair(ret);
 }
 
 int hob_unix_peer_get(int fd, hob_unix_peer *ret)
@@ -196,8 +186,10 @@ int hob_unix_peer_get(int fd, hob_unix_peer *ret)
     struct ucred cred;
     socklen_t len = sizeof cred;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-        return -errno;
+    int r = hob__env->sock->get(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+
+    if (r < 0)
+        return r;
     if (len != sizeof cred || cred.uid == (uid_t)-1) /* not a Unix socket's, or not connected */
         return -ENOTCONN;
     *ret = (hob_unix_peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
@@ -211,8 +203,10 @@ static int sock_is_stream(int fd, bool *ret)
     int type;
     socklen_t len = sizeof type;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
-        return -errno;
+    int r = hob__env->sock->get(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+
+    if (r < 0)
+        return r;
     *ret = type == SOCK_STREAM;
     return 0;
 }
@@ -293,7 +287,7 @@ ssize_t hob_unix_recv_fds(int fd, void *buf, size_t n, size_t max, hob_time unti
         why = -EMSGSIZE;
     if (why < 0) {
         for (size_t i = 0; i < got; i++) /* (I1) */
-            close(fds[i]);
+            hob_close(fds[i]);
         return why;
     }
     memcpy(ret_fds, fds, got * sizeof *fds);

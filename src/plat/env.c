@@ -56,6 +56,7 @@ struct hob_env hob__env_real = {
     .now = env_now,
     .random = env_random,
     .poll_open = hob__poll_open,
+    .sock = &hob__sock_real,
 };
 
 struct hob_env *hob__env = &hob__env_real;

@@ -17,6 +17,7 @@
 #include <hob/base.h>
 
 #include "plat/poll.h"
+#include "plat/sock.h"
 
 /* Work that leaves the loops: a job for the pool, or a call that blocks for a thread. */
 struct env_work {
@@ -29,6 +30,7 @@ struct hob_env {
     hob_time (*now)(void);                 /* any thread */
     uint64_t (*random)(void);              /* any thread; under the simulator, from the seed */
     int (*poll_open)(struct poller **ret); /* a loop's poller */
+    const struct sock_ops *sock;           /* never NULL; of the descriptors that poller waits for */
     /* Real: hands it to the pool (a blocking thread).  Sim: runs it on the one thread, at a
      * moment the seed chooses.  NULL while the pool (the blocking threads) is not linked up. */
     int (*pool_submit)(struct env_work *w);

@@ -154,7 +154,6 @@ struct poller {
 
 extern const struct poll_ops hob__poll_epoll;
 extern const struct poll_ops hob__poll_uring;
-extern const struct poll_ops hob__poll_sim;
 
 /*
  * Opens the best poller that works here: io_uring, else epoll.  HOB_POLL=epoll|uring forces one,

@@ -159,11 +159,21 @@ void hob__search_sometimes(bool cond, const char *name)
     atomic_flag_clear_explicit(&s->lock, memory_order_release);
 }
 
+/* What makes the run of this seed again. */
+static char *seed_text(char *to, size_t size)
+{
+    int n = snprintf(to, size, "%llu", (unsigned long long)search.seed);
+
+    if (hob__sim_steer.faults)
+        snprintf(to + n, size - (size_t)n, ",faults=%u", hob__sim_steer.faults);
+    return to;
+}
+
 /* A failing run is had again on purpose, many times: its memory is on no disk. */
 static void child_begin(struct rt_config *c, pid_t parent, const struct sigaction *chld)
 {
     struct rlimit core;
-    char text[32];
+    char text[64];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -177,8 +187,7 @@ static void child_begin(struct rt_config *c, pid_t parent, const struct sigactio
         core.rlim_cur = 0;
         setrlimit(RLIMIT_CORE, &core);
     }
-    snprintf(text, sizeof text, "%llu", (unsigned long long)search.seed);
-    setenv("HOB_SIM", text, 1); /* for the program's next hob_run, and for who asks */
+    setenv("HOB_SIM", seed_text(text, sizeof text), 1); /* for its next hob_run, and for who asks */
     c->search = 0;
     c->seed = search.seed;
     hob__sim_steer.record = true;
@@ -272,12 +281,12 @@ static void output_show(void)
 
 static void failure_say(void)
 {
-    char what[ORACLE_NAME + 64];
+    char what[ORACLE_NAME + 64], text[64];
 
     outcome_say(&search.failure, what, sizeof what);
     output_show();
-    fprintf(stderr, "hob: simulation: seed %llu fails: %s; replay: HOB_SIM=%llu\n",
-            (unsigned long long)search.seed, what, (unsigned long long)search.seed);
+    fprintf(stderr, "hob: simulation: seed %llu fails: %s; replay: HOB_SIM=%s\n",
+            (unsigned long long)search.seed, what, seed_text(text, sizeof text));
 }
 
 static void schedule_say(const char *path)

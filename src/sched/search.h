@@ -16,6 +16,7 @@ struct sim_steer {
     bool strict;                   /* say where the schedule does not fit */
     bool record;                   /* tell hob__search_chose */
     bool used;                     /* a simulation has run in this process */
+    unsigned faults;               /* so many of a thousand calls fail */
 };
 
 extern struct sim_steer hob__sim_steer;

@@ -13,6 +13,8 @@
  *                      time      on to the next timer - now and then even though something is
  *                                ready: a machine under load does that, and some lost wake-ups
  *                                show only then
+ *                      network   how late bytes come, where reads and writes are cut, what goes
+ *                                wrong (sim_net.h)
  *
  * INVARIANTS  (I1) nothing here depends on an address, a thread, or the machine's clock
  *             (I2) time never goes back, and never passes a timer without firing it
@@ -31,6 +33,7 @@
 #include "sched/park.h"
 #include "sched/rt.h"
 #include "sched/search.h"
+#include "sched/sim_net.h"
 
 /* A stall that a loaded machine may show; not the hours by which a program says "never". */
 #define LEAP_MOST (2 * HOB_SEC)
@@ -88,17 +91,38 @@ static uint32_t sim_replay(enum choice what, unsigned n)
     return choice_value(c) % n;
 }
 
+static void sim_chose(enum choice what, bool record, uint32_t k)
+{
+    if (record && hob__sim_steer.record)
+        hob__search_chose(what, k);
+    sim.hash = (sim.hash ^ (k + 1)) * 0x100000001b3u;
+}
+
 /* One of n, at most 2^24; recorded, and in the schedule's hash. */
 static unsigned sim_pick(enum choice what, unsigned n)
 {
     unsigned k = 0;
 
-    if (n > 1) {
+    if (n > 1)
         k = hob__sim_steer.replay ? sim_replay(what, n) : (unsigned)(sim_draw(&sim.picks) % n);
-        if (hob__sim_steer.record)
-            hob__search_chose(what, k);
+    sim_chose(what, n > 1, k);
+    return k;
+}
+
+unsigned hob__sim_rare(enum choice what, unsigned per_mille, unsigned n)
+{
+    unsigned k = 0;
+
+    if (n == 0)
+        return 0;
+    if (hob__sim_steer.replay) {
+        k = sim_replay(what, n + 1);
+    } else {
+        uint64_t x = sim_draw(&sim.picks);
+        if (x % 1000 < per_mille)
+            k = 1 + (unsigned)(x / 1000 % n);
     }
-    sim.hash = (sim.hash ^ (k + 1)) * 0x100000001b3u;
+    sim_chose(what, true, k);
     return k;
 }
 
@@ -119,6 +143,7 @@ static struct hob_env env_sim = {
     .now = sim_now,
     .random = sim_random,
     .poll_open = sim_poll_open,
+    .sock = &hob__sock_sim,
     .pool_submit = sim_submit,
     .block_submit = sim_submit,
     .sim = true,
@@ -135,6 +160,7 @@ void hob__sim_open(uint64_t seed)
     sim.real = hob__env;
     list_init(&sim.work);
     hob__env = &env_sim;
+    hob__sim_net_open();
 }
 
 /* What is left was taken back by its caller, and frees itself. */
@@ -146,6 +172,7 @@ void hob__sim_close(void)
         struct env_work *w = list_entry(n, struct env_work, node);
         w->run(w);
     }
+    hob__sim_net_close();
     hob__env = sim.real;
 }
 
@@ -217,10 +244,11 @@ static void run_work(void)
     w->run(w);
 }
 
-/* To the next timer of all loops, unless it is later than `most`; false: there is none. */
+/* To the next timer of all loops, or the next arrival of the network, unless that is later than
+ * `most`; false: there is none. */
 static bool pass_time(struct rt *rt, hob_time most)
 {
-    hob_time next = HOB_FOREVER;
+    hob_time next = hob__sim_net_next();
 
     for (unsigned i = 0; i < rt->n_loops; i++) {
         hob_time t = hob__wheel_due(&rt->loops[i].timers);
@@ -251,6 +279,7 @@ static void sim_step(struct rt *rt)
     unsigned can[LOOPS_MAX + 1], n = 0;
     bool spread = spread_waits(rt);
 
+    hob__sim_net_advance(sim.now);
     for (unsigned i = 0; i < rt->n_loops; i++)
         if (spread || loop_can_run(&rt->loops[i]))
             can[n++] = i;

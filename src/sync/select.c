@@ -306,8 +306,6 @@ static int arm_init(struct select *s, uint32_t i)
     a->home = a->kind && a->kind->home ? a->kind->home(pub) : s->loop;
     if (!a->home)
         return HOB_MISUSE(-EINVAL, "an arm waits for what is not there, or not the caller's");
-    if (pub->kind >= HOB_ARM_READY && hob__env->sim)
-        return -EOPNOTSUPP;
     a->away = a->home != s->loop;
     a->posted = a->back = a->answered = a->waits = a->won = a->done = false;
     s->n_away += a->away;

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
-#include "plat/poll_try.h"
+#include "plat/env.h"
 #include "sync/select.h"
 
 static int arm_happens(struct arm *a, int rc)
@@ -34,7 +34,7 @@ static int ready_try(struct arm *a)
 {
     struct hob_arm *pub = arm_pub(a);
     struct poll_op op = {.kind = POLL_READY, .fd = pub->fd, .events = pub->events};
-    int r = hob__poll_try(&op);
+    int r = hob__env->sock->try(&op);
 
     return r == POLL_TRY_WAIT ? ARM_LATER : arm_happens(a, r);
 }
@@ -43,16 +43,16 @@ static int ready_try(struct arm *a)
 static int accept_try(struct arm *a)
 {
     struct poll_op op = {.kind = POLL_ACCEPT, .fd = arm_pub(a)->fd};
-    int one = 1, r;
+    int r;
 
     if (!claim_hold(&a->sel->claim))
         return ARM_LOST;
-    r = hob__poll_try(&op);
+    r = hob__env->sock->try(&op);
     claim_end(&a->sel->claim, r != POLL_TRY_WAIT);
     if (r == POLL_TRY_WAIT)
         return ARM_LATER;
     if (r >= 0) /* as hob_tcp_accept does; of no effect where it is no TCP */
-        (void)setsockopt(r, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        (void)hob__env->sock->set(r, IPPROTO_TCP, TCP_NODELAY, 1);
     arm_pub(a)->rc = r;
     return 0;
 }

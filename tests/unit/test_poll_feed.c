@@ -5,6 +5,7 @@
 #include "poll_util.h"
 
 #include "feed_util.h"
+#include "sched/sim_net.h"
 
 /* A feed whose bytes are copied and whose pieces are given back, or held. */
 struct feeder {

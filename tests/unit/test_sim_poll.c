@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "poll_util.h"
+#include "sched/sim_net.h"
 
 TEST(refuses_every_operation_in_the_next_wait)
 {
