@@ -2,9 +2,10 @@
  *
  * sim_net.h - the simulator's sockets and pipes, in memory
  *
- * The parts of a simulated program talk to each other, and to nobody else.  sim_sock.c has the
- * descriptors and the table of calls, sim_stream.c what flows in order, sim_dgram.c what is sent in
- * pieces, sim_fault.c what goes wrong, sim_poll.c how a loop waits for it.
+ * The parts of a simulated program talk to each other, and to nobody else.  sim_call.c has the
+ * table of calls, sim_sock.c the descriptors, sim_name.c the addresses, sim_stream.c what flows in
+ * order, sim_dgram.c what is sent in pieces, sim_fault.c what goes wrong, sim_poll.c how a loop
+ * waits for it.
  */
 #ifndef HOB_SCHED_SIM_NET_H
 #define HOB_SCHED_SIM_NET_H
@@ -85,7 +86,8 @@ unsigned hob__sim_rare(enum choice what, unsigned per_mille, unsigned n);
 
 /* ---- sim_fault.c ---- */
 
-/* 0, or one of the n errors (or other troubles) of `what` has been drawn: 1 to n, and it is said. */
+/* 0, or one of the n errors (or other troubles) of `what` has been drawn: 1 to n, and it is said.
+ */
 int hob__sim_fault(const char *what, const char *const *faults, int n);
 /* The same where the faults are errors: 0 or a negative errno. */
 int hob__sim_fault_err(const char *what, const int *errs, int n);
@@ -97,8 +99,6 @@ void hob__sim_tell_again(void);
 
 /* ---- sim_sock.c ---- */
 
-extern const struct sock_ops hob__sock_sim;
-
 void hob__sim_net_open(void);
 void hob__sim_net_close(void);
 /* When the next thing arrives; HOB_FOREVER: nothing is under way. */
@@ -107,19 +107,36 @@ void hob__sim_net_advance(hob_time now);
 void hob__sim_timer_set(struct timer *t, hob_time at);
 void hob__sim_timer_stop(struct timer *t);
 
+/* The caller is the simulation's thread. */
+bool hob__sim_here(void);
 /* NULL: it is none of the simulation's. */
 struct sim_sock *hob__sim_sock_of(int fd);
+/* The error for a descriptor that is none of the simulation's; if it is open, that is told. */
+int hob__sim_not_ours(int fd);
 /* NULL: no memory. */
 struct sim_sock *hob__sim_sock_new(int family, int type);
 void hob__sim_sock_free(struct sim_sock *s);
 /* Gives it a descriptor: that, or a negative errno. */
 int hob__sim_sock_install(struct sim_sock *s);
+void hob__sim_sock_uninstall(struct sim_sock *s);
+/* The error that a call has to report, once; 0: none. */
+int hob__sim_sock_err(struct sim_sock *s);
+
+/* ---- sim_name.c ---- */
+
+void hob__sim_names_open(void);
+/* 0, -EINVAL, -EAFNOSUPPORT. */
+int hob__sim_addr_copy(const struct sockaddr *a, socklen_t len, int family, hob_addr *ret);
+int hob__sim_bind(int fd, const struct sockaddr *a, socklen_t len);
+int hob__sim_addr(int fd, struct sockaddr *ret, socklen_t *len);
 /* Gives it a name of its own if it has none. */
 void hob__sim_sock_autoname(struct sim_sock *s);
 /* Who is found at a name: a listener (SOCK_STREAM), a datagram socket; NULL: nobody. */
 struct sim_sock *hob__sim_sock_at(const hob_addr *a, int type);
-/* The error that a call has to report, once; 0: none. */
-int hob__sim_sock_err(struct sim_sock *s);
+
+/* ---- sim_call.c ---- */
+
+extern const struct sock_ops hob__sock_sim;
 
 /* ---- sim_poll.c ---- */
 
