@@ -388,23 +388,54 @@ TEST(what_is_not_public_is_known)
 
 static int simulated(void *arg)
 {
-    hob_addr a;
+    int fd = *(int *)arg;
     char c;
 
-    (void)arg;
-    CHECK_INT(hob_addr_parse("127.0.0.1", 1, &a), 0);
-    CHECK_INT(hob_tcp_listen(&a, 0), -EOPNOTSUPP);
-    CHECK_INT(hob_tcp_dial(&a, HOB_FOREVER), -EOPNOTSUPP);
-    CHECK_INT(hob_read(0, &c, 1, HOB_FOREVER), -EOPNOTSUPP);
+    CHECK_INT(hob_read(fd, &c, 1, HOB_FOREVER), -EOPNOTSUPP);
+    CHECK_INT(hob_write(fd, "x", 1, 0), -EOPNOTSUPP);
+    CHECK_INT(hob_fd_wait(fd, EPOLLIN, HOB_FOREVER), -EOPNOTSUPP);
+    CHECK_INT(hob_tcp_accept(fd, HOB_FOREVER), -EOPNOTSUPP);
+    CHECK_INT(hob_sock_shutdown(fd, SHUT_WR), -EOPNOTSUPP);
     CHECK_INT(hob_file_open("/dev/null", O_RDONLY, 0, HOB_FOREVER), -EOPNOTSUPP);
     CHECK_INT(hob_file_open("/dev/null", O_RDONLY, 0, 0), -EOPNOTSUPP);
     return 0;
 }
 
-TEST(the_simulator_has_no_network)
+TEST(the_simulator_has_none_of_the_kernels_descriptors)
 {
+    int pair[2];
+
+    CHECK_INT(hob_unix_pair(pair), 0);
     setenv("HOB_SIM", "1", 1);
-    CHECK_INT(hob_run(NULL, simulated, NULL), 0);
+    CHECK_INT(hob_run(NULL, simulated, &pair[0]), 0);
+    hob_close(pair[0]);
+    hob_close(pair[1]);
+}
+
+static int shut_down(void *arg)
+{
+    int pair[2];
+    char c;
+
+    (void)arg;
+    CHECK_INT(hob_unix_pair(pair), 0);
+    CHECK_INT(hob_sock_shutdown(pair[0], 7), -EINVAL);
+    CHECK_INT(hob_sock_shutdown(pair[0], SHUT_WR), 0);
+    CHECK_INT(hob_read(pair[1], &c, 1, HOB_FOREVER), 0);
+    CHECK_INT(hob_write(pair[1], "x", 1, HOB_FOREVER), 1);
+    CHECK_INT(hob_read(pair[0], &c, 1, HOB_FOREVER), 1);
+    CHECK_INT(hob_write(pair[0], "x", 1, HOB_FOREVER), -EPIPE);
+    hob_close(pair[0]);
+    hob_close(pair[1]);
+    CHECK_INT(hob_sock_shutdown(-1, SHUT_WR), -EBADF);
+    return 0;
+}
+
+TEST(one_direction_is_ended_and_the_other_goes_on)
+{
+    on_pollers(shut_down, NULL, 0);
+    setenv("HOB_SIM", "1", 1);
+    CHECK_INT(hob_run(NULL, shut_down, NULL), 0);
 }
 
 static int signal_self(void *arg)

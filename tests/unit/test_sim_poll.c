@@ -1,8 +1,11 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * test_sim_poll.c - the simulator's poller; what its sockets do is test_sim_net.c's
+ */
 #include "poll_util.h"
 #include "sched/sim_net.h"
 
-TEST(refuses_every_operation_in_the_next_wait)
+TEST(an_operation_ends_in_the_next_wait_or_is_cancelled)
 {
     struct poller *p;
     struct job j = job_io(POLL_RECV, 0, NULL, 0);
@@ -14,10 +17,14 @@ TEST(refuses_every_operation_in_the_next_wait)
         CHECK(!p->ops->can(p, k));
         j.op.kind = (uint8_t)k;
         job_start(p, &j);
-        CHECK_INT(j.n_done, (int)k);
+        CHECK_INT(j.n_done, 2 * (int)k);
         CHECK(p->ops->busy(p));
+        CHECK_INT(job_end(p, &j), -EOPNOTSUPP); /* the descriptor is the kernel's */
+        job_start(p, &j);
         p->ops->cancel(p, &j.op);
-        CHECK_INT(job_end(p, &j), -EOPNOTSUPP);
+        p->ops->cancel(p, &j.op);
+        CHECK_INT(j.n_done, 2 * (int)k + 1);
+        CHECK_INT(job_end(p, &j), -ECANCELED);
     }
     CHECK_INT(p->ops->watch(p, &w), -EOPNOTSUPP);
     p->ops->unwatch(p, &w);

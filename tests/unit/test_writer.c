@@ -177,7 +177,7 @@ static int simulated(void *arg)
     hob_writer *w;
 
     (void)arg;
-    CHECK_INT(hob_writer_new(1, NULL, &w), 0);
+    CHECK_INT(hob_writer_new(0, NULL, &w), 0);
     CHECK_INT(hob_writer_write(w, "x", 1, HOB_FOREVER), 1);
     CHECK_INT(hob_writer_flush(w, HOB_FOREVER), -EOPNOTSUPP);
     hob_writer_free(w);
