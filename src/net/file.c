@@ -3,7 +3,7 @@
  * file.c - files: on the ring where there is one, else on a thread that may block
  *
  * WHAT        Every call is one poll_op.  Where the loop's poller can do it, it goes there; else
- *             the same op is run by the ordinary system call on a blocking thread.
+ *             the same op is run by the environment's call on a blocking thread.
  *
  * INVARIANTS  (I1) a write that was done in part says how much, whatever ended it
  */
@@ -12,10 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <hob/bridge.h>
 #include <hob/file.h>
@@ -25,58 +22,17 @@ enum {
     FSYNC_DATA = 1,         /* IORING_FSYNC_DATASYNC */
 };
 
-/* Those that name a file by its path, or are about a file as a whole. */
-static int whole_call(const struct poll_op *op)
-{
-    switch (op->kind) {
-    case POLL_OPEN:
-        return open(op->path, (int)op->flags, op->mode);
-    case POLL_STAT:
-        return statx(op->fd, op->path, (int)op->flags, STATX_BASIC_STATS, op->stat);
-    case POLL_RENAME:
-        return renameat2(AT_FDCWD, op->path, AT_FDCWD, op->to, op->flags);
-    case POLL_UNLINK:
-        return unlinkat(AT_FDCWD, op->path, (int)op->flags);
-    case POLL_MKDIR:
-        return mkdirat(AT_FDCWD, op->path, op->mode);
-    default:
-        return op->flags & FSYNC_DATA ? fdatasync(op->fd) : fsync(op->fd);
-    }
-}
-
-static ssize_t call_once(const struct poll_op *op)
-{
-    switch (op->kind) {
-    case POLL_PREAD:
-        return pread(op->fd, op->buf, op->len, op->offset);
-    case POLL_PWRITE:
-        return pwrite(op->fd, op->cbuf, op->len, op->offset);
-    case POLL_PREADV:
-        return preadv(op->fd, op->iov, (int)op->len, op->offset);
-    case POLL_PWRITEV:
-        return pwritev(op->fd, op->iov, (int)op->len, op->offset);
-    default:
-        return whole_call(op);
-    }
-}
-
-/* hob_fn: by ordinary system calls, on a thread that may block. */
+/* hob_fn: on a thread that may block. */
 static int file_call(void *arg)
 {
-    const struct poll_op *op = arg;
-    ssize_t r;
-
-    do
-        r = call_once(op);
-    while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : (int)r;
+    return hob__env->file->call(arg);
 }
 
 int hob__file_run(struct io *io, hob_time until)
 {
     struct fiber *f;
     struct poller *p;
-    int r = hob__io_begin_real(&f);
+    int r = hob__io_begin(&f);
 
     if (r < 0)
         return r;

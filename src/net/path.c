@@ -17,10 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include <hob/bridge.h>
 #include <hob/file.h>
+#include <hob/net.h>
 
 #include "net/file.h"
 
@@ -121,7 +121,7 @@ int hob_dir_open(const char *path, hob_time until, hob_dir **ret)
         return fd;
     hob_dir *d = malloc(sizeof *d);
     if (!d) {
-        close(fd);
+        hob_close(fd);
         return -ENOMEM;
     }
     d->fd = fd;
@@ -134,12 +134,8 @@ int hob_dir_open(const char *path, hob_time until, hob_dir **ret)
 static int dir_fetch(void *arg)
 {
     hob_dir *d = arg;
-    ssize_t n;
 
-    do
-        n = getdents64(d->fd, d->buf, sizeof d->buf);
-    while (n < 0 && errno == EINTR);
-    d->res = n < 0 ? -errno : (int)n;
+    d->res = hob__env->file->entries(d->fd, d->buf, sizeof d->buf);
     return 0;
 }
 
@@ -157,7 +153,7 @@ static int dir_fill(hob_dir *d, hob_time until)
 int hob_dir_read(hob_dir *d, hob_time until, hob_dir_entry *ret)
 {
     struct fiber *f;
-    int r = hob__io_begin_real(&f);
+    int r = hob__io_begin(&f);
 
     if (r < 0)
         return r;
@@ -177,6 +173,6 @@ void hob_dir_close(hob_dir *d)
 {
     if (!d)
         return;
-    close(d->fd);
+    hob_close(d->fd);
     free(d);
 }

@@ -57,6 +57,7 @@ struct hob_env hob__env_real = {
     .random = env_random,
     .poll_open = hob__poll_open,
     .sock = &hob__sock_real,
+    .file = &hob__file_real,
 };
 
 struct hob_env *hob__env = &hob__env_real;

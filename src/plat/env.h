@@ -16,6 +16,7 @@
 
 #include <hob/base.h>
 
+#include "plat/file_call.h"
 #include "plat/poll.h"
 #include "plat/sock.h"
 
@@ -36,6 +37,7 @@ struct hob_env {
     int (*pool_submit)(struct env_work *w);
     int (*block_submit)(struct env_work *w);
     bool (*on_job)(void); /* real: whether the caller is a job of the pool; NULL likewise */
+    const struct file_ops *file; /* never NULL */
     bool sim;
 };
 

@@ -33,6 +33,7 @@
 #include "sched/park.h"
 #include "sched/rt.h"
 #include "sched/search.h"
+#include "sched/sim_file.h"
 #include "sched/sim_net.h"
 
 /* A stall that a loaded machine may show; not the hours by which a program says "never". */
@@ -144,6 +145,7 @@ static struct hob_env env_sim = {
     .random = sim_random,
     .poll_open = sim_poll_open,
     .sock = &hob__sock_sim,
+    .file = &hob__file_sim,
     .pool_submit = sim_submit,
     .block_submit = sim_submit,
     .sim = true,

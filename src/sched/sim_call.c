@@ -12,16 +12,18 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "sched/sim_file.h"
 #include "sched/sim_net.h"
 
 /* ---- options ---- */
 
 static int sim_set(int fd, int level, int name, int value)
 {
-    struct sim_sock *s = hob__sim_sock_of(fd);
+    struct sim_sock *s;
+    int r = hob__sim_socket(fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(fd);
+    if (r < 0)
+        return r;
     if (level == SOL_SOCKET && name == SO_REUSEPORT)
         s->shares_port = value != 0;
     if (level == SOL_SOCKET && name == SO_RCVBUF && value > 0)
@@ -31,13 +33,12 @@ static int sim_set(int fd, int level, int name, int value)
 
 static int sim_get(int fd, int level, int name, void *ret, socklen_t *len)
 {
-    const struct sim_sock *s = hob__sim_sock_of(fd);
     struct ucred self = {.pid = getpid(), .uid = getuid(), .gid = getgid()};
+    struct sim_sock *s;
+    int r = hob__sim_socket(fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(fd);
-    if (s->pipe)
-        return -ENOTSOCK;
+    if (r < 0)
+        return r;
     if (level == SOL_SOCKET && name == SO_TYPE && *len == sizeof s->type) {
         memcpy(ret, &s->type, sizeof s->type);
         return 0;
@@ -59,12 +60,12 @@ static int sim_mode(int fd, mode_t mode)
 
 static int sim_shut(int fd, int how)
 {
-    struct sim_sock *s = hob__sim_sock_of(fd);
+    struct sim_sock *s;
+    int r = hob__sim_socket(fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(fd);
-    return s->type == SOCK_STREAM && !s->pipe ? hob__sim_stream_shut(s, how)
-                                              : -(s->pipe ? ENOTSOCK : ENOTCONN);
+    if (r < 0)
+        return r;
+    return s->type == SOCK_STREAM ? hob__sim_stream_shut(s, how) : -ENOTCONN;
 }
 
 /* ---- making them ---- */
@@ -96,11 +97,12 @@ static void sim_close(int fd)
 
 static int sim_listen(int fd, int backlog)
 {
-    struct sim_sock *s = hob__sim_sock_of(fd);
+    struct sim_sock *s;
+    int r = hob__sim_socket(fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(fd);
-    if (s->type != SOCK_STREAM || s->pipe)
+    if (r < 0)
+        return r;
+    if (s->type != SOCK_STREAM)
         return -EOPNOTSUPP;
     if (s->state != SOCK_NEW)
         return -EINVAL;
@@ -166,13 +168,11 @@ static int sim_pipe(int bytes, unsigned flags, int ret[2])
 
 static int32_t sim_connect(const struct poll_op *op)
 {
-    struct sim_sock *s = hob__sim_sock_of(op->fd);
+    struct sim_sock *s;
     hob_addr to;
-    int r;
+    int r = hob__sim_socket(op->fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(op->fd);
-    if ((r = hob__sim_addr_copy(op->addr, op->addr_len, s->family, &to)) < 0)
+    if (r < 0 || (r = hob__sim_addr_copy(op->addr, op->addr_len, s->family, &to)) < 0)
         return r;
     if (s->type == SOCK_STREAM)
         return hob__sim_stream_connect(s, &to);
@@ -183,10 +183,11 @@ static int32_t sim_connect(const struct poll_op *op)
 
 static int32_t sim_connected(const struct poll_op *op)
 {
-    struct sim_sock *s = hob__sim_sock_of(op->fd);
+    struct sim_sock *s;
+    int r = hob__sim_socket(op->fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(op->fd);
+    if (r < 0)
+        return r;
     return s->state == SOCK_CONNECTING ? POLL_TRY_WAIT : hob__sim_sock_err(s);
 }
 
@@ -199,7 +200,10 @@ static int sim_ready(int fd, uint32_t events)
 
     if (!s)
         return hob__sim_not_ours(fd);
-    is = s->type == SOCK_STREAM ? hob__sim_stream_ready(s) : hob__sim_dgram_ready(s);
+    if (s->file)
+        is = EPOLLIN | EPOLLOUT;
+    else
+        is = s->type == SOCK_STREAM ? hob__sim_stream_ready(s) : hob__sim_dgram_ready(s);
     return (int)(is & (events | EPOLLERR | EPOLLHUP));
 }
 
@@ -260,12 +264,25 @@ static int msg_recv(struct sim_sock *s, struct msghdr *msg, int flags)
     return hob__sim_stream_recv(s, msg->msg_iov->iov_base, msg->msg_iov->iov_len);
 }
 
+/* At the descriptor's own place, which moves on. */
+static int file_try(struct sim_sock *s, const struct iovec *iov, bool in)
+{
+    int r =
+        in ? hob__sim_file_read(s, iov, 1, s->file_at) : hob__sim_file_write(s, iov, 1, s->file_at);
+
+    if (r > 0)
+        s->file_at += (uint64_t)r;
+    return r;
+}
+
 static int move_try(struct sim_sock *s, const struct poll_op *op)
 {
     struct iovec iov = {.iov_base = op->buf, .iov_len = op->len};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     hob_addr none = {.len = 0};
 
+    if (s->file)
+        return file_try(s, &iov, op->kind == POLL_RECV);
     if (op->kind == POLL_RECV)
         return s->type == SOCK_STREAM ? hob__sim_stream_recv(s, op->buf, op->len)
                                       : hob__sim_dgram_recv(s, &msg, 0);
@@ -290,11 +307,11 @@ static int32_t sim_try(const struct poll_op *op)
     case POLL_SEND:
         return move_try(s, op);
     case POLL_RECVMSG:
-        return s->pipe ? -ENOTSOCK : msg_recv(s, op->msg, (int)op->flags);
+        return s->pipe || s->file ? -ENOTSOCK : msg_recv(s, op->msg, (int)op->flags);
     case POLL_SENDMSG:
-        return s->pipe ? -ENOTSOCK : msg_send(s, op->msg);
+        return s->pipe || s->file ? -ENOTSOCK : msg_send(s, op->msg);
     case POLL_ACCEPT:
-        return sim_accept(s);
+        return s->pipe || s->file ? -ENOTSOCK : sim_accept(s);
     default:
         return -EOPNOTSUPP;
     }

@@ -125,15 +125,13 @@ int hob__sim_addr_copy(const struct sockaddr *a, socklen_t len, int family, hob_
 
 int hob__sim_bind(int fd, const struct sockaddr *a, socklen_t len)
 {
-    struct sim_sock *s = hob__sim_sock_of(fd);
+    struct sim_sock *s;
     hob_addr name;
-    int r;
+    int r = hob__sim_socket(fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(fd);
-    if ((r = hob__sim_addr_copy(a, len, s->family, &name)) < 0)
+    if (r < 0 || (r = hob__sim_addr_copy(a, len, s->family, &name)) < 0)
         return r;
-    if (s->pipe || s->name.len)
+    if (s->name.len)
         return -EINVAL;
     if (s->family != AF_UNIX && port_get(&name) == 0)
         r = port_give(s, &name);
@@ -169,13 +167,12 @@ void hob__sim_sock_autoname(struct sim_sock *s)
 
 int hob__sim_addr(int fd, struct sockaddr *ret, socklen_t *len)
 {
-    const struct sim_sock *s = hob__sim_sock_of(fd);
-    hob_addr a = {.len = 0};
+    struct sim_sock *s;
+    hob_addr a;
+    int r = hob__sim_socket(fd, &s);
 
-    if (!s)
-        return hob__sim_not_ours(fd);
-    if (s->pipe)
-        return -ENOTSOCK;
+    if (r < 0)
+        return r;
     a = s->name;
     if (a.len == 0) {
         a.sa.any.sa_family = (sa_family_t)s->family;

@@ -52,6 +52,9 @@ enum sock_state {
     SOCK_LISTENS,
 };
 
+struct sim_file;
+struct sim_listing;
+
 struct sim_sock {
     int fd; /* -1: not accepted yet */
     int family, type;
@@ -77,6 +80,11 @@ struct sim_sock {
     /* a datagram socket */
     struct list mail;
     size_t mail_bytes, mail_room;
+    /* a file; then it is no socket */
+    struct sim_file *file;
+    struct sim_listing *listing;
+    int file_flags;
+    uint64_t file_at; /* of hob_read and hob_write */
 };
 
 /* ---- sim.c ---- */
@@ -111,6 +119,8 @@ void hob__sim_timer_stop(struct timer *t);
 bool hob__sim_here(void);
 /* NULL: it is none of the simulation's. */
 struct sim_sock *hob__sim_sock_of(int fd);
+/* The socket with that descriptor: 0; -ENOTSOCK: a pipe or a file; else as hob__sim_not_ours. */
+int hob__sim_socket(int fd, struct sim_sock **ret);
 /* The error for a descriptor that is none of the simulation's; if it is open, that is told. */
 int hob__sim_not_ours(int fd);
 /* NULL: no memory. */

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "plat/env.h"
+#include "sched/sim_file.h"
 #include "sched/sim_net.h"
 
 enum { MAIL_ROOM = 212992 }; /* net.core.rmem_default */
@@ -67,6 +68,7 @@ void hob__sim_net_open(void)
     net.nothing = -1;
     hob__wheel_init(&net.wheel, hob__now());
     hob__sim_names_open();
+    hob__sim_files_open();
     hob__sim_tell_again();
 }
 
@@ -79,6 +81,7 @@ void hob__sim_net_close(void)
     free(net.socks);
     net.socks = NULL;
     net.n_socks = 0;
+    hob__sim_files_close();
     if (net.nothing >= 0)
         close(net.nothing);
     net.nothing = -1;
@@ -104,6 +107,18 @@ int hob__sim_not_ours(int fd)
                   "(hob_sim(3))",
                   fd);
     return -EOPNOTSUPP;
+}
+
+int hob__sim_socket(int fd, struct sim_sock **ret)
+{
+    struct sim_sock *s = hob__sim_sock_of(fd);
+
+    if (!s)
+        return hob__sim_not_ours(fd);
+    if (s->pipe || s->file)
+        return -ENOTSOCK;
+    *ret = s;
+    return 0;
 }
 
 static int socks_grow(int fd)
@@ -181,6 +196,9 @@ void hob__sim_sock_free(struct sim_sock *s)
         hob__sim_stream_close(s);
     else
         hob__sim_dgram_close(s);
+    if (s->file)
+        hob__sim_file_release(s->file);
+    hob__sim_listing_free(s->listing);
     hob__sim_abandon(s);
     list_del(&s->named);
     list_del(&s->queued);
