@@ -20,8 +20,6 @@ HOB_BEGIN_DECLS
  * Nothing is lost by a call that fails: what a reader had taken stays in it, what a writer could
  * not write stays in it, and the next call goes on from there.  A reader or a writer is one
  * fiber's at a time; a reader and a writer on the same socket may belong to two.
- *
- * Under HOB_SIM they work with functions of your own; on descriptors as hob_read does.
  */
 
 /** How it reads: as hob_read.  Bytes, 0 at the end, or a negative errno and no byte was taken. */

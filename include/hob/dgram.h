@@ -35,7 +35,7 @@ struct hob_udp_opts {
  * hob_udp_bind - a UDP socket that receives at an address (with port 0, hob_sock_addr tells which)
  *
  * Return: a descriptor; -EADDRINUSE, -EACCES, ... of socket and bind; -E2BIG, -EINVAL (options);
- * -EOPNOTSUPP (simulated).
+ * -EAFNOSUPPORT (no address of the Internet).
  */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_udp_bind(const hob_addr *a,
                                                        const struct hob_udp_opts *opts);

@@ -20,12 +20,13 @@ HOB_BEGIN_DECLS
  *
  * A cancel or `until` takes back a call that has not begun; one that has begun on a disk is
  * waited for.  So on a fiber `until` 0 is -ETIMEDOUT and nothing is begun.  From a plain thread the
- * calls block that thread; from a pool job they are -EDEADLK.  Under HOB_SIM they are -EOPNOTSUPP.
+ * calls block that thread; from a pool job they are -EDEADLK.  Under HOB_SIM what a run writes
+ * stays in memory, over what the disk has (hob_sim(3)).
  *
  * Each call may return, beside what its comment says, the system call's errors and -ETIMEDOUT,
- * -ECANCELED, -EDEADLK, -EOPNOTSUPP; and without io_uring -ENOMEM, -EAGAIN (no thread could be
- * started).  A file that is no regular one may keep such a thread for as long as it likes: open a
- * FIFO with O_NONBLOCK.
+ * -ECANCELED, -EDEADLK, -EOPNOTSUPP (simulated: no regular file); and without io_uring -ENOMEM,
+ * -EAGAIN (no thread could be started).  A file that is no regular one may keep such a thread for
+ * as long as it likes: open a FIFO with O_NONBLOCK.
  */
 
 /**

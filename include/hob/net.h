@@ -22,8 +22,11 @@ HOB_BEGIN_DECLS
  * With `until` 0 a call takes what is there and never parks.  A cancel or `until` takes the
  * operation back from the kernel before the call returns, so the buffer is the caller's again;
  * what the kernel had already done is the result.  From a plain thread the calls block that
- * thread; from a pool job they are -EDEADLK.  Under HOB_SIM they are -EOPNOTSUPP: the simulator
- * has no network.
+ * thread; from a pool job they are -EDEADLK.
+ *
+ * Under HOB_SIM sockets are in memory and connect the parts of the program; the kernel knows their
+ * descriptors, but can do nothing with them (EBADF).  Of a descriptor that was opened outside this
+ * hob_run the calls are -EOPNOTSUPP, and so they are where a plain thread would wait: hob_sim(3).
  */
 
 /** A socket address: IPv4 or IPv6 with its port, or a Unix name (unix.h).  Never grows: the room is

@@ -18,7 +18,8 @@ HOB_BEGIN_DECLS
  * wrapped, and the O_NONBLOCK flag of such a descriptor, which other processes may share, is left
  * as it is.  A write to a pipe that nobody reads is -EPIPE, never a signal.
  *
- * Under HOB_SIM the calls are -EOPNOTSUPP: channels connect the parts of a simulated program.
+ * Under HOB_SIM pipes are in memory, as sockets are; for an end that blocks, and for hob_fd_splice,
+ * there is nobody outside: -EOPNOTSUPP.
  */
 
 /** Zero is the default of every field. */
@@ -37,7 +38,7 @@ struct hob_pipe_opts {
  * @ret: the end to read, the end to write; both close-on-exec; close with hob_close
  *
  * Return: 0; -EMFILE, -ENFILE; -EPERM: larger than /proc/sys/fs/pipe-max-size; -E2BIG, -EINVAL
- * (options); -EOPNOTSUPP (simulated).
+ * (options); -EOPNOTSUPP (simulated: an end that blocks).
  */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_pipe_open(const struct hob_pipe_opts *opts,
                                                         int ret[2]);

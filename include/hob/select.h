@@ -106,7 +106,7 @@ struct hob_arm {
  * that fails -ENOMEM is that arm's `rc`.
  *
  * Return: the index of the arm that happened; on failure none has: -ETIMEDOUT, -ECANCELED (this
- * fiber's scope was cancelled), -EPERM (not on a fiber), -EOPNOTSUPP (a descriptor, simulated),
+ * fiber's scope was cancelled), -EPERM (not on a fiber),
  * -EINVAL (an arm of no kind, an event never initialised, a group of another fiber or not open,
  * more than INT_MAX arms).
  */

@@ -13,11 +13,12 @@ HOB_BEGIN_DECLS
  * ============================================================
  *
  * A program that waits only through hob runs unchanged in a simulation: one thread, virtual time,
- * and an order of events that a seed decides.
+ * sockets and files in memory, and an order of events that a seed decides.
  *
  *     HOB_SIM=42 ./program              in that order; again, and it is the same run
  *     HOB_SIM=search:1000 ./program     in the orders of seeds 1 to 1000, until one fails
  *     HOB_SIM=@FILE ./program           in the order that a search has written down
+ *     HOB_SIM=42,faults=10 ./program    and of a thousand calls 10 fail; also of a search's
  *
  * A run fails that crashes or aborts, for which hob_run does not return 0, that ends with another
  * exit status than 0, in which nothing can run any more, or that never ends.  What else is wrong

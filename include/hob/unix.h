@@ -45,8 +45,7 @@ struct hob_unix_opts {
  * hob_unix_listen - listen for streams
  *
  * Return: a descriptor; -EADDRINUSE: the path exists (with .replace: and is no socket, or somebody
- * listens); -EINVAL, -ENAMETOOLONG, -EACCES, -ENOENT, ...; -E2BIG (options); -EOPNOTSUPP
- * (simulated).
+ * listens); -EINVAL, -ENAMETOOLONG, -EACCES, -ENOENT, ...; -E2BIG (options).
  */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_unix_listen(const char *name,
                                                           const struct hob_unix_opts *opts);
@@ -73,7 +72,7 @@ HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_unix_dial(const char *na
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_unix_bind(const char *name,
                                                         const struct hob_unix_opts *opts);
 
-/** hob_unix_pair - two streams connected to each other; 0, -EMFILE, -ENFILE, -EOPNOTSUPP. */
+/** hob_unix_pair - two streams connected to each other; 0, -EMFILE, -ENFILE. */
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_unix_pair(int ret[2]);
 
 /** Who made the other end: of a listener's side who dialled, of a dialler's who listens.

@@ -48,6 +48,7 @@
 #include "plat/sigmask.h"
 #include "plat/threads.h"
 #include "sched/msg.h"
+#include "sched/sim_net.h"
 
 enum { THREADS_MAX = 32, NAME_MAX_BYTES = 253 };
 enum dns_state { DNS_RUNNING, DNS_DONE, DNS_ABANDONED };
@@ -359,8 +360,14 @@ int hob_resolve(const char *name, uint16_t port, size_t max, hob_time until, hob
 
     if (r != 0)
         return r < 0 ? r : 0;
-    if ((r = hob__io_begin_real(&f)) < 0)
+    if ((r = hob__io_begin_real(&f)) < 0) {
+        if (r == -EOPNOTSUPP)
+            hob__sim_tell(SIM_TELL_NAME,
+                          "%s is a name of the outside: here are addresses and "
+                          "localhost",
+                          name);
         return r;
+    }
     if (until == 0)
         return -ETIMEDOUT;
     r = f && hob__dns_by_ares() ? ask(name, f, until, max, ret, ret_n) : -ENOSYS;

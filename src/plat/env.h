@@ -31,12 +31,12 @@ struct hob_env {
     hob_time (*now)(void);                 /* any thread */
     uint64_t (*random)(void);              /* any thread; under the simulator, from the seed */
     int (*poll_open)(struct poller **ret); /* a loop's poller */
-    const struct sock_ops *sock;           /* never NULL; of the descriptors that poller waits for */
+    const struct sock_ops *sock; /* never NULL; of the descriptors that poller waits for */
     /* Real: hands it to the pool (a blocking thread).  Sim: runs it on the one thread, at a
      * moment the seed chooses.  NULL while the pool (the blocking threads) is not linked up. */
     int (*pool_submit)(struct env_work *w);
     int (*block_submit)(struct env_work *w);
-    bool (*on_job)(void); /* real: whether the caller is a job of the pool; NULL likewise */
+    bool (*on_job)(void);        /* real: whether the caller is a job of the pool; NULL likewise */
     const struct file_ops *file; /* never NULL */
     bool sim;
 };

@@ -21,7 +21,7 @@
     X(SHORT, "short") /* whether a loop's turn is cut short */                                     \
     X(TURN, "turn")   /* after how many runs */                                                    \
     X(TICK, "tick")   /* how long it was until this turn */                                        \
-    X(LEAP, "leap")   /* whether time goes on to the next timer although something is ready */      \
+    X(LEAP, "leap")   /* whether time goes on to the next timer although something is ready */     \
     X(LATE, "late")   /* how much later bytes, a datagram, a connection arrive */                  \
     X(CUT, "cut")     /* how many bytes a read or a write leaves off */                            \
     X(ROOM, "room")   /* how much less a connection holds */                                       \

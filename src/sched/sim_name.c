@@ -109,6 +109,16 @@ static int port_give(const struct sim_sock *s, hob_addr *a)
     return -EADDRINUSE;
 }
 
+bool hob__sim_addr_far(const hob_addr *a)
+{
+    const struct sockaddr_in6 *six = (const void *)&a->sa.room;
+    const struct sockaddr_in *four = (const void *)&a->sa.room;
+
+    if (a->sa.any.sa_family == AF_INET)
+        return ntohl(four->sin_addr.s_addr) >> 24 != 127 && four->sin_addr.s_addr != 0;
+    return a->sa.any.sa_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) && !is_any(a);
+}
+
 int hob__sim_addr_copy(const struct sockaddr *a, socklen_t len, int family, hob_addr *ret)
 {
     if (len < sizeof(sa_family_t) || len > sizeof ret->sa)

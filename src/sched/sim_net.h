@@ -141,6 +141,8 @@ int hob__sim_bind(int fd, const struct sockaddr *a, socklen_t len);
 int hob__sim_addr(int fd, struct sockaddr *ret, socklen_t *len);
 /* Gives it a name of its own if it has none. */
 void hob__sim_sock_autoname(struct sim_sock *s);
+/* Of another host, as far as a reader can tell: no loopback, no Unix name. */
+bool hob__sim_addr_far(const hob_addr *a);
 /* Who is found at a name: a listener (SOCK_STREAM), a datagram socket; NULL: nobody. */
 struct sim_sock *hob__sim_sock_at(const hob_addr *a, int type);
 

@@ -197,6 +197,14 @@ static void connect_ended(struct sim_sock *s, int err)
     hob__sim_changed(s);
 }
 
+static void connect_nobody(struct sim_sock *s)
+{
+    if (hob__sim_addr_far(&s->peer_name))
+        hob__sim_tell(SIM_TELL_PEER, "a connection to another host is refused: there is none, only "
+                                     "the parts of this program that listen (hob_sim(3))");
+    connect_ended(s, -ECONNREFUSED);
+}
+
 static void connect_arrives(struct timer *t)
 {
     struct sim_sock *s = container_of(t, struct sim_sock, timer);
@@ -205,7 +213,7 @@ static void connect_arrives(struct timer *t)
     if (s->err)
         connect_ended(s, s->err);
     else if (!l)
-        connect_ended(s, -ECONNREFUSED);
+        connect_nobody(s);
     else if (l->n_queue >= l->backlog)
         list_push(&l->knocking, &s->queued);
     else

@@ -130,6 +130,44 @@ class Ideas(unittest.TestCase):
                 self.assertIn('event', err)
                 self.assertNotIn('another program', err)
 
+    def searched(self, how, sim):
+        """A mistake of votes is found, and what it is made simpler to fails again."""
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, 'schedule')
+            status, out, err = run('votes', *how, HOB_SIM=sim + ':' + path)
+            self.assertEqual((status, out), (1, ''))
+            m = re.search(r'seed (\d+) fails: not always so: every vote counts, and once; '
+                          r'replay: HOB_SIM=(\S+)\n'
+                          r'hob: simulation: it fails with (\d+) of its (\d+) choices too; '
+                          r'replay: HOB_SIM=@(.+)\n$', err)
+            self.assertTrue(m, err)
+            self.assertEqual(m[2], sim.replace('search:1000', m[1]))
+            self.assertLess(int(m[3]), int(m[4]))
+            with open(path, encoding='ascii') as f:
+                choices = f.read().split('\n')[4:-1]
+            self.assertEqual(len(choices), int(m[3]))
+            for again in (m[2], '@' + path):
+                first, second = (run('votes', *how, HOB_SIM=again) for _ in range(2))
+                self.assertEqual(first, second)
+                self.assertLess(first[0], 0)  # aborted
+                self.assertIn('not always so: every vote counts, and once', first[2])
+                self.assertNotIn('another program', first[2])
+            return choices, first[2]
+
+    def test_votes_as_the_tutorial_has_it(self):
+        for how in ([], ['lines'], ['fixed']):
+            self.assertEqual(run('votes', *how), (0, '5 of 5 votes\n', ''))
+        choices, _ = self.searched([], 'search:1000')
+        self.assertTrue(all(re.match(r'\d+ cut \d+$', c) for c in choices), choices)
+        self.assertEqual(run('votes', 'lines', HOB_SIM='search:300'),
+                         (0, '', 'hob: simulation: 300 seeds, none fails\n'))
+        choices, said = self.searched(['lines'], 'search:1000,faults=10')
+        self.assertEqual(len(choices), 1)
+        self.assertRegex(choices[0], r'^\d+ fault 1$')
+        self.assertEqual(len(re.findall('hob: simulation: fault: ', said)), 1)
+        self.assertEqual(run('votes', 'fixed', HOB_SIM='search:300,faults=20'),
+                         (0, '', 'hob: simulation: 300 seeds, none fails\n'))
+
     def test_echo_serves_clients_side_by_side_and_ends_in_order(self):
         with start('echo', '0') as server:
             try:

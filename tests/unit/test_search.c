@@ -384,6 +384,13 @@ TEST(what_HOB_SIM_does_not_mean_is_refused)
                                         "@",
                                         "@/no/such",
                                         "@/dev/null",
+                                        "1,faults=",
+                                        "1,faults=0",
+                                        "1,faults=1001",
+                                        "1,faults=5x",
+                                        "1,fault=5",
+                                        "1,faults=5:x",
+                                        "search:5,faults=5:",
                                         "99999999999999999999"};
 
     for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
