@@ -115,12 +115,10 @@ static int udp_send(struct sim_sock *s, struct sim_sock *to, const struct iovec 
     hob_time at = hob__now() + hob__sim_rare(CHOICE_LATE, LATE_RATE, LATE_US) * HOB_US;
     int r = 0;
 
-    if (k != FAULT_OVERTAKEN && at < to->in.last)
-        at = to->in.last; /* in.last: of what keeps its place */
     if (k == FAULT_OVERTAKEN)
         at += OVERTAKEN;
     else
-        to->in.last = at;
+        at = to->mail_last = at > to->mail_last ? at : to->mail_last;
     for (int i = k == FAULT_DOUBLED ? 2 : 1; i > 0 && k != FAULT_LOST && r == 0; i--)
         if (to->mail_bytes + n <= to->mail_room)
             r = mail_put(to, s, iov, n_iov, n, at);

@@ -33,14 +33,13 @@ struct way {
     unsigned char *ring;
     uint32_t room, head;
     uint32_t n;       /* arrived */
-    uint32_t n_under; /* under way, and when each part of it arrives, in order */
+    uint32_t n_under; /* under way, in parts that arrive in order, none before its time */
     uint32_t n_segs;
     struct {
         hob_time at;
         uint32_t n;
     } seg[WAY_SEGS];
-    hob_time last;    /* nothing that is sent later arrives before this */
-    enum way_end end; /* comes behind the last byte, at end_at */
+    enum way_end end; /* comes behind the last byte, not before end_at */
     hob_time end_at;
     bool ended, reset; /* it has come */
 };
@@ -80,6 +79,7 @@ struct sim_sock {
     /* a datagram socket */
     struct list mail;
     size_t mail_bytes, mail_room;
+    hob_time mail_last; /* no UDP that keeps its place is there before this */
     /* a file; then it is no socket */
     struct sim_file *file;
     struct sim_listing *listing;

@@ -56,11 +56,7 @@ static uint32_t way_space(const struct way *w)
 /* When what is sent now is there. */
 static hob_time way_when(const struct sim_sock *to)
 {
-    hob_time at = hob__now();
-
-    if (!to->local)
-        at += hob__sim_rare(CHOICE_LATE, LATE_RATE, LATE_US) * HOB_US;
-    return at > to->in.last ? at : to->in.last;
+    return hob__now() + (to->local ? 0 : hob__sim_rare(CHOICE_LATE, LATE_RATE, LATE_US) * HOB_US);
 }
 
 /* What has come by now is there; the timer is set for the rest. */
@@ -70,7 +66,7 @@ static void way_arrive(struct sim_sock *s)
     hob_time now = hob__now();
     uint32_t k = 0;
 
-    while (k < w->n_segs && w->seg[k].at <= now) {
+    while (k < w->n_segs && w->seg[k].at <= now) { /* (I2): one that is late holds the rest */
         w->n += w->seg[k].n;
         w->n_under -= w->seg[k].n;
         k++;
@@ -121,14 +117,10 @@ static void way_send(struct sim_sock *to, const void *buf, uint32_t n)
     HOB_ASSERT(n <= way_space(w)); /* (I1) */
     ring_put(w, buf, n);
     w->n_under += n;
-    w->last = way_when(to); /* (I2) */
-    if (w->n_segs == WAY_SEGS) {
-        w->seg[WAY_SEGS - 1].at = w->last;
-        w->seg[WAY_SEGS - 1].n += n;
-    } else {
-        w->seg[w->n_segs].at = w->last;
-        w->seg[w->n_segs++].n = n;
-    }
+    if (w->n_segs < WAY_SEGS)
+        w->seg[w->n_segs++].n = 0;
+    w->seg[w->n_segs - 1].n += n;
+    w->seg[w->n_segs - 1].at = way_when(to);
     way_arrive(to);
 }
 
@@ -139,7 +131,7 @@ static void way_end(struct sim_sock *to, enum way_end how)
     if (w->end >= how)
         return;
     w->end = how;
-    w->end_at = w->last = way_when(to);
+    w->end_at = way_when(to);
     way_arrive(to);
 }
 

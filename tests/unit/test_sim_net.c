@@ -5,6 +5,7 @@
 #include "sim_util.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 /* ---- an echo server with many clients ---- */
 
@@ -245,6 +246,47 @@ TEST(a_simulated_descriptor_can_do_nothing_in_the_kernel)
     in_sims(10, past_hob, NULL);
 }
 
+static void *elsewhere(void *arg)
+{
+    const struct link *l = arg;
+    hob_addr a = addr("127.0.0.1", 0);
+
+    CHECK_INT(hob_write(l->there, "x", 1, HOB_FOREVER), -EOPNOTSUPP);
+    CHECK_INT(hob_tcp_listen(&a, 0), -EOPNOTSUPP);
+    CHECK_INT(hob_unix_pair((int[2]){0}), -EOPNOTSUPP);
+    return NULL;
+}
+
+/* What would wait runs on the simulation's own thread. */
+static int would_wait(void *arg)
+{
+    const struct link *l = arg;
+    char c;
+
+    CHECK_INT(hob_write(l->here, "x", 1, HOB_FOREVER), 1);
+    CHECK_INT(hob_read(l->here, &c, 1, HOB_FOREVER), -EOPNOTSUPP);
+    return 0;
+}
+
+static int threads(void *arg)
+{
+    struct link l = link_tcp();
+    pthread_t id;
+    char c;
+
+    (void)arg;
+    CHECK(pthread_create(&id, NULL, elsewhere, &l) == 0 && pthread_join(id, NULL) == 0);
+    CHECK_INT(hob_block(would_wait, &l, HOB_FOREVER), 0);
+    CHECK_INT(hob_read(l.there, &c, 1, HOB_FOREVER), 1);
+    link_close(&l);
+    return 0;
+}
+
+TEST(other_threads_are_outside)
+{
+    in_sims(5, threads, NULL);
+}
+
 static int leaves_open(void *arg)
 {
     struct link l = link_tcp();
@@ -260,4 +302,46 @@ TEST(what_is_left_open_is_closed_by_whoever_closes_it)
     in_sims(1, leaves_open, &l);
     hob_close(l.here);
     hob_close(l.there);
+}
+
+/* ---- what is said ---- */
+
+static int goes_outside(void *arg)
+{
+    hob_addr far = addr("198.51.100.7", 80), near = addr("127.0.0.1", 80), *found = arg;
+    size_t n;
+    char c;
+
+    CHECK_INT(hob_tcp_dial(&near, HOB_FOREVER), -ECONNREFUSED);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(hob_tcp_dial(&far, HOB_FOREVER), -ECONNREFUSED);
+        CHECK_INT(hob_resolve("host.example", 80, 1, HOB_FOREVER, found, &n), -EOPNOTSUPP);
+        CHECK_INT(hob_read(STDIN_FILENO, &c, 1, HOB_FOREVER), -EOPNOTSUPP);
+    }
+    return 0;
+}
+
+TEST(what_goes_past_the_simulation_is_said_once)
+{
+    char said[1024] = {0};
+    hob_addr a;
+    FILE *out = tmpfile();
+    int err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+    CHECK(out && err >= 0);
+    CHECK(dup2(fileno(out), STDERR_FILENO) == STDERR_FILENO);
+    int r = in_sim("1", goes_outside, &a);
+    CHECK(dup2(err, STDERR_FILENO) == STDERR_FILENO);
+    CHECK_INT(r, 0);
+    rewind(out);
+    CHECK(fread(said, 1, sizeof said - 1, out) > 0);
+    CHECK_STR(said,
+              "hob: simulation: a connection to another host is refused: there is none, only "
+              "the parts of this program that listen (hob_sim(3))\n"
+              "hob: simulation: host.example is a name of the outside: here are addresses and "
+              "localhost\n"
+              "hob: simulation: descriptor 0 was not opened in this hob_run: what it does is "
+              "not simulated (hob_sim(3))\n");
+    fclose(out);
+    close(err);
 }

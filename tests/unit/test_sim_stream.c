@@ -154,12 +154,44 @@ static int presses_back(void *arg)
     return 0;
 }
 
+static int writes_much(void *arg)
+{
+    static unsigned char out[1 << 17];
+    int fd = *(int *)arg;
+
+    CHECK_INT(hob_write(fd, out, sizeof out, HOB_FOREVER), sizeof out);
+    CHECK_INT(hob_sock_shutdown(fd, SHUT_WR), 0);
+    return 0;
+}
+
+static int drains(void *arg)
+{
+    struct link l = link_tcp();
+    static char in[1 << 17];
+    hob_group g;
+
+    (void)arg;
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, writes_much, &l.here), 0);
+    CHECK_INT(hob_sleep(HOB_SEC), 0); /* it waits by now */
+    CHECK_INT(read_all(l.there, in, sizeof in), sizeof in);
+    CHECK_INT(hob_read(l.there, in, 1, HOB_FOREVER), 0);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+    link_close(&l);
+    return 0;
+}
+
+TEST(who_waits_for_room_goes_on_when_there_is_some)
+{
+    in_sims(50, drains, NULL);
+}
+
 TEST(a_connection_holds_only_so_much)
 {
     in_sims(50, presses_back, NULL);
 }
 
-static bool cut_at[8], joined;
+static bool cut_at[8], joined, late;
 
 static int pieces(void *arg)
 {
@@ -170,7 +202,9 @@ static int pieces(void *arg)
     (void)arg;
     CHECK_INT(hob_write(l.here, "12345678", 8, HOB_FOREVER), 8);
     CHECK_INT(hob_write(l.here, "abcdefgh", 8, HOB_FOREVER), 8);
+    hob_time before = hob_now();
     n = hob_read(l.there, text, sizeof text, HOB_FOREVER);
+    late |= hob_now() - before > HOB_MS;
     CHECK(n > 0);
     if (n < 8)
         cut_at[n] = true;
@@ -181,12 +215,12 @@ static int pieces(void *arg)
     return 0;
 }
 
-TEST(a_stream_is_cut_at_every_byte_and_joined)
+TEST(a_stream_is_cut_at_every_byte_and_joined_and_late)
 {
     in_sims(500, pieces, NULL);
     for (int i = 1; i < 8; i++)
         CHECK(cut_at[i]);
-    CHECK(joined);
+    CHECK(joined && late);
 }
 
 /* ---- Unix sockets and pipes ---- */
