@@ -59,11 +59,16 @@ struct move {
 int hob_pipe_open(const struct hob_pipe_opts *opts, int ret[2])
 {
     struct hob_pipe_opts o;
+    unsigned flags = 0;
     int r = hob__opts_copy(&o, sizeof o, opts);
-    unsigned flags = (o.blocking_read ? SOCK_PIPE_BLOCKS_READ : 0) |
-                     (o.blocking_write ? SOCK_PIPE_BLOCKS_WRITE : 0);
 
-    return r < 0 ? r : hob__env->sock->pipe(o.bytes, flags, ret);
+    if (r < 0)
+        return r;
+    if (o.blocking_read)
+        flags |= SOCK_PIPE_BLOCKS_READ;
+    if (o.blocking_write)
+        flags |= SOCK_PIPE_BLOCKS_WRITE;
+    return hob__env->sock->pipe(o.bytes, flags, ret);
 }
 
 /* ---- what is to be moved ---- */
