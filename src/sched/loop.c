@@ -86,13 +86,6 @@ void hob__loop_post(struct loop *l, struct msg *m)
     atomic_fetch_sub_explicit(&l->n_posters, 1, memory_order_release);
 }
 
-void hob__loop_wake(struct loop *l)
-{
-    atomic_fetch_add_explicit(&l->n_posters, 1, memory_order_relaxed);
-    l->poller->ops->wake(l->poller);
-    atomic_fetch_sub_explicit(&l->n_posters, 1, memory_order_release);
-}
-
 static void loop_fibers(struct loop *l)
 {
     if (!l->turn_start)

@@ -343,8 +343,6 @@ void hob__loop_fini(struct loop *l);
 void hob__loop_run(struct loop *l); /* until l->stop */
 /* One turn: fibers, messages, timers, poller.  Returns whether anything is ready after it. */
 bool hob__loop_turn(struct loop *l, bool may_sleep);
-/* From a fiber or another loop of the same runtime; a signal handler counts itself elsewhere. */
-void hob__loop_wake(struct loop *l);
 
 /* fiber.c */
 void hob__loop_fibers(struct loop *l); /* from the loop's own context: what is ready, in a turn */

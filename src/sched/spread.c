@@ -54,6 +54,21 @@ void hob__spread_let(struct loop *l)
     atomic_flag_clear_explicit(&l->spread.lock, memory_order_release);
 }
 
+/* Takes loop i off the sleepers and wakes it; false: it was not among them.  (I3) of loop.c: counted
+ * first, for once it is off them it may come to its end. */
+static bool wake_sleeper(struct rt *rt, unsigned i, uint64_t *idle)
+{
+    struct loop *l = &rt->loops[i];
+
+    atomic_fetch_add_explicit(&l->n_posters, 1, memory_order_relaxed);
+    *idle = atomic_fetch_and(&rt->idle, ~(1ull << i));
+    bool asleep = *idle & (1ull << i);
+    if (asleep)
+        l->poller->ops->wake(l->poller);
+    atomic_fetch_sub_explicit(&l->n_posters, 1, memory_order_release);
+    return asleep;
+}
+
 /*
  * Wakes one sleeping loop, if there is one, and takes it off the sleepers.  Not while another
  * searches: that one looks at all queues once more after it has said that it sleeps.  (I2)
@@ -64,14 +79,9 @@ static void wake_one(struct rt *rt)
 
     if (atomic_load_explicit(&rt->n_searching, memory_order_relaxed) > 0)
         return;
-    while (idle) {
-        unsigned i = (unsigned)__builtin_ctzll(idle);
-        idle = atomic_fetch_and(&rt->idle, ~(1ull << i));
-        if (idle & (1ull << i)) {
-            hob__loop_wake(&rt->loops[i]);
+    while (idle)
+        if (wake_sleeper(rt, (unsigned)__builtin_ctzll(idle), &idle))
             return;
-        }
-    }
 }
 
 static uint32_t spread_length(const struct loop *l)
