@@ -15,6 +15,8 @@
  *             which fails if a message is there.  The push is a release, the take an acquire.
  *
  * REJECTED    Vyukov's queue: its consumer can see a half-pushed message and must spin for it.
+ *
+ * Checked in every interleaving: tests/model/explore_inbox.c.
  */
 #ifndef HOB_SCHED_MSG_H
 #define HOB_SCHED_MSG_H

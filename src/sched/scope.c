@@ -25,7 +25,9 @@
  *             (I7) a shield's time begins when the first cancel from outside comes to it, or when
  *                  it is opened in a cancelled scope; at its end the group is cancelled from
  *                  outside
- *             (I3) and (I4) are ends.c's
+ *
+ * (I3) and (I4) are ends.c's.  (I2), (I5) and (I6) are checked in every interleaving of loops and
+ * threads: tests/model/explore_group.c.
  *
  * A shielded group's scope has no parent: a cancel stops before it, and fibers inside it are not
  * interrupted although they are members of a cancelled scope further out.  When its time is up it

@@ -10,8 +10,10 @@
 #define EXPLORE_ITSELF
 #include "explore.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +38,10 @@ struct decision {
 static const struct explore_case *now_case;
 static struct vthread vthreads[EXPLORE_THREADS];
 static unsigned n_vthreads, running, preemptions_left;
-static struct decision path[STEPS_MAX];
+static struct decision path[2 * STEPS_MAX]; /* a wait is a decision, too */
 static unsigned n_path, at_path;
 static struct ctx main_ctx;
+static unsigned long n_steps; /* of all threads, in this run */
 
 static void print_path(void)
 {
@@ -84,8 +87,8 @@ static bool can_run(unsigned i)
 /* The decision at this point of the run: 0 <= result < choices. */
 static unsigned decide(unsigned choices)
 {
-    if (at_path == STEPS_MAX)
-        explore_fail("still running after %d steps", STEPS_MAX);
+    if (at_path == 2 * STEPS_MAX)
+        explore_fail("still waiting after %u decisions", at_path);
     if (at_path == n_path)
         path[n_path++] = (struct decision){0, (unsigned char)choices};
     if (path[at_path].choices != choices)
@@ -122,6 +125,8 @@ static void switch_away(void)
     if (next == running)
         return;
     if (next < n_vthreads) {
+        if (now_case->switched)
+            now_case->switched(running, next);
         running = next;
         hob__ctx_switch(&from->ctx, &vthreads[next].ctx);
         return;
@@ -135,8 +140,11 @@ static void switch_away(void)
 
 void explore_step(void)
 {
-    if (n_vthreads > 0) /* not while a case sets itself up or checks */
-        switch_away();
+    if (n_vthreads == 0) /* a case sets itself up or checks */
+        return;
+    switch_away();
+    if (++n_steps > STEPS_MAX) /* what it is before comes at once */
+        explore_fail("still running after %d steps", STEPS_MAX);
 }
 
 void explore_wait(bool (*ready)(void *arg), void *arg)
@@ -149,29 +157,71 @@ void explore_wait(bool (*ready)(void *arg), void *arg)
     t->ready = NULL;
 }
 
-/* A sleeper on a futex: ready when a wake has cleared the word it sleeps on. */
-static bool futex_woken(void *arg)
+static bool others_went_on(void *seen)
 {
-    return *(atomic_uint **)arg == NULL;
+    return n_steps != *(unsigned long *)seen;
 }
 
-static atomic_uint *sleeps_on[EXPLORE_THREADS];
-
-void explore_futex_wait(atomic_uint *word, unsigned seen)
+int explore_relax(void)
 {
+    explore_wait(others_went_on, &(unsigned long){n_steps});
+    return 0;
+}
+
+static bool flag_is_clear(void *flag)
+{
+    return !*(volatile unsigned char *)flag;
+}
+
+bool explore_flag_set(volatile void *flag)
+{
+    volatile unsigned char *at = flag;
+
+    explore_step();
+    bool was = *at;
+    if (was)
+        explore_wait(flag_is_clear, (void *)(uintptr_t)flag);
+    else
+        *at = 1;
+    return was;
+}
+
+/* A sleeper on a futex: ready when a wake has cleared the word it sleeps on, or at its time. */
+static struct sleeper {
+    atomic_uint *on;
+    long long until;
+} sleepers[EXPLORE_THREADS];
+
+static bool futex_woken(void *arg)
+{
+    const struct sleeper *s = arg;
+
+    return !s->on || (now_case->over && now_case->over(s->until));
+}
+
+void explore_futex_wait_until(atomic_uint *word, unsigned seen, long long until)
+{
+    struct sleeper *s = &sleepers[running];
+
     explore_step();
     if (*word != seen)
         return;
-    sleeps_on[running] = word;
-    explore_wait(futex_woken, &sleeps_on[running]);
+    *s = (struct sleeper){word, until};
+    explore_wait(futex_woken, s);
+    s->on = NULL;
+}
+
+void explore_futex_wait(atomic_uint *word, unsigned seen)
+{
+    explore_futex_wait_until(word, seen, LLONG_MAX);
 }
 
 void explore_futex_wake(atomic_uint *word, int n_max)
 {
     explore_step();
     for (unsigned i = 0; i < n_vthreads && n_max > 0; i++) {
-        if (sleeps_on[i] == word) {
-            sleeps_on[i] = NULL;
+        if (sleepers[i].on == word) {
+            sleepers[i].on = NULL;
             n_max--;
         }
     }
@@ -214,13 +264,14 @@ static void run_once(const struct explore_case *c, unsigned n)
     mutex_held = false;
     preemptions_left = c->preemptions;
     at_path = 0;
+    n_steps = 0;
     for (unsigned i = 0; i < n; i++) {
         struct vthread *t = &vthreads[i];
 
         t->run = c->thread[i];
         t->done = false;
         t->ready = NULL;
-        sleeps_on[i] = NULL;
+        sleepers[i].on = NULL;
         hob__ctx_make(&t->ctx, t->stack, STACK_SIZE, vthread_main, t);
     }
     n_vthreads = n;
@@ -238,6 +289,7 @@ unsigned long explore(const struct explore_case *c)
     now_case = c;
     n_path = 0;
     signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
     while (n < EXPLORE_THREADS && c->thread[n])
         n++;
     do {

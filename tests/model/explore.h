@@ -2,11 +2,11 @@
  *
  * explore.h - runs lock-free code through its interleavings, one after another
  *
- * WHAT    Included before the sources under test.  It replaces the atomic operations, the futex and
- *         the mutex by ones that let a scheduler decide, before each of them, which of a few
- *         virtual threads goes on.  The scheduler tries every decision with at most `preemptions`
- *         switches away from a thread that could have gone on (a thread that blocks or ends is
- *         free); most bugs of such code need two.
+ * WHAT    Included before the sources under test, by them or by the compiler (-include).  It
+ *         replaces the atomic operations, the futex and the mutex by ones that let a scheduler
+ *         decide, before each of them, which of a few virtual threads goes on.  The scheduler tries
+ * every decision with at most `preemptions` switches away from a thread that could have gone on (a
+ * thread that blocks or ends is free); most bugs of such code need two.
  *
  * LIMITS  Sequential consistency: an operation of weaker order is explored as if it were strong.
  *         What the orders allow beyond that, ThreadSanitizer and the ORDER sections answer for.
@@ -36,6 +36,8 @@ struct explore_case {
     void (*thread[EXPLORE_THREADS])(void); /* NULL: fewer */
     void (*check)(void);                   /* after each run */
     unsigned preemptions;
+    void (*switched)(unsigned from, unsigned to); /* from virtual thread to another; or NULL */
+    bool (*over)(long long until);                /* whether a futex's time is over; NULL: never */
 };
 
 /* Tries every schedule; returns how many there were. */
@@ -45,14 +47,21 @@ unsigned long explore(const struct explore_case *c);
 unsigned explore_self(void);
 
 void explore_futex_wait(atomic_uint *word, unsigned seen);
+void explore_futex_wait_until(atomic_uint *word, unsigned seen, long long until);
 void explore_futex_wake(atomic_uint *word, int n_max);
+/* A spin: nothing is gained by going on before another thread has. */
+int explore_relax(void);
+/* Whether it was set, and then only once it is not: nobody spins here. */
+bool explore_flag_set(volatile void *flag);
 int explore_mutex(pthread_mutex_t *m, bool take);
 
 #ifndef EXPLORE_ITSELF /* the explorer's own atomics, if any, are real */
 
 #define HOB_PLAT_FUTEX_H        /* not the real one */
 #define futex_wait              explore_futex_wait
+#define futex_wait_until        explore_futex_wait_until
 #define futex_wake              explore_futex_wake
+#define sched_yield()           explore_relax()
 #define pthread_mutex_lock(m)   explore_mutex(m, true)
 #define pthread_mutex_unlock(m) explore_mutex(m, false)
 
@@ -66,6 +75,10 @@ int explore_mutex(pthread_mutex_t *m, bool take);
 #undef atomic_fetch_add_explicit
 #undef atomic_fetch_sub
 #undef atomic_fetch_sub_explicit
+#undef atomic_fetch_or
+#undef atomic_fetch_and
+#undef atomic_flag_test_and_set_explicit
+#undef atomic_flag_clear_explicit
 #undef atomic_compare_exchange_weak
 #undef atomic_compare_exchange_weak_explicit
 #undef atomic_compare_exchange_strong
@@ -89,12 +102,17 @@ int explore_mutex(pthread_mutex_t *m, bool take);
         *(p) = (expression);                                                                       \
         explore_old;                                                                               \
     })
-#define atomic_exchange(p, v)               explore_update(p, v)
-#define atomic_exchange_explicit(p, v, mo)  explore_update(p, v)
-#define atomic_fetch_add(p, v)              explore_update(p, explore_old + (v))
-#define atomic_fetch_add_explicit(p, v, mo) atomic_fetch_add(p, v)
-#define atomic_fetch_sub(p, v)              explore_update(p, explore_old - (v))
-#define atomic_fetch_sub_explicit(p, v, mo) atomic_fetch_sub(p, v)
+#define atomic_exchange(p, v)                    explore_update(p, v)
+#define atomic_exchange_explicit(p, v, mo)       explore_update(p, v)
+#define atomic_fetch_add(p, v)                   explore_update(p, explore_old + (v))
+#define atomic_fetch_add_explicit(p, v, mo)      atomic_fetch_add(p, v)
+#define atomic_fetch_sub(p, v)                   explore_update(p, explore_old - (v))
+#define atomic_fetch_sub_explicit(p, v, mo)      atomic_fetch_sub(p, v)
+#define atomic_fetch_or(p, v)                    explore_update(p, explore_old | (v))
+#define atomic_fetch_and(p, v)                   explore_update(p, explore_old &(v))
+#define atomic_flag_test_and_set_explicit(p, mo) explore_flag_set(p)
+#define atomic_flag_clear_explicit(p, mo)                                                          \
+    (explore_step(), (void)(*(volatile unsigned char *)(p) = 0))
 #define atomic_compare_exchange_strong(p, seen, v)                                                 \
     ({                                                                                             \
         explore_step();                                                                            \
