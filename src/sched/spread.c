@@ -19,7 +19,8 @@
  * INVARIANTS  (I1) a task is in one queue, under that queue's lock
  *             (I2) no task waits while a loop sleeps: who pushes looks for a sleeper after the
  *                  push, who sleeps looks for tasks after it has said so.  Both are
- *                  read-modify-writes of rt->idle, so one of them sees the other.
+ *                  read-modify-writes of rt->idle, so one of them sees the other.  Who does not
+ *                  sleep and has other things to run wakes the next.
  *             (I3) a task waits for at most as many turns of its own loop as tasks are before it,
  *                  however busy every loop is
  *
@@ -60,8 +61,8 @@ void hob__spread_let(struct loop *l)
     atomic_flag_clear_explicit(&l->spread.lock, memory_order_release);
 }
 
-/* Takes loop i off the sleepers and wakes it; false: it was not among them.  (I3) of loop.c: counted
- * first, for once it is off them it may come to its end. */
+/* Takes loop i off the sleepers and wakes it; false: it was not among them.  (I3) of loop.c:
+ * counted first, for once it is off them it may come to its end. */
 static bool wake_sleeper(struct rt *rt, unsigned i, uint64_t *idle)
 {
     struct loop *l = &rt->loops[i];
@@ -260,6 +261,10 @@ bool hob__rt_idle(struct rt *rt, struct loop *l)
 
 void hob__rt_busy(struct rt *rt, struct loop *l)
 {
-    if (rt->n_loops > 1)
-        atomic_fetch_and(&rt->idle, ~(1ull << l->index));
+    if (rt->n_loops == 1)
+        return;
+    atomic_fetch_and(&rt->idle, ~(1ull << l->index));
+    /* It may be the one that was woken for a task, and will not take it: another shall.  (I2) */
+    if (loop_has_ready(l) && spread_any(rt))
+        wake_one(rt);
 }

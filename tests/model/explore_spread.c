@@ -7,8 +7,9 @@
  *         search   the same, where a loop watches before it sleeps, and is not woken while it does
  *         three    of three such children each of three loops must have one
  *         one      there is one task, and who has started it computes until it has run
- *         called   the same, of three loops: one that searched is called to compute, and must have
- *                  the one that sleeps woken
+ *         called   the same, of three loops: what one waited for at its poller while it searched
+ *                  has come, and makes it compute: it must wake the one that sleeps
+ *         told     it has come by a message: then the loop takes the task first
  *         nested   the child that was taken starts more, from where it is
  *         busy     loop 0 always has something to run and loop 1 computes: the task runs all the
  *                  same, on loop 0
@@ -106,6 +107,7 @@ static void one_reset(void)
 /* called */
 static struct fiber *waits;
 static struct msg call;
+static bool by_message;
 
 static bool somebody_waits(void *unused)
 {
@@ -122,10 +124,15 @@ static int waits_for_call(void *unused)
     return 0;
 }
 
+static void call_done(void)
+{
+    hob__ready(waits, 0);
+}
+
 static void call_run(struct msg *m)
 {
     (void)m;
-    hob__ready(waits, 0);
+    call_done();
 }
 
 static int calls(void *unused)
@@ -139,7 +146,10 @@ static int calls(void *unused)
     if (r == 0) {
         explore_wait(somebody_waits, NULL);
         call.run = call_run;
-        hob__loop_post(waits->loop, &call);
+        if (by_message)
+            hob__loop_post(waits->loop, &call);
+        else
+            loops_complete(waits->loop, call_done);
         r = hob_go(&g, child, &n_ran[0]);
     }
     if (r == 0)
@@ -152,6 +162,13 @@ static void called_reset(void)
     reset(3, 1, 1);
     loops_rt.fn = calls;
     waits = NULL;
+    by_message = false;
+}
+
+static void told_reset(void)
+{
+    called_reset();
+    by_message = true;
 }
 
 /* nested: the group's home is one loop, who starts children may be on the other. */
@@ -255,6 +272,7 @@ int main(void)
         {"three", three_reset, {loops_0, loops_1, loops_2}, check, 2},
         {"one", one_reset, {loops_0, loops_1}, check, 3},
         {"called", called_reset, {loops_0, loops_1, loops_2}, check, 2},
+        {"told", told_reset, {loops_0, loops_1, loops_2}, check, 2},
         {"nested", nested_reset, {loops_0, loops_1}, check, 3},
         {"busy", busy_reset, {loops_0, loop_1_computes}, check, 3},
     };

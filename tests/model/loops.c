@@ -26,6 +26,7 @@ struct model_poller {
     struct poller base;
     bool woken, closed;
     hob_time until;
+    void (*done)(void); /* of an operation that has ended; NULL: none has */
 };
 
 static struct model_poller pollers[EXPLORE_THREADS];
@@ -40,7 +41,7 @@ static bool poller_goes_on(void *arg)
 {
     const struct model_poller *p = arg;
 
-    return p->woken || now >= p->until || (time_passes && p->until != HOB_FOREVER);
+    return p->woken || p->done || now >= p->until || (time_passes && p->until != HOB_FOREVER);
 }
 
 static int model_wait(struct poller *base, hob_time until)
@@ -53,6 +54,10 @@ static int model_wait(struct poller *base, hob_time until)
     p->woken = false;
     if (time_passes && p->until != HOB_FOREVER && now < p->until)
         now = p->until;
+    void (*done)(void) = p->done;
+    p->done = NULL;
+    if (done)
+        done();
     return 0;
 }
 
@@ -66,7 +71,9 @@ static void model_wake(struct poller *base)
 
 static bool model_busy(const struct poller *base)
 {
-    return model_of((struct poller *)(uintptr_t)base)->woken;
+    const struct model_poller *p = model_of((struct poller *)(uintptr_t)base);
+
+    return p->woken || p->done;
 }
 
 static void model_close(struct poller *base)
@@ -233,6 +240,12 @@ void loops_clock(void)
     explore_step();
     now = loops_soon + HOB_MS; /* timers go by ticks */
     time_passes = true;
+}
+
+void loops_complete(struct loop *l, void (*done)(void))
+{
+    explore_step();
+    model_of(l->poller)->done = done;
 }
 
 void loops_switched(unsigned from, unsigned to)

@@ -41,6 +41,9 @@ extern unsigned loops_searching_max;
 
 extern struct rt loops_rt;
 
+/* An operation of the loop's poller ends: what its `done` does. */
+void loops_complete(struct loop *l, void (*done)(void));
+
 /* For struct explore_case. */
 void loops_switched(unsigned from, unsigned to);
 bool loops_over(long long until);
