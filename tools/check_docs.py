@@ -8,6 +8,7 @@ line that goes on), then an empty line; an option is a line that begins with spa
 The manual page is man/hob-COMMAND.1: its SYNOPSIS equals the usage, its tagged paragraphs (.TP)
 that begin with a dash are the same options, short and long.  The ENVIRONMENT of man/hob.1 names
 every HOB_ variable that src/ and cmd/ read.  docs/design/README.md links every page beside it.
+docs/parsers.md names every fuzz target, and no target or file that is not there.
 
 Every function and macro of the public headers is in NAME and SYNOPSIS of exactly one page of
 section 3, as the header declares it, and these pages speak of nothing else: see manual.py.
@@ -125,8 +126,25 @@ def check_design(root):
         yield 'docs/design/README.md: lists %s, which is not there' % name
 
 
+def check_parsers(root):
+    page, folder = 'docs/parsers.md', os.path.join(root, 'tests', 'fuzz')
+    if not os.path.exists(os.path.join(root, page)):
+        return
+    text = tree.read(root, page)
+    there = {name[:-2] for name in tree.files(folder, '.c')} - {'fuzz_main', 'fuzz_part'}
+    named = set(re.findall(r'`(fuzz_\w+)`', text))
+    for target in sorted(there - named):
+        yield '%s: does not name %s' % (page, target)
+    for target in sorted(named - there):
+        yield '%s: names %s, which is not there' % (page, target)
+    for file in sorted(set(re.findall(r'`((?:src|cmd)/[\w./-]+)`', text))):
+        if not os.path.exists(os.path.join(root, file)):
+            yield '%s: names %s, which is not there' % (page, file)
+
+
 def check(root, hob):
-    problems, commands = [*check_environment(root), *check_design(root), *check_library(root)], []
+    problems, commands = [*check_environment(root), *check_design(root), *check_library(root),
+                          *check_parsers(root)], []
     if os.path.exists(hob):
         code, text = asked(hob)
         if code != 0:

@@ -59,8 +59,8 @@ static int line_take(struct lines *l, char **ret, size_t *ret_n)
     int r;
 
     for (;;) {
-        char *from = l->in.p + l->at;
         size_t have = l->in.len - l->at;
+        char *from = have > 0 ? l->in.p + l->at : NULL;
         char *end = have > 0 ? memchr(from, '\n', have) : NULL;
         size_t n = end ? (size_t)(end - from) : have;
         if (end || l->ended || n > LINES_LONGEST) {

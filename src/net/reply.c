@@ -115,9 +115,13 @@ union found {
 /* As many as it says, if so many would fit into it. */
 static int addrs_read(int family, const unsigned char *msg, int len, struct dns_reply *ret)
 {
-    int room = (len - HEADER_SIZE) / RR_LEAST, said = (int)read16(msg + 6);
-    int most = said < room ? said : room, n = most, status;
+    int room, said, most, n, status;
 
+    if (len < HEADER_SIZE) /* (I1) */
+        return ARES_EBADRESP;
+    room = (len - HEADER_SIZE) / RR_LEAST;
+    said = (int)read16(msg + 6);
+    most = n = said < room ? said : room;
     if (most < 1)
         return ARES_ENODATA;
     union found *found = calloc((size_t)most, sizeof *found);

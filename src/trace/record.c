@@ -19,6 +19,9 @@
 #include "base/assert.h"
 #include "trace/record.h"
 
+/* Longer than a year: what lies beyond is no time, and sums of times would not hold. */
+#define SPAN_MOST ((int64_t)1 << 55)
+
 /* Makes room for one more of `size` bytes. */
 static int array_grow(void *array, size_t n, size_t *cap, size_t size)
 {
@@ -80,18 +83,23 @@ static int reader_text(struct reader *rd, const struct trace_event *e, int lane)
     return 0;
 }
 
+static bool reader_time(const struct hob_trace *t, int64_t at)
+{
+    return at >= t->start && at - t->start <= SPAN_MOST;
+}
+
 static int reader_event(struct reader *rd, const struct trace_event *e, int lane)
 {
     struct hob_trace *t = rd->t;
 
-    if (e->kind == 0 || e->kind >= TRACE_N_KINDS || e->at < t->start)
+    if (e->kind == 0 || e->kind >= TRACE_N_KINDS || !reader_time(t, e->at))
         return 0;
     if (e->at > rd->last)
         rd->last = e->at;
     if (e->len)
         return reader_text(rd, e, lane);
     if (e->kind == TRACE_EV_FOLD) {
-        t->fold_ns += e->task < INT64_MAX / 2 ? (int64_t)e->task : 0;
+        t->fold_ns += e->task <= SPAN_MOST ? (int64_t)e->task : 0;
         t->n_folded += e->arg;
         return 0;
     }
@@ -113,7 +121,7 @@ static int reader_block(struct reader *rd, const struct record_block *b,
 {
     int lane, r = 0;
 
-    if (b->kind == RECORD_END && b->n_slots == 1) {
+    if (b->kind == RECORD_END && b->n_slots == 1 && reader_time(rd->t, slots[0].at)) {
         rd->ended = true;
         rd->t->stop = slots[0].at;
         rd->t->n_lost += slots[0].task;
@@ -197,7 +205,7 @@ int hob__record_read(const void *bytes, size_t n_bytes, struct hob_trace **ret)
     int r = 0;
 
     if (n_bytes < sizeof(*head) || memcmp(head->magic, RECORD_MAGIC, sizeof(head->magic)) != 0 ||
-        head->event_size != sizeof(struct trace_event))
+        head->event_size != sizeof(struct trace_event) || head->start < 0)
         return -EBADMSG;
     rd.t = calloc(1, sizeof(*rd.t));
     if (!rd.t)

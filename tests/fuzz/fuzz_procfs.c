@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_procfs.c - every parser of a text of /proc, on the same text
+ * fuzz_procfs.c - every parser of a text of /proc or tracefs, on the same text
  */
 #include <string.h>
 
 #include "diag/calls.h"
+#include "diag/load.h"
 #include "diag/procfs.h"
+#include "diag/verify_files.h"
+#include "diag/wakers.h"
 #include "fuzz/fuzz.h"
 
 enum { MOST = 16 };
@@ -28,6 +31,24 @@ static void fuzz_lists(const char *text)
         if (at == was)
             break;
     }
+}
+
+static void fuzz_more(const char *text)
+{
+    struct wakers_format format = {0};
+    struct files files = {0};
+    uint64_t idle[MOST];
+    char *own = strdup(text);
+
+    FUZZ_CHECK(own);
+    (void)load_parse_stat(text, idle, MOST);
+    if (wakers_parse_format(text, &format) == 0)
+        FUZZ_CHECK(format.pid_at <= 4096 && format.flags_at <= 4096);
+    files_add_maps(&files, 0, own);
+    for (size_t i = 0; i < files.n; i++)
+        FUZZ_CHECK(files.one[i].proc == 0 && files.one[i].path[0] == '/');
+    files_free(&files);
+    free(own);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -56,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (procfs_parse_pidfd(text, &pid) == 0)
         FUZZ_CHECK(pid >= -1);
     fuzz_lists(text);
+    fuzz_more(text);
     free(text);
     return 0;
 }

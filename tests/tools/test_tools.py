@@ -381,6 +381,17 @@ class Docs(Planted):
         os.remove(self.path('docs/design/0001-stacks.md'))
         self.bad_docs('lists 0001-stacks.md, which is not there')
 
+    def test_a_fuzz_target_the_table_forgets(self):
+        self.write('docs/parsers.md', '| `src/plat/env.c` | `fuzz_env` |\n')
+        self.write('tests/fuzz/fuzz_env.c', 'int x;\n')
+        self.good('check_docs', self.path('hob'))
+        self.write('tests/fuzz/fuzz_url.c', 'int x;\n')
+        self.bad_docs('does not name fuzz_url')
+        os.remove(self.path('tests/fuzz/fuzz_env.c'))
+        self.bad_docs('names fuzz_env, which is not there')
+        self.write('docs/parsers.md', '`src/plat/gone.c`\n', 'a')
+        self.bad_docs('names src/plat/gone.c, which is not there')
+
     def test_a_function_without_a_page(self):
         self.write('include/hob/more.h', '#include <hob/base.h>\nHOB_API int hob_more(void);\n')
         self.bad_docs('include/hob/more.h: hob_more is in NAME of no page in man/')

@@ -176,6 +176,31 @@ TEST(bytes_that_lie_are_refused_or_skipped)
     CHECK_INT(hob__record_read(u.bytes, sizeof(u.bytes), &t), -EBADMSG);
 }
 
+TEST(a_time_that_is_none_is_left_out)
+{
+    struct {
+        struct record_head head;
+        struct record_block block;
+        struct trace_event event[3];
+        struct record_block end;
+        struct trace_event stop;
+    } r = {.head = {.magic = RECORD_MAGIC, .event_size = sizeof(struct trace_event), .start = 5},
+           .block = {.kind = RECORD_EVENTS, .n_slots = 3, .lane.id = 1},
+           .event = {{.at = 7, .kind = TRACE_EV_RUN, .task = 1},
+                     {.at = INT64_MAX, .kind = TRACE_EV_RUN, .task = 1},
+                     {.at = INT64_MIN, .kind = TRACE_EV_RUN, .task = 1}},
+           .end = {.kind = RECORD_END, .n_slots = 1},
+           .stop = {.at = INT64_MAX}};
+    hob_trace *t;
+
+    CHECK_INT(hob__record_read(&r, sizeof(r), &t), 0);
+    CHECK_INT(t->n_events, 1);
+    CHECK_INT(hob_trace_wall(t), 2);
+    hob_trace_free(t);
+    r.head.start = -1;
+    CHECK_INT(hob__record_read(&r, sizeof(r), &t), -EBADMSG);
+}
+
 TEST(a_text_longer_than_its_block_is_no_text)
 {
     struct {

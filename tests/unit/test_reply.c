@@ -113,6 +113,15 @@ TEST(no_message_is_read_beyond_its_end)
     hostile(zone_of_all, 1);
     hostile(zone_of_none, 1);
     CHECK_INT(hob__reply_no_ttl(NULL, 0), 0);
+    for (int len = 0; len < 12; len++) { /* shorter than a header */
+        struct dns_reply r;
+        unsigned char *part = calloc(1, (size_t)len + 1);
+
+        CHECK(part != NULL);
+        hob__reply_read(ARES_SUCCESS, AF_INET, part, len, &r);
+        CHECK_INT(r.rc, -EAGAIN);
+        free(part);
+    }
 }
 
 TEST(a_no_is_good_for_the_least_of_its_soa_record)
