@@ -29,6 +29,7 @@ WORK = 'build-test'
 JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
 LOG_LINES = 120
 STEP_MOST = 3600  # seconds, for whatever has no limit of its own
+SKIPS_SHOWN = 8   # of a step and for one reason, one by one
 MAX_FAIL = '12'   # programs of a suite, after which the rest of it is not worth the wait
 
 SANITIZER_ENV = {
@@ -47,15 +48,20 @@ BUILDS = {
                            '-Db_sanitize=address,undefined']),
     'tsan': ('clang-14', ['--buildtype=debugoptimized', '-Db_ndebug=false',
                           '-Db_sanitize=thread', '-Db_lundef=false']),
+    'aarch64': ('aarch64-linux-gnu-gcc', ['--buildtype=release']),
     'fuzz-asan': ('clang-14', ['--buildtype=debugoptimized', '-Dfuzz=true', '-Db_lundef=false',
                                '-Db_sanitize=address,undefined']),
 }
+# What a build is set up with, the first time: a machine other than this one.
+ARM_ROOT = os.path.join(WORK, 'arm64')
+CROSS = {'aarch64': ['--cross-file', ARM_ROOT + '.txt', '--cross-file', 'tools/cross/aarch64.txt']}
 
 
 class Tally:
     def __init__(self):
         self.passed = self.failed = 0
         self.skipped, self.failures = [], []
+        self.reasons = {}  # of what was skipped
         self.passed_cases, self.skipped_cases = set(), {}
 
     def good(self, where, case):
@@ -65,6 +71,7 @@ class Tally:
     def skip(self, where, case, why):
         what = '%s%s: %s' % (where, ': ' + case if case else '', why or 'no reason given')
         self.skipped.append(what)
+        self.reasons[what] = why
         self.skipped_cases[where.split(': ')[-1], case] = what
 
     def never_ran(self):
@@ -130,8 +137,15 @@ class Step:
             print('\n'.join(lines[-LOG_LINES:]))
         if self.logs:
             print('----')
-        for s in t.skipped[self.before[2]:]:
-            print('    SKIP %s' % s)
+        by_reason = {}
+        for what in t.skipped[self.before[2]:]:
+            by_reason.setdefault(t.reasons[what], []).append(what)
+        for all_of in by_reason.values():
+            if len(all_of) > SKIPS_SHOWN:
+                print('    SKIP %d cases for one reason, the first: %s' % (len(all_of), all_of[0]))
+                continue
+            for what in all_of:
+                print('    SKIP %s' % what)
         sys.stdout.flush()
 
     def log(self, title, text):
@@ -221,7 +235,7 @@ def build(tally, name, targets=()):
             return False
         # Under a sanitizer gcc warns of what it has itself put in; the other builds are strict.
         options = options + ['-Dwerror=false' if is_sanitized(name) else '-Dwerror=true']
-        command = ['meson', 'setup', folder] + options
+        command = ['meson', 'setup', folder] + options + CROSS.get(name, [])
         if os.path.exists(os.path.join(folder, 'build.ninja')):
             command = ['meson', 'configure', folder] + options
         code, _ = step.run(command, {'CC': compiler})
@@ -250,6 +264,8 @@ def suite(tally, build_name, title, suites, env=None):
     with Step(tally, title) as step:
         command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet',
                    '--num-processes', JOBS, '--maxfail', MAX_FAIL] + suites
+        if build_name in CROSS:
+            command += ['--timeout-multiplier', '4']
         if is_sanitized(build_name):
             command = no_random_addresses() + command + ['--timeout-multiplier', '3']
         code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})))
@@ -288,15 +304,23 @@ def fuzz(tally, seconds):
                 tally.fail('fuzz: ' + target)
 
 
-def fresh_root(tally):
-    with Step(tally, 'fresh root') as step:
-        code, out = step.run(['tools/fresh_root.sh'])
+def script(tally, name, command):
+    """A check that is a program of its own.  Whether it was good."""
+    with Step(tally, name) as step:
+        code, out = step.run(command)
         if code == 0:
             tally.passed += 1
         elif code == tree.SKIP:
-            tally.skip('fresh root', '', out.strip().split('\n')[-1].replace('SKIP: ', ''))
+            tally.skip(name, '', out.strip().split('\n')[-1].replace('SKIP: ', ''))
         else:
-            tally.fail('fresh root')
+            tally.fail(name)
+    return code == 0
+
+
+def aarch64(tally):
+    """Built for 64-bit Arm, and what of the suites needs no system but its own, emulated."""
+    if script(tally, 'aarch64 root', ['tools/aarch64_root.sh', ARM_ROOT]) and build(tally, 'aarch64'):
+        suite(tally, 'aarch64', 'aarch64, qemu-user, epoll', ['--suite', 'unit', '--suite', 'sim'])
 
 
 def quick(tally, fuzz_seconds):
@@ -322,7 +346,8 @@ def thorough(tally):
         suite(tally, 'tsan', 'tsan, epoll', ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
     if build(tally, 'clang-release'):
         suite(tally, 'clang-release', 'clang-release', [])
-    fresh_root(tally)
+    aarch64(tally)
+    script(tally, 'fresh root', ['tools/fresh_root.sh'])
 
 
 def end(tally, seconds, all_must_run):

@@ -43,6 +43,10 @@ static inline __attribute__((always_inline, noreturn)) void ctx_leave(const stru
 {
 #if defined(__x86_64__) && defined(__OPTIMIZE__)
     __asm__ volatile("jmp hob__ctx_leave" : : "D"(to) : "memory");
+#elif defined(__aarch64__) && defined(__OPTIMIZE__)
+    register const struct ctx *x0 __asm__("x0") = to;
+
+    __asm__ volatile("b hob__ctx_leave" : : "r"(x0) : "memory");
 #else
     hob__ctx_leave(to);
 #endif

@@ -38,6 +38,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "plat/cpu.h"
 
 enum claim_state { CLAIM_OPEN, CLAIM_HELD, CLAIM_TAKEN };
 
@@ -59,9 +60,7 @@ static inline void claim_relax(struct claim *c, unsigned n)
         sched_yield();
         return;
     }
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
+    cpu_pause();
 }
 #endif
 

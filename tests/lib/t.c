@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ enum {
     T_EXIT_SKIP = 77,
     T_SECONDS = 30,
     T_SLOWER_UNDER_SANITIZERS = 4,
+    T_SLOWER_EMULATED = 4,
     T_SLOWER_ON_A_BUSY_MACHINE = 5, /* a limit is there for what hangs */
     T_REASON_MAX = 256
 };
@@ -64,8 +66,36 @@ void t_skip(const char *format, ...)
     _exit(T_EXIT_SKIP);
 }
 
+static const char *t_emulator(void)
+{
+    const char *list = getenv("HOB_TEST_EMULATOR");
+
+    return list && *list ? list : NULL;
+}
+
+/* Skips the case if the emulator's list has it: "program pattern reason" a line. */
+static void t_skip_emulated(const struct t_case *c)
+{
+    char program[64], pattern[128], reason[T_REASON_MAX], *line = NULL;
+    FILE *list = t_emulator() ? fopen(t_emulator(), "re") : NULL;
+    size_t size = 0;
+
+    if (t_emulator() && !list)
+        t_fail(__FILE__, __LINE__, "HOB_TEST_EMULATOR: no %s", t_emulator());
+    while (list && getline(&line, &size, list) >= 0)
+        if (*line != '#' && sscanf(line, "%63s %127s %255[^\n]", program, pattern, reason) == 3 &&
+            fnmatch(program, program_invocation_short_name, 0) == 0 &&
+            fnmatch(pattern, c->name, 0) == 0)
+            t_skip("emulated: %s", reason);
+    free(line);
+    if (list)
+        fclose(list);
+}
+
 void t_timeout(unsigned seconds)
 {
+    if (t_emulator())
+        seconds *= T_SLOWER_EMULATED;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     seconds *= T_SLOWER_UNDER_SANITIZERS;
 #elif defined(__has_feature)
@@ -109,6 +139,7 @@ static void t_child(const struct t_case *c)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(STDERR_FILENO, STDOUT_FILENO);
     t_timeout(T_SECONDS);
+    t_skip_emulated(c);
     c->run();
     int after = t_open_fds();
     if (after != before) {

@@ -10,6 +10,9 @@
  *     test_list splice             the cases whose name holds "splice"
  *     test_list --list             their names
  *     test_list --no-fork NAME     in this process, for a debugger
+ *
+ * HOB_TEST_EMULATOR=FILE: an emulator runs the program, and FILE says what it cannot do, so that
+ * those cases are skipped: lines of a program, a pattern for its cases, and the reason.
  */
 #ifndef T_H
 #define T_H

@@ -23,6 +23,13 @@
 #include "diag/look.h"
 #include "lib/t.h"
 
+/* Newer architectures have one call of a kind, and glibc makes the others of it. */
+#ifndef SYS_epoll_wait
+#define SYS_epoll_wait SYS_epoll_pwait
+#define SYS_poll       SYS_ppoll
+#define SYS_select     SYS_pselect6
+#endif
+
 struct scene {
     struct recording rec;
     struct looker *looker;

@@ -122,7 +122,46 @@ __asm__(".text\n"
         "    popq %r12\n    popq %rbx\n    popq %rbp\n"
         "    ret\n"
         ".size registers_over_switch, . - registers_over_switch\n");
+#elif defined(__aarch64__)
+/* The same: register n gets seed + n.  Bits 0 to 10 are x19 to x29, 16 to 23 are d8 to d15. */
+unsigned registers_over_switch(struct ctx *save, const struct ctx *to, uint64_t seed);
+__asm__(".text\n"
+        ".type registers_over_switch, %function\n"
+        "registers_over_switch:\n"
+        "    stp x29, x30, [sp, #-176]!\n"
+        "    stp x19, x20, [sp, #16]\n    stp x21, x22, [sp, #32]\n"
+        "    stp x23, x24, [sp, #48]\n    stp x25, x26, [sp, #64]\n"
+        "    stp x27, x28, [sp, #80]\n"
+        "    stp d8, d9, [sp, #96]\n      stp d10, d11, [sp, #112]\n"
+        "    stp d12, d13, [sp, #128]\n   stp d14, d15, [sp, #144]\n"
+        "    str x2, [sp, #160]\n"
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29\n"
+        "    add x\\n, x2, #\\n\n"
+        ".endr\n"
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n"
+        "    add x9, x2, #\\n\n    fmov d\\n, x9\n"
+        ".endr\n"
+        "    bl hob__ctx_switch\n"
+        "    ldr x2, [sp, #160]\n    mov w0, #0\n"
+        ".irp n, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29\n"
+        "    add x9, x2, #\\n\n    cmp x9, x\\n\n"
+        "    cset w10, ne\n    orr w0, w0, w10, lsl #(\\n - 19)\n"
+        ".endr\n"
+        ".irp n, 8, 9, 10, 11, 12, 13, 14, 15\n"
+        "    add x9, x2, #\\n\n    fmov x10, d\\n\n    cmp x9, x10\n"
+        "    cset w10, ne\n    orr w0, w0, w10, lsl #(\\n + 8)\n"
+        ".endr\n"
+        "    ldp x19, x20, [sp, #16]\n    ldp x21, x22, [sp, #32]\n"
+        "    ldp x23, x24, [sp, #48]\n    ldp x25, x26, [sp, #64]\n"
+        "    ldp x27, x28, [sp, #80]\n"
+        "    ldp d8, d9, [sp, #96]\n      ldp d10, d11, [sp, #112]\n"
+        "    ldp d12, d13, [sp, #128]\n   ldp d14, d15, [sp, #144]\n"
+        "    ldp x29, x30, [sp], #176\n"
+        "    ret\n"
+        ".size registers_over_switch, . - registers_over_switch\n");
+#endif
 
+#if defined(__x86_64__) || defined(__aarch64__)
 static void registers_both_ways(struct co *co)
 {
     for (long i = 0; i < co->n; i++) {

@@ -191,8 +191,10 @@ TEST(open_without_descriptors_fails_and_leaks_none)
 {
     struct rlimit old, lim;
     struct poller *p = NULL;
-    int low = dup(2);
+    struct poller *uring = poller_uring(URING_BEST, 0, 0); /* skips where there is none */
 
+    uring->ops->close(uring);
+    int low = dup(2);
     close(low);
     getrlimit(RLIMIT_NOFILE, &old);
     for (int room = 0; room < 2; room++) {

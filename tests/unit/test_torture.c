@@ -132,7 +132,7 @@ static int fails_alone(void *arg)
 static int turns_it_into_another(void *arg)
 {
     (void)arg;
-    int r = hob_sleep(HOB_US);
+    int r = hob_sleep(20 * HOB_MS); /* sleep: longer than from here to the wait itself */
     return r < 0 ? -EPIPE : 5;
 }
 
