@@ -11,7 +11,9 @@ build and passed in no other is a failure.
 Nothing here can hang: a case, a program and a step each have a limit that only a hang reaches.
 """
 import argparse
+import atexit
 import concurrent.futures
+import io
 import json
 import os
 import re
@@ -20,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import tree
@@ -30,6 +33,7 @@ JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
 LOG_LINES = 120
 STEP_MOST = 3600  # seconds, for whatever has no limit of its own
 SKIPS_SHOWN = 8   # of a step and for one reason, one by one
+SOAK_MOST = 9000  # seconds, for half an hour of work that gives way to everything else
 MAX_FAIL = '12'   # programs of a suite, after which the rest of it is not worth the wait
 
 SANITIZER_ENV = {
@@ -82,6 +86,15 @@ class Tally:
         self.failed += n
         self.failures.append(what)
 
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.failures += other.failures
+        self.reasons.update(other.reasons)
+        self.passed_cases |= other.passed_cases
+        self.skipped_cases.update(other.skipped_cases)
+
 
 def end_group(p):
     """Asks a session's processes to end (meson then ends its tests), and ends them."""
@@ -93,12 +106,17 @@ def end_group(p):
             pass
 
 
+RUNNING = set()  # what another thread may have started when this program is told to end
+atexit.register(lambda: [end_group(p) for p in list(RUNNING)])
+
+
 def output_of(command, env=None, most=STEP_MOST):
     """Exit code, and standard output and error as one text.  Into a file: what somebody leaves
     running may hold a pipe open for ever."""
     with tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace') as out:
         p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                              env=dict(os.environ, **(env or {})), start_new_session=True)
+        RUNNING.add(p)
         try:
             code = p.wait(most)
         except subprocess.TimeoutExpired:
@@ -106,6 +124,7 @@ def output_of(command, env=None, most=STEP_MOST):
         finally:
             if p.returncode is None:
                 end_group(p)
+            RUNNING.discard(p)
         out.seek(0)
         return code, out.read()
 
@@ -113,8 +132,8 @@ def output_of(command, env=None, most=STEP_MOST):
 class Step:
     """One line of output: its name, what it counted, how long it took."""
 
-    def __init__(self, tally, name):
-        self.tally, self.name = tally, name
+    def __init__(self, tally, name, to=None):
+        self.tally, self.name, self.to = tally, name, to or sys.stdout
 
     def __enter__(self):
         self.start = time.monotonic()
@@ -130,23 +149,24 @@ class Step:
         line = '%-32s %4d passed' % (self.name, passed)
         line += ', %d failed' % failed if failed else ''
         line += ', %d skipped' % skipped if skipped else ''
-        print('%-64s %6.1f s' % (line, time.monotonic() - self.start))
+        print('%-64s %6.1f s' % (line, time.monotonic() - self.start), file=self.to)
         for title, text in self.logs:
             lines = text.rstrip().split('\n')
-            print('---- %s' % title)
-            print('\n'.join(lines[-LOG_LINES:]))
+            print('---- %s' % title, file=self.to)
+            print('\n'.join(lines[-LOG_LINES:]), file=self.to)
         if self.logs:
-            print('----')
+            print('----', file=self.to)
         by_reason = {}
         for what in t.skipped[self.before[2]:]:
             by_reason.setdefault(t.reasons[what], []).append(what)
         for all_of in by_reason.values():
             if len(all_of) > SKIPS_SHOWN:
-                print('    SKIP %d cases for one reason, the first: %s' % (len(all_of), all_of[0]))
+                print('    SKIP %d cases for one reason, the first: %s' % (len(all_of), all_of[0]),
+                      file=self.to)
                 continue
             for what in all_of:
-                print('    SKIP %s' % what)
-        sys.stdout.flush()
+                print('    SKIP %s' % what, file=self.to)
+        self.to.flush()
 
     def log(self, title, text):
         self.logs.append((title, text))
@@ -255,20 +275,23 @@ def no_random_addresses():
     return ['setarch', '-R'] if ok else []
 
 
-def suite(tally, build_name, title, suites, env=None):
-    """meson test over one build; every case counts."""
+def suite(tally, build_name, title, suites, env=None, soak_to=None):
+    """meson test over one build; every case counts.  soak_to: as a Soak runs it, with its report."""
+    logbase, most = ('soak', SOAK_MOST) if soak_to else ('testlog', STEP_MOST)
     folder = build_dir(build_name)
-    log = os.path.join(folder, 'meson-logs', 'testlog.json')
+    log = os.path.join(folder, 'meson-logs', logbase + '.json')
     if os.path.exists(log):
         os.remove(log)
-    with Step(tally, title) as step:
-        command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet',
+    with Step(tally, title, soak_to) as step:
+        command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet', '--logbase', logbase,
                    '--num-processes', JOBS, '--maxfail', MAX_FAIL] + suites
         if build_name in CROSS:
             command += ['--timeout-multiplier', '4']
         if is_sanitized(build_name):
             command = no_random_addresses() + command + ['--timeout-multiplier', '3']
-        code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})))
+        if soak_to:
+            command = ['nice', '-n', '19'] + command + ['--num-processes', '8']
+        code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})), most)
         failed = tally.failed
         n = count_log(step, log)
         if n == 0 and 'No suitable tests' in out:
@@ -323,11 +346,29 @@ def aarch64(tally):
         suite(tally, 'aarch64', 'aarch64, qemu-user, epoll', ['--suite', 'unit', '--suite', 'sim'])
 
 
-def quick(tally, fuzz_seconds):
+class Soak(threading.Thread):
+    """The suite that takes half an hour, beside the others and after them in line for a core: what
+    it looks at is what is left in the end, not how long anything took.  Its tally is its own."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.tally, self.out = Tally(), io.StringIO()
+
+    def run(self):
+        suite(self.tally, 'gcc-release', 'soak', ['--suite', 'soak'], soak_to=self.out)
+
+    def add_to(self, tally):
+        self.join()
+        print(self.out.getvalue(), end='')
+        tally.add(self.tally)
+
+
+def quick(tally, fuzz_seconds, after_first=lambda: None):
     """All of CI, the fastest to fail first."""
-    not_slow = ['--no-suite', 'slow']
-    cases = ['--no-suite', 'slow', '--no-suite', 'check']
+    not_slow = ['--no-suite', 'slow', '--no-suite', 'soak']
+    cases = not_slow + ['--no-suite', 'check']
     if build(tally, 'gcc-release'):
+        after_first()
         suite(tally, 'gcc-release', 'gcc-release', not_slow)
         suite(tally, 'gcc-release', 'gcc-release, epoll', cases, {'HOB_POLL': 'epoll'})
     for name in ('asan-ubsan', 'tsan', 'clang-debug', 'gcc-debug-ucontext'):
@@ -338,14 +379,16 @@ def quick(tally, fuzz_seconds):
 
 def thorough(tally):
     """What is too long for CI."""
+    no_soak = ['--no-suite', 'soak']
     for name in ('gcc-release', 'asan-ubsan', 'tsan'):
         if os.path.exists(os.path.join(build_dir(name), 'build.ninja')):
             suite(tally, name, name + ', slow', ['--suite', 'slow'])
     if os.path.exists(os.path.join(build_dir('asan-ubsan'), 'build.ninja')):
-        suite(tally, 'asan-ubsan', 'asan-ubsan, epoll', ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
-        suite(tally, 'tsan', 'tsan, epoll', ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
+        suite(tally, 'asan-ubsan', 'asan-ubsan, epoll', no_soak + ['--no-suite', 'check'],
+              {'HOB_POLL': 'epoll'})
+        suite(tally, 'tsan', 'tsan, epoll', no_soak + ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
     if build(tally, 'clang-release'):
-        suite(tally, 'clang-release', 'clang-release', [])
+        suite(tally, 'clang-release', 'clang-release', no_soak)
     aarch64(tally)
     script(tally, 'fresh root', ['tools/fresh_root.sh'])
 
@@ -372,9 +415,14 @@ def main():
     args = p.parse_args()
     tally = Tally()
     start = time.monotonic()
-    quick(tally, 300 if args.all else 30)
+    soak = Soak()
     if args.all:
+        quick(tally, 300, soak.start)
         thorough(tally)
+        if soak.ident:
+            soak.add_to(tally)
+    else:
+        quick(tally, 30)
     return end(tally, time.monotonic() - start, args.all)
 
 
