@@ -23,9 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/t_fault.h"
+
 enum {
-    T_EXIT_FAIL = 1,
-    T_EXIT_SKIP = 77,
     T_SECONDS = 30,
     T_SLOWER_UNDER_SANITIZERS = 4,
     T_SLOWER_EMULATED = 4,
@@ -145,7 +145,7 @@ static void t_child(const struct t_case *c)
     if (after != before) {
         fprintf(stderr, "%s: %d descriptors leaked; open are:\n", c->name, after - before);
         t_show_fds();
-        _exit(T_EXIT_FAIL);
+        _exit(T_EXIT_LEAK);
     }
     exit(0);
 }
@@ -178,6 +178,8 @@ static bool t_report(const struct t_case *c, unsigned number, int status)
     if (status >= 0 && WIFSIGNALED(status))
         printf("# %s: %s\n", c->name,
                WTERMSIG(status) == SIGALRM ? "timed out" : strsignal(WTERMSIG(status)));
+    if (!skip && *t_reason)
+        printf("# %s: %s\n", c->name, t_reason);
     fflush(stdout);
     return good;
 }
@@ -211,6 +213,8 @@ int main(int argc, char **argv)
             puts(c->name);
         else if (in_process)
             c->run();
+        else if (t_fault_each)
+            failed += !t_report(c, ++number, t_fault_each(c, t_fork, t_reason, T_REASON_MAX));
         else
             failed += !t_report(c, ++number, t_fork(c));
     }

@@ -500,6 +500,8 @@ static int opens_too_late(void *arg)
     hob_group_cancel(&outer, -ESTALE);
     if (r == 0)
         r = hob_group_open(&inner, HOB_GROUP_OPTS(.spread = true));
+    if (r < 0)
+        return hob_group_join(&outer, r);
     if (hob_go(&inner, quick, NULL) != -ECANCELED || hob_sleep(1) != -ECANCELED)
         return -EPROTO;
     if (hob_group_join(&inner, r) != -ECANCELED || ran.started)

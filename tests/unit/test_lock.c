@@ -152,8 +152,7 @@ static int greedy_owner(void *arg)
     while (r == 0 && h->n_order == 0) {
         r = hob_sleep(200 * HOB_US);
         CHECK_INT(hob_mutex_unlock(&h->mutex), 0);
-        if (r == 0)
-            r = hob_mutex_lock(&h->mutex, HOB_FOREVER);
+        CHECK_INT(hob_mutex_lock(&h->mutex, HOB_FOREVER), 0);
         before++;
     }
     CHECK_INT(hob_mutex_unlock(&h->mutex), 0);

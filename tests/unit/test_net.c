@@ -206,12 +206,13 @@ static int fills_up(void *arg)
 {
     static char big[4 << 20];
     hob_addr addr;
-    int l = listen_any(&addr), a = hob_tcp_dial(&addr, HOB_FOREVER),
-        b = hob_tcp_accept(l, HOB_FOREVER);
+    int l = listen_any(&addr), a = hob_tcp_dial(&addr, HOB_FOREVER), b;
     ssize_t n = 0, k;
     bool part = false;
 
     (void)arg;
+    CHECK(a >= 0);
+    CHECK((b = hob_tcp_accept(l, HOB_FOREVER)) >= 0);
     do { /* full once nothing goes in: an acknowledgement may come late and make room */
         k = hob_write(a, big, sizeof big, hob_in(10 * HOB_MS));
         CHECK(k > 0 || k == -ETIMEDOUT);

@@ -22,11 +22,12 @@ static int joins_in_any_order(void *arg)
     r = r ? r : hob_group_open(&c, NULL);
     r = r ? r : hob_go(&c, sleeps_long, NULL);
     r = r ? r : hob_yield();
-    if (r || hob_group_join(&b, 0) != 0 || hob_group_join(&a, 0) != 0)
-        return -EPROTO;
+    CHECK_INT(r, 0);
+    CHECK_INT(hob_group_join(&b, 0), 0);
+    CHECK_INT(hob_group_join(&a, 0), 0);
     hob_group_cancel(&outer, -ESTALE);
-    if (hob_check() != -ECANCELED || hob_group_join(&c, 0) != -ECANCELED)
-        return -EPROTO;
+    CHECK_INT(hob_check(), -ECANCELED);
+    CHECK_INT(hob_group_join(&c, 0), -ECANCELED);
     return hob_group_join(&outer, 0);
 }
 

@@ -355,6 +355,7 @@ static int sends_big(void *arg)
     struct stuffed *s = arg;
 
     s->sent = hob_unix_send_fds(s->pair[0], big, sizeof big, &s->passed, 1, HOB_FOREVER);
+    CHECK(s->sent == sizeof big || hob_check() < 0);
     return s->sent < 0 ? (int)s->sent : 0;
 }
 
