@@ -14,7 +14,7 @@ root=$(realpath -m "$1")
 skip() { echo "SKIP: $*" && exit 77; }
 
 packages=(libc6-dev linux-libc-dev libcurl4-openssl-dev libc-ares-dev libxml2-dev libicu-dev
-    libsqlite3-dev liburing-dev libseccomp-dev)
+    libsqlite3-dev libssl-dev liburing-dev libseccomp-dev)
 
 for tool in mmdebstrap aarch64-linux-gnu-gcc qemu-aarch64-static; do
     command -v $tool >/dev/null || skip "there is no $tool"
