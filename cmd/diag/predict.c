@@ -439,11 +439,17 @@ static bool too_many_lost(const struct measures *m)
     return (double)m->rec->n_lost > lost_max * (double)(m->rec->n_switches + m->rec->n_lost);
 }
 
+/* s of it in which the program did something or waited for something of its own. */
+static double seen(const struct measures *m)
+{
+    return m->all.wall * (1 - m->all.no_core - m->all.nothing);
+}
+
 const char *predict_doubt(const struct measures *m)
 {
     if (too_many_lost(m))
         return "too many of the kernel's records were lost";
-    return m->all.wall < wall_min ? "too short" : NULL;
+    return seen(m) < wall_min ? "too short" : NULL;
 }
 
 static const char *refusal(const struct measures *m, const struct ruling *r,
@@ -455,7 +461,7 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
         return "what one larger call on the lane would cost was not seen";
     if (too_many_lost(m))
         return "too many of the kernel's records were lost: what the shares say is a guess";
-    if (m->all.wall < wall_min)
+    if (seen(m) < wall_min)
         return "the run was shorter than 0.2 s: too short to see; repeat it (--repeat)";
     if (m->foreign - spare > foreign_max * need ||
         (m->rec->tier != REC_T2 && m->foreign > foreign_max && m->main.no_core > kept_max))
