@@ -105,6 +105,13 @@ class Sessions(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir)
         cores = machine.cores_choose()
         self.session = Session(Builder(SRC, self.dir, cores.all), cores, 2, io.StringIO())
+        self.the_machine_is(machine.Disturbance(0.0, 0.0, 0.0))
+
+    def the_machine_is(self, how):
+        """Whatever it really is: how often a subject runs depends on that."""
+        real = machine.disturbance
+        self.addCleanup(setattr, machine, "disturbance", real)
+        machine.disturbance = lambda *args: how
 
     def test_subjects_take_turns(self):
         log = f"{self.dir}/log"
@@ -143,9 +150,7 @@ class Sessions(unittest.TestCase):
         self.assertEqual(self.session.bench(bench).of("short").missing, "9 pages instead of 10")
 
     def test_disturbed_runs_are_repeated_and_then_flagged(self):
-        real = machine.disturbance
-        self.addCleanup(setattr, machine, "disturbance", real)
-        machine.disturbance = lambda *args: machine.Disturbance(0.5, 0.5, 0.0)
+        self.the_machine_is(machine.Disturbance(0.5, 0.5, 0.0))
         result = self.session.bench(a_bench(shell("hob", "echo b 1 ns/op")))
         self.assertTrue(result.of("hob").disturbed)
         self.assertEqual(len(result.of("hob").values), 5)
