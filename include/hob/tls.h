@@ -81,7 +81,9 @@ struct hob_tls_ctx_opts {
  * hob_tls_ctx_new - a context
  * @ret: owned by the caller; untouched on failure
  *
- * It reads files, which are not looked at again: new certificates are a new context.
+ * It reads files, which are not looked at again: new certificates are a new context.  Except the
+ * system's authorities: where they are a directory, OpenSSL looks there in a handshake for the one
+ * that it needs, on the loop or with .offload on the pool.  ca_* is read here.
  *
  * Return: 0; -HOB_ETLS (a certificate or a key that is none, that do not belong together, or that
  * are too weak; .why says which); -ENOENT, -EACCES, ... (a file); -EINVAL (options that make no
@@ -100,7 +102,7 @@ typedef struct hob_tls hob_tls;
 struct hob_tls_opts {
     size_t size;
     const char *name; /* client: a host name (international ones as "xn--...") or an address, which
-                         the certificate must be for */
+                         the certificate must be for; not ".example.com" */
     hob_read_fn read; /* NULL, both of them: hob_read and hob_write of the descriptor.  One may be
                          called while the other is under way */
     hob_write_fn write;

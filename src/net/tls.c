@@ -26,8 +26,9 @@
  *                  that a record takes
  *             (I2) who reads below holds `reading`, and t->in is empty until it is done
  *             (I3) who writes below holds `writing`, or `shaking` until the connection is ready;
- *                  nobody else moves out.at; bytes go down in the order in which OpenSSL made
- *                  them, each once
+ *                  nobody else moves out.at or empties t->out, not even who finds that nobody is
+ *                  there any more (`gone`); bytes go down in the order in which OpenSSL made them,
+ *                  each once
  *             (I4) application bytes are given to OpenSSL by who holds `writing`, with nothing in
  *                  t->out: a whole record always has room, so none is half made when a call ends
  *             (I5) who holds `reading` waits for no mutex, and a reader for none that a writer
@@ -82,7 +83,7 @@ static int tls_name(hob_tls *t, const char *name)
 
     if (n > 0 && name[n - 1] == '.') /* "right.test." is right.test's full name */
         n--;
-    if (n == 0 || n > TLS_NAME_MAX)
+    if (n == 0 || n > TLS_NAME_MAX || name[0] == '.') /* OpenSSL: any name below ".right.test" */
         return -EINVAL;
     memcpy(t->name, name, n);
     if (inet_pton(AF_INET, t->name, &a) == 1 || inet_pton(AF_INET6, t->name, &a) == 1)
@@ -177,17 +178,14 @@ const char *hob_tls_why(const hob_tls *t)
 
 size_t hob_tls_pending(hob_tls *t)
 {
-    pthread_mutex_lock(&t->lock);
-    size_t n = t->out.end - t->out.at;
-    pthread_mutex_unlock(&t->lock);
-    return n;
+    return atomic_load_explicit(&t->pending, memory_order_acquire);
 }
 
-/* What of t->out is not handed down yet; if nothing, its memory is given back. */
+/* What of t->out is still to be handed down; if nothing, its memory is given back. */
 static size_t push_next(hob_tls *t, const char **ret)
 {
     pthread_mutex_lock(&t->lock);
-    size_t n = t->out.end - t->out.at;
+    size_t n = tls_left(t);
     if (n > 0) {
         *ret = t->out.p + t->out.at;
     } else {
@@ -211,6 +209,7 @@ static int tls_push(hob_tls *t, hob_time until)
         HOB_ASSERT(r <= (ssize_t)n);
         pthread_mutex_lock(&t->lock);
         t->out.at += (size_t)r;
+        tls_count(t);
         pthread_mutex_unlock(&t->lock);
     }
     return 0;
@@ -340,6 +339,8 @@ static int op_step_locked(struct op *op)
         return t->dead; /* (I6) */
     if (op->what >= WHAT_WRITE && t->ended)
         return -EPIPE;
+    if (op->what == WHAT_WRITE && SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN)
+        return -EPIPE; /* an end that could not be said yet: to OpenSSL a write is an error now */
     if (op->what == WHAT_WRITE && t->out.at < t->out.end)
         return STEP_OUT; /* (I4): a reader has put something there */
     if (op->what == WHAT_WRITE && !t->out.p && !(t->out.p = malloc(TLS_ROOM)))
@@ -377,6 +378,7 @@ static int tls_switch(hob_tls *t, hob_tls_ctx *ctx)
     if (SSL_set_SSL_CTX(t->ssl, ctx->ssl) &&
         SSL_set_min_proto_version(t->ssl, SSL_CTX_get_min_proto_version(ctx->ssl))) {
         SSL_set_verify(t->ssl, SSL_CTX_get_verify_mode(ctx->ssl), hob__tls_verify);
+        SSL_clear_options(t->ssl, SSL_CTX_get_options(t->ctx->ssl));
         SSL_set_options(t->ssl, SSL_CTX_get_options(ctx->ssl));
         SSL_set_num_tickets(t->ssl, SSL_CTX_get_num_tickets(ctx->ssl));
         hob_tls_ctx_free(t->ctx); /* t->first still has it */

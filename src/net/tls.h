@@ -80,10 +80,12 @@ struct hob_tls {
     void *arg;
     int fd;
 
-    hob_mutex shaking; /* whose handshake it is */
-    hob_mutex reading; /* who calls read */
-    hob_mutex writing; /* who calls write, and who hands bytes to OpenSSL */
-    atomic_bool ready; /* the handshake is done */
+    hob_mutex shaking;     /* whose handshake it is */
+    hob_mutex reading;     /* who calls read */
+    hob_mutex writing;     /* who calls write, and who hands bytes to OpenSSL */
+    atomic_bool ready;     /* the handshake is done */
+    atomic_size_t pending; /* hob_tls_pending: written with `lock`, which an operation on the pool
+                              may hold for milliseconds, and read without */
 
     pthread_mutex_t lock; /* of all below; held while OpenSSL works, never while somebody parks */
     SSL *ssl;
@@ -92,18 +94,32 @@ struct hob_tls {
     uint64_t fed;                /* times that the stream below gave something */
     unsigned n_want;             /* fibers that want `reading` */
     bool eof, ended;             /* the stream below has ended; we have said that we do */
+    bool gone;                   /* nobody is there to be told what t->out has */
     int dead;                    /* what every call returns from now on; 0: it lives */
     enum tls_chosen chosen;      /* by ctx->choose */
     char name[TLS_NAME_MAX + 1]; /* client: the peer's; server: asked for */
     char why[HOB_TLS_WHY_MAX];
-    char peer[256], alpn[256]; /* once they were asked for */
-    unsigned char *der;        /* the peer's certificate, once it was asked for */
+    char peer[256], alpn[256]; /* once they were asked for: never changed again */
+    unsigned alpn_n;
+    unsigned char *der; /* the peer's certificate, once it was asked for */
     int der_n;
 };
 
 static inline hob_tls *tls_of(const SSL *ssl)
 {
     return SSL_get_app_data(ssl);
+}
+
+/* With `lock`: what of t->out is still to be handed down. */
+static inline size_t tls_left(const hob_tls *t)
+{
+    return t->gone ? 0 : t->out.end - t->out.at;
+}
+
+/* With `lock`, behind each change of t->out. */
+static inline void tls_count(hob_tls *t)
+{
+    atomic_store_explicit(&t->pending, tls_left(t), memory_order_release);
 }
 
 /* Between OpenSSL and t->in, t->out: 0, -ENOMEM. */

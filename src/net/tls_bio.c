@@ -52,6 +52,7 @@ static int bio_write(BIO *bio, const char *from, size_t n, size_t *ret_n)
     }
     memcpy(t->out.p + t->out.end, from, k); /* (I1) */
     t->out.end += k;
+    tls_count(t);
     *ret_n = k;
     return 1;
 }

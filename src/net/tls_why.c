@@ -151,7 +151,8 @@ int hob__tls_failed(hob_tls *t)
         hob__tls_say(t->why, ready ? "the stream ended, and the peer did not say so"
                                    : "the peer closed the connection in the handshake");
         ERR_clear_error();
-        t->out.at = t->out.end = 0; /* nobody is there to be told */
+        t->gone = true; /* t->out is of who holds `writing`, and may be half handed down */
+        tls_count(t);
         r = ready ? -HOB_ETRUNCATED : -HOB_ETLS;
     } else if (hob__tls_error(t->why, ready ? "TLS" : "TLS handshake") == -ENOMEM) {
         r = -ENOMEM;
@@ -187,9 +188,10 @@ static const char *tls_alpn(hob_tls *t)
     unsigned n;
 
     SSL_get0_alpn_selected(t->ssl, &p, &n);
-    if (n > 0) {
+    if (n > 0 && t->alpn_n == 0) { /* who asked before may be reading it */
         memcpy(t->alpn, p, n);
         t->alpn[n] = '\0';
+        t->alpn_n = n;
     }
     return n > 0 ? t->alpn : NULL;
 }

@@ -3,6 +3,7 @@
  * TLS as a stream: between two connections of ours, on sockets and in memory.
  */
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/tls.h"
@@ -217,6 +218,54 @@ static void spoilt(struct ends *e)
 TEST(a_changed_byte_is_noticed_and_the_peer_told)
 {
     talk_run(spoilt, true);
+}
+
+enum { FLOOD = 4 << 20 }; /* more than any socket takes by itself */
+
+static char flood_text[FLOOD];
+
+static int floods(void *arg)
+{
+    struct ends *e = arg;
+    ssize_t r = hob_tls_write(e->server, flood_text, FLOOD, HOB_FOREVER);
+
+    CHECK(r > 0 && r < FLOOD);
+    CHECK_INT(hob_tls_write(e->server, "x", 1, HOB_FOREVER), -HOB_ETRUNCATED);
+    if (e->wire)
+        ring_close(&e->wire->to_client);
+    return e->wire ? 0 : hob_sock_shutdown(e->fds[1], SHUT_WR);
+}
+
+/* The peer ends without a word but reads on, while a writer is in the middle of a record: a reader
+ * finds it out, and the writer is left with what it has. */
+static void cut_off_while_writing(struct ends *e)
+{
+    static char taken[TLS_RECORD_MAX];
+    hob_group g;
+    ssize_t r;
+    char c;
+
+    if (e->wire)
+        e->wire->to_client.room = 1000;
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, floods, e), 0);
+    while (hob_tls_pending(e->server) == 0)
+        CHECK_INT(hob_yield(), 0);
+    if (e->wire)
+        ring_close(&e->wire->to_server);
+    else
+        CHECK_INT(hob_sock_shutdown(e->fds[0], SHUT_WR), 0);
+    CHECK_INT(hob_tls_read(e->server, &c, 1, HOB_FOREVER), -HOB_ETRUNCATED);
+    CHECK_INT(hob_tls_pending(e->server), 0);
+    while ((r = hob_tls_read(e->client, taken, sizeof taken, HOB_FOREVER)) > 0)
+        CHECK(memcmp(taken, flood_text, (size_t)r) == 0);
+    CHECK_INT(r, -HOB_ETRUNCATED);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+}
+
+TEST(an_end_while_a_record_is_on_its_way)
+{
+    talk_run(cut_off_while_writing, false);
 }
 
 /* --- time ---------------------------------------------------------------------------------- */

@@ -112,6 +112,36 @@ TEST(a_connection_resumes_an_earlier_one_of_its_name_and_context)
     trust_free(&trust);
 }
 
+/* Whether there are tickets is for the chosen context to say, too. */
+TEST(a_chosen_context_resumes_where_the_first_does_not)
+{
+    struct names n = {.asked = 0};
+
+    trust_make(&trust);
+    identity_free(&trust.site);
+    identity_make(&trust.site, (struct identity_ask){.cn = "site",
+                                                     .alt = "DNS:right.test,DNS:inner.test",
+                                                     .issuer = &trust.ca});
+    n.inner = server_of(&trust.site);
+    n.front = ctx_of((struct hob_tls_ctx_opts){.server = true,
+                                               .cert_pem = trust.site.cert_pem,
+                                               .key_pem = trust.site.key_pem,
+                                               .no_resume = true,
+                                               .choose = by_name,
+                                               .choose_arg = &n});
+    for (int old = 0; old < 2; old++) {
+        hob_tls_ctx *client = client_of(&trust.ca);
+        for (int i = 0; i < 2; i++) {
+            CHECK(!resumes(client, n.front, "right.test", old));
+            CHECK_INT(resumes(client, n.front, "inner.test", old), i);
+        }
+        hob_tls_ctx_free(client);
+    }
+    hob_tls_ctx_free(n.inner);
+    hob_tls_ctx_free(n.front);
+    trust_free(&trust);
+}
+
 /* A session of a context that asks for no certificate opens none that does. */
 TEST(a_session_stays_in_the_context_that_was_chosen)
 {

@@ -246,6 +246,31 @@ TEST(every_allocation_of_hobs_fails_once)
     CHECK(poor_runs(HOB, 1) > 5);
 }
 
+/* OpenSSL takes the end for said, though it is still to be said. */
+static void ends_without_memory(struct ends *e)
+{
+    char c;
+
+    if (!e->wire)
+        return;
+    counted = HOB;
+    calls = 0;
+    fail_at = 1;
+    CHECK_INT(hob_tls_end(e->server, HOB_FOREVER), -ENOMEM);
+    counted = NOBODY;
+    CHECK_INT(hob_tls_write(e->server, "x", 1, HOB_FOREVER), -EPIPE);
+    CHECK_INT(hob_tls_read(e->client, &c, 1, 0), -ETIMEDOUT);
+    CHECK_INT(hob_tls_end(e->server, HOB_FOREVER), 0);
+    CHECK_INT(hob_tls_read(e->client, &c, 1, HOB_FOREVER), 0);
+    says(e->client, "an answer");
+    hears(e->server, "an answer");
+}
+
+TEST(an_end_without_memory_is_said_later)
+{
+    talk_run(ends_without_memory, false);
+}
+
 /* It has some ten thousand, many of which it can do without. */
 TEST(allocations_of_openssls_fail)
 {

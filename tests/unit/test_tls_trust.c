@@ -111,6 +111,9 @@ static int names_that_cannot_be(void *arg)
     CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = ""), &t), -EINVAL);
     CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = "."), &t), -EINVAL);
     CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = longer), &t), -EINVAL);
+    CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = ".right.test"), &t), -EINVAL);
+    CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = ".test."), &t), -EINVAL);
+    CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = ".."), &t), -EINVAL);
     CHECK_INT(hob_tls_new(ctx[0], -1, HOB_TLS_OPTS(.name = "x", .read = wire_read), &t), -EINVAL);
     CHECK_INT(hob_tls_new(ctx[1], -1, HOB_TLS_OPTS(.name = "x"), &t), -EINVAL);
     return 0;
