@@ -100,7 +100,7 @@ int hob__sim_file_write(const struct sim_sock *s, const struct iovec *iov, size_
         return k == 1 ? -ENOSPC : -EIO;
     for (size_t i = 0; i < n_iov; i++) {
         size_t n = k == 3 && i == 0 ? (iov[i].iov_len + 1) / 2 : iov[i].iov_len;
-        if ((r = hob__sim_file_grow(f, at + done + n)) < 0)
+        if ((r = hob__sim_file_grow(f, at + done, n)) < 0)
             return done > 0 ? (int)done : r;
         if (n)
             memcpy(f->bytes + at + done, iov[i].iov_base, n);

@@ -10,6 +10,8 @@
 #include "plat/file_call.h"
 #include "sched/sim_net.h"
 
+enum { SIM_FILE_MOST = 1 << 30 }; /* bytes */
+
 enum sim_file_kind {
     SIM_FILE,
     SIM_DIR,
@@ -47,8 +49,8 @@ int hob__sim_place_get(const char *path, struct sim_file **ret);
 /* Something new at a path where nothing is. */
 int hob__sim_file_make(const char *path, enum sim_file_kind kind, mode_t mode,
                        struct sim_file **ret);
-/* Room for `size` bytes, those behind the file's end 0. */
-int hob__sim_file_grow(struct sim_file *f, size_t size);
+/* Room for n bytes at a place, those behind the file's end 0; -EFBIG, -ENOMEM. */
+int hob__sim_file_grow(struct sim_file *f, uint64_t at, size_t n);
 /* Takes a file's path away; a mark hides what the disk has there. */
 int hob__sim_path_leave(struct sim_file *f);
 /* Gives it another (malloc'd), and takes that away from what has it. */

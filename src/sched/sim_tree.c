@@ -13,6 +13,7 @@
  *
  * INVARIANTS  (I1) nothing is asked of the disk that changes it
  *             (I2) a file that is open is kept until it is closed, whatever its path is by then
+ *             (I3) a file is at most SIM_FILE_MOST bytes: what it has is in memory, holes too
  *
  * REJECTED    The disk itself: a search would run a thousand times over what a user has there, each
  *               run on what the one before has left.
@@ -27,8 +28,6 @@
 
 #include "plat/env.h"
 #include "sched/sim_file.h"
-
-enum { LOAD_MOST = 1 << 30 };
 
 static struct list files = {&files, &files}; /* struct sim_file */
 static uint64_t inode;
@@ -129,10 +128,13 @@ void hob__sim_files_close(void)
         file_free(list_entry(files.next, struct sim_file, node));
 }
 
-int hob__sim_file_grow(struct sim_file *f, size_t size)
+int hob__sim_file_grow(struct sim_file *f, uint64_t at, size_t n)
 {
-    size_t room = f->room ? f->room : 4096;
+    size_t size, room = f->room ? f->room : 4096;
 
+    if (at > SIM_FILE_MOST || n > SIM_FILE_MOST - at) /* (I3) */
+        return -EFBIG;
+    size = (size_t)at + n;
     while (room < size)
         room *= 2;
     if (room > f->room) {
@@ -151,7 +153,7 @@ int hob__sim_file_grow(struct sim_file *f, size_t size)
 
 static int file_load(struct sim_file *f, int fd, size_t size)
 {
-    int r = size > LOAD_MOST ? -EFBIG : hob__sim_file_grow(f, size);
+    int r = hob__sim_file_grow(f, 0, size);
 
     while (r == 0 && f->size < size) {
         ssize_t n = read(fd, f->bytes + f->size, size - f->size);

@@ -121,6 +121,30 @@ TEST(what_a_run_writes_the_disk_never_sees)
     in_sims(20, "", writes);
 }
 
+/* What is in memory has an end: a hole of 100 GB would be touched. */
+static int too_big(void *arg)
+{
+    const off_t most = 1 << 30;
+    struct stat st;
+    int fd;
+
+    (void)arg;
+    CHECK((fd = file_open("one", O_RDWR)) >= 0);
+    CHECK_INT(hob_file_write(fd, "x", 1, 100000000000, HOB_FOREVER), -EFBIG);
+    CHECK_INT(hob_file_write(fd, "x", 1, INT64_MAX, HOB_FOREVER), -EFBIG);
+    CHECK_INT(hob_file_write(fd, "x", 1, INT64_MAX - 1, HOB_FOREVER), -EFBIG);
+    CHECK_INT(hob_file_write(fd, "xy", 2, most - 1, HOB_FOREVER), -EFBIG);
+    CHECK_INT(hob_file_fstat(fd, HOB_FOREVER, &st), 0);
+    CHECK_INT(st.st_size, 11); /* as it was */
+    hob_close(fd);
+    return 0;
+}
+
+TEST(a_file_has_a_size_that_it_cannot_pass)
+{
+    in_sims(1, "", too_big);
+}
+
 static int paths(void *arg)
 {
     struct stat st;
