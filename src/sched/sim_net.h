@@ -35,7 +35,7 @@ struct way {
     uint32_t n;       /* arrived */
     uint32_t n_under; /* under way, in parts that arrive in order, none before its time */
     uint32_t n_segs;
-    struct {
+    struct way_seg {
         hob_time at;
         uint32_t n;
     } seg[WAY_SEGS];

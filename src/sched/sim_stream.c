@@ -113,14 +113,17 @@ static void ring_take(struct way *w, unsigned char *to, uint32_t n)
 static void way_send(struct sim_sock *to, const void *buf, uint32_t n)
 {
     struct way *w = &to->in;
+    hob_time at = way_when(to);
+    struct way_seg *last;
 
     HOB_ASSERT(n <= way_space(w)); /* (I1) */
     ring_put(w, buf, n);
     w->n_under += n;
     if (w->n_segs < WAY_SEGS)
-        w->seg[w->n_segs++].n = 0;
-    w->seg[w->n_segs - 1].n += n;
-    w->seg[w->n_segs - 1].at = way_when(to);
+        w->seg[w->n_segs++] = (struct way_seg){0};
+    last = &w->seg[w->n_segs - 1];
+    last->n += n;
+    last->at = last->at > at ? last->at : at; /* not before that of what it is joined to */
     way_arrive(to);
 }
 
