@@ -37,7 +37,7 @@ static int frame_open(struct measure_frame *f, const struct recording *r)
         if (t->n_ivals > 0 && t->ivals[t->n_ivals - 1].to > f->end)
             f->end = t->ivals[t->n_ivals - 1].to;
     }
-    return 0;
+    return measure_handed(f);
 }
 
 /*
@@ -79,11 +79,14 @@ int measure_take(const struct recording *r, struct measures *ret)
     struct measures m = {.rec = r};
     struct measure_span ending = {0};
     struct measure_frame f;
+    double waited = INFINITY;
     int err = frame_open(&f, r);
 
     if (err == 0)
         err = measure_flight(&f, &m);
-    m.startup = fmin(m.startup, measure_events_waited(r));
+    if (err == 0)
+        err = measure_events_waited(&f, &waited);
+    m.startup = fmin(m.startup, waited);
     if (err == 0)
         err = measure_sweep(&f, 0, f.end, &m.all, &m);
     if (err == 0)
@@ -101,5 +104,6 @@ int measure_take(const struct recording *r, struct measures *ret)
         *ret = m;
     }
     free(f.outside);
+    free(f.handed);
     return err;
 }

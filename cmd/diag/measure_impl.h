@@ -10,6 +10,7 @@
 struct measure_frame {
     const struct recording *rec;
     bool *outside; /* by peer: a local process that is no part of the tree */
+    bool *handed;  /* by process: its threads hand a set to each other */
     int64_t end;   /* of the last interval */
 };
 
@@ -65,8 +66,11 @@ static inline double measure_overlap(const struct recording *r, double overlap, 
 /** measure_looks - how long loops computed while events waited */
 int measure_looks(const struct measure_frame *f, struct measures *m);
 
+/** measure_handed - finds whose threads hand a set to each other: fills f->handed */
+int measure_handed(struct measure_frame *f);
+
 /** measure_events_waited - s, when events first waited for a loop that computed; or INFINITY */
-double measure_events_waited(const struct recording *r);
+int measure_events_waited(const struct measure_frame *f, double *ret);
 
 /** measure_is_io - a wait whose cause lies outside of the tree, and of which more at once help */
 static inline bool measure_is_io(const struct measure_frame *f, const struct rec_ival *iv)

@@ -54,8 +54,7 @@ static bool is_set_io(const struct measure_frame *f, const struct rec_ival *iv)
     return iv->flags & REC_IVAL_SET && iv->state == REC_WAIT && measure_is_io(f, iv);
 }
 
-/* Whether threads of the process hand a set to each other; by process, for free(). */
-static int handed_find(const struct measure_frame *f, bool **ret)
+int measure_handed(struct measure_frame *f)
 {
     const struct recording *r = f->rec;
     struct sets *sets = calloc(r->n_procs + 1, sizeof(*sets));
@@ -80,7 +79,7 @@ static int handed_find(const struct measure_frame *f, bool **ret)
     for (size_t i = 0; i < r->n_procs; i++)
         handed[i] =
             sets[i].most < handed_most * sets[i].sum && sets[i].sum < handed_sum * sets[i].any;
-    *ret = handed;
+    f->handed = handed;
     handed = NULL;
 out:
     free(sets);
@@ -97,6 +96,17 @@ static void stretch_end(struct measures *m, double length, double least, double 
         m->loop_stretch = length + before;
 }
 
+static bool is_handed(const struct measure_frame *f, const struct rec_look *k)
+{
+    return f->handed[f->rec->threads[k->thread].proc];
+}
+
+/* Of one thread's looks, two in a row. */
+static bool one_stretch(const struct rec_look *a, const struct rec_look *b)
+{
+    return a->ready && b->ready && a->io_calls == b->io_calls && measure_s(b->at - a->at) < apart;
+}
+
 /* The looks of one thread, from `first` on. */
 static void looks_of(const struct recording *r, size_t first, struct measures *m)
 {
@@ -107,8 +117,7 @@ static void looks_of(const struct recording *r, size_t first, struct measures *m
 
         if (k->thread != r->looks[first].thread)
             continue;
-        if (began && k->ready && k->io_calls == began->io_calls &&
-            measure_s(k->at - last->at) < apart) {
+        if (began && one_stretch(last, k)) {
             last = k;
             continue;
         }
@@ -120,15 +129,24 @@ static void looks_of(const struct recording *r, size_t first, struct measures *m
         stretch_end(m, measure_s(last->at - began->at), two_looks, lead);
 }
 
-double measure_events_waited(const struct recording *r)
+int measure_events_waited(const struct measure_frame *f, double *ret)
 {
-    for (size_t i = 1; i < r->n_looks; i++) {
-        const struct rec_look *a = &r->looks[i - 1], *b = &r->looks[i];
+    const struct recording *r = f->rec;
+    const struct rec_look **last = calloc(r->n_threads + 1, sizeof(*last)); /* by thread */
+    double first = INFINITY;
 
-        if (a->ready && b->ready && a->thread == b->thread && a->io_calls == b->io_calls)
-            return fmax(0, measure_s(a->at) - lead);
+    if (!last)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n_looks; i++) {
+        const struct rec_look *b = &r->looks[i], *a = last[b->thread];
+
+        if (a && one_stretch(a, b) && !is_handed(f, b))
+            first = fmin(first, measure_s(a->at) - lead);
+        last[b->thread] = b;
     }
-    return INFINITY;
+    free(last);
+    *ret = fmax(0, first);
+    return 0;
 }
 
 static void guess_of(const struct measure_frame *f, const struct rec_thread *t, struct measures *m)
@@ -189,15 +207,11 @@ static void slept_of(const struct measure_frame *f, const struct rec_thread *t, 
 int measure_looks(const struct measure_frame *f, struct measures *m)
 {
     const struct recording *r = f->rec;
-    bool *handed;
-    int err = handed_find(f, &handed);
 
-    if (err < 0)
-        return err;
     m->loop_looked = r->n_looks > 0;
     m->has_loop |= m->loop_looked;
     for (size_t i = 0; i < r->n_threads; i++) {
-        if (handed[r->threads[i].proc])
+        if (f->handed[r->threads[i].proc])
             continue;
         slept_of(f, &r->threads[i], m);
         if (!m->loop_looked)
@@ -205,12 +219,11 @@ int measure_looks(const struct measure_frame *f, struct measures *m)
     }
     for (size_t i = 0; i < r->n_looks; i++) {
         m->loop_outside |= r->looks[i].outside;
-        bool seen = handed[r->threads[r->looks[i].thread].proc];
+        bool seen = is_handed(f, &r->looks[i]);
         for (size_t k = 0; k < i && !seen; k++)
             seen = r->looks[k].thread == r->looks[i].thread;
         if (!seen)
             looks_of(r, i, m);
     }
-    free(handed);
     return 0;
 }

@@ -632,6 +632,36 @@ TEST(a_start_up_is_over_when_events_wait)
     }
 }
 
+/* Looks at two threads take turns; `ms` between two of one. */
+static double startup_of_two(bool handed, int ms)
+{
+    struct recording r;
+    uint32_t t[2];
+
+    made_open(&r, 2);
+    for (int i = 0; i < 2; i++) {
+        t[i] = made_thread(&r, 10, 10 + i, 0, "/usr/bin/prog");
+        made_run(&r, t[i], 0, 1000);
+    }
+    made_set(&r, t[0], 1000, handed ? 1100 : 1200, 12);
+    made_set(&r, t[1], handed ? 1100 : 1000, 1200, 12);
+    for (int i = 0; i < 6; i++)
+        rec_add_look(&r, &(struct rec_look){.at = (100 + i / 2 * ms + i % 2) * HOB_MS,
+                                            .thread = t[i % 2],
+                                            .ready = true,
+                                            .io_calls = (uint64_t)(7 + i % 2)});
+    double startup = take(&r).startup;
+    rec_free(&r);
+    return startup;
+}
+
+TEST(events_wait_for_two_loops_at_once)
+{
+    CHECK_NEAR(startup_of_two(false, 10), .080, 1e-9);
+    CHECK_NEAR(startup_of_two(false, 250), 1, 1e-9); /* too far apart to be one stretch */
+    CHECK_NEAR(startup_of_two(true, 10), 1, 1e-9);   /* whoever is free serves it */
+}
+
 TEST(computing_with_requests_in_flight_is_told_from_computing_after_them)
 {
     for (int after = 0; after < 2; after++) {
