@@ -20,8 +20,9 @@
  * INVARIANTS  (I1) outside of step 2 of a turn the mark is in no list
  *             (I2) of two turns one runs what is in `ready` in the order it came, to the end of
  *                  the turn or of the list
- *             (I3) the k-th in `ahead` is in `ready` after AGED_TURNS * (k + those in `aged`) turns
- *                  at the latest
+ *             (I3) the k-th in `ahead` when `aged` is filled is in `ready` AGED_TURNS * k turns
+ *                  later at the latest, or (I4) came first; to be filled `aged` has to be empty,
+ *                  AGED_TURNS turns for each in it, and what joins until then goes before
  *             (I4) what is in `aged` runs when nothing else is there to run
  *             (I5) l->fresh is a link of `ready`, or NULL: nobody is taken off between the two
  *                  moments it is used in

@@ -8,7 +8,8 @@
  *             there at once, and a full mailbox makes the sender wait.
  *
  * INVARIANTS  (I1) mail is in the order of its times; of the same time, in that of sending
- *             (I2) mail_bytes is the sum of what lies in the mail, and at most mail_room
+ *             (I2) mail_bytes is the sum of what lies in the mail; of UDP's it is at most
+ *                  mail_room, of Unix ones there are at most UNIX_QUEUE
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -16,7 +16,8 @@
  *             1, 3, 7, ... 63 times, or until a sleep was so short that it had better watched; so
  *             a loop that only waits for timers costs nothing.
  *
- * INVARIANTS  (I1) a task is in one queue, under that queue's lock
+ * INVARIANTS  (I1) a task is in one queue, under that queue's lock, or in the hands of one loop,
+ *                  which looks for a sleeper after it has put them down
  *             (I2) no task waits while a loop sleeps: who pushes looks for a sleeper after the
  *                  push, who sleeps looks for tasks after it has said so.  Both are
  *                  read-modify-writes of rt->idle, so one of them sees the other.  Who does not
