@@ -21,9 +21,9 @@ HOB_BEGIN_DECLS
  *     HOB_SIM=42,faults=10 ./program    and of a thousand calls 10 fail; also of a search's
  *
  * A run fails that crashes or aborts, for which hob_run does not return 0, that ends with another
- * exit status than 0, in which nothing can run any more, or that never ends.  What else is wrong
- * the program says itself, by hob_always and hob_sometimes.  What a simulation cannot see:
- * hob_sim(3).
+ * exit status than 0, in which nothing can run any more, or that makes more than 16 million
+ * choices, which is taken for one without end.  What else is wrong the program says itself, by
+ * hob_always and hob_sometimes.  What a simulation cannot see: hob_sim(3).
  */
 
 /**

@@ -303,8 +303,9 @@ static void schedule_say(const char *path)
         fprintf(stderr, "hob: simulation: %s: %s\n", path, hob_strerror(r));
     else
         fprintf(stderr,
-                "hob: simulation: it fails with %u of its %u choices too; replay: HOB_SIM=@%s\n",
-                hob__schedule_weight(&search.shrink.best), search.weight, path);
+                "hob: simulation: it fails with %u of its %u choices too%s; replay: HOB_SIM=@%s\n",
+                hob__schedule_weight(&search.shrink.best), search.weight,
+                search.shrink.bounded ? ", and may be simpler still" : "", path);
 }
 
 /* All seeds are through and none failed.  Returns the exit status. */

@@ -56,8 +56,6 @@ static bool next_make(struct shrink *s)
 
 bool hob__shrink_next(struct shrink *s)
 {
-    if (s->n_runs >= RUNS_MOST || s->n_choices >= CHOICES_RUN_MOST) /* (I2) */
-        return false;
     while (s->chunk == 0 || !next_make(s)) { /* the pass is over */
         if (s->chunk <= 1 && !s->better)
             return false;
@@ -66,6 +64,9 @@ bool hob__shrink_next(struct shrink *s)
         s->at = 0;
         s->better = false;
     }
+    s->bounded = s->n_runs >= RUNS_MOST || s->n_choices >= CHOICES_RUN_MOST;
+    if (s->bounded) /* (I2) */
+        return false;
     s->n_runs++;
     return true;
 }

@@ -22,6 +22,7 @@ struct shrink {
     bool better;          /* in this pass over best */
     unsigned n_runs;
     uint64_t n_choices; /* of all runs */
+    bool bounded;       /* the bounds on these two ended it: best may be simpler still */
 };
 
 /* 0 or -ENOMEM. */

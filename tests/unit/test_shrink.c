@@ -94,6 +94,7 @@ static struct shrink shrunk(const uint32_t *places, unsigned n, uint32_t weight)
         hob__shrink_told(&k, &k.next, needs(&k.next, places, n));
     CHECK_INT(hob__schedule_weight(&k.best), weight);
     CHECK(needs(&k.best, places, n));
+    CHECK(!k.bounded);
     CHECK(k.best.seed == s.seed && k.best.loops == s.loops);
     return k;
 }
@@ -111,6 +112,32 @@ TEST(only_the_choices_that_a_failure_needs_stay)
     k = shrunk(NULL, 0, 0);
     CHECK_INT(k.best.n, 0);
     CHECK_INT(k.n_runs, 1);
+    hob__shrink_end(&k);
+}
+
+enum { MANY = 5000 };
+
+/* One at a time would be 5000 runs. */
+TEST(what_takes_too_many_runs_ends_and_may_be_simpler_still)
+{
+    static uint32_t of[MANY];
+    struct schedule s = {.seed = 1, .loops = 1, .n = MANY, .max = MANY, .of = of};
+    struct shrink k;
+
+    for (uint32_t i = 0; i < MANY; i++)
+        of[i] = choice_pack(CHOICE_STIR, 1);
+    CHECK_INT(hob__shrink_begin(&k, &s), 0);
+    while (hob__shrink_next(&k))
+        hob__shrink_told(&k, &k.next, false);
+    CHECK(k.bounded && k.n_runs == 2000);
+    hob__shrink_end(&k);
+
+    CHECK_INT(hob__shrink_begin(&k, &s), 0);
+    while (hob__shrink_next(&k)) {
+        hob__shrink_told(&k, &k.next, false);
+        k.n_choices += 10 * 1000 * 1000; /* as of long runs */
+    }
+    CHECK(k.bounded && k.n_runs == 5);
     hob__shrink_end(&k);
 }
 
