@@ -31,10 +31,11 @@ os.chdir(tree.HERE)
 WORK = 'build-test'
 JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
 LOG_LINES = 120
-STEP_MOST = 3600  # seconds, for whatever has no limit of its own
-SKIPS_SHOWN = 8   # of a step and for one reason, one by one
-SOAK_MOST = 9000  # seconds, for half an hour of work that gives way to everything else
-MAX_FAIL = '12'   # programs of a suite, after which the rest of it is not worth the wait
+STEP_MOST = 3600   # seconds, for whatever has no limit of its own
+SKIPS_SHOWN = 8    # of a step and for one reason, one by one
+SLOW_MOST = 14400  # seconds, for the slow suite: above any one program's limit, a sanitizer's too
+SOAK_MOST = 9000   # seconds, for half an hour of work that gives way to everything else
+MAX_FAIL = '12'    # programs of a suite, after which the rest of it is not worth the wait
 
 SANITIZER_ENV = {
     'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1',
@@ -275,9 +276,10 @@ def no_random_addresses():
     return ['setarch', '-R'] if ok else []
 
 
-def suite(tally, build_name, title, suites, env=None, soak_to=None):
-    """meson test over one build; every case counts.  soak_to: as a Soak runs it, with its report."""
-    logbase, most = ('soak', SOAK_MOST) if soak_to else ('testlog', STEP_MOST)
+def suite(tally, build_name, title, suites, env=None, most=STEP_MOST, soak_to=None):
+    """meson test over one build; every case counts, and no case at all is a failure.  soak_to: as a
+    Soak runs it, with its report."""
+    logbase = 'soak' if soak_to else 'testlog'
     folder = build_dir(build_name)
     log = os.path.join(folder, 'meson-logs', logbase + '.json')
     if os.path.exists(log):
@@ -295,7 +297,7 @@ def suite(tally, build_name, title, suites, env=None, soak_to=None):
         failed = tally.failed
         n = count_log(step, log)
         if n == 0 and 'No suitable tests' in out:
-            print('%-32s has no tests' % title)
+            tally.fail('%s: has no tests' % title)
         elif (n == 0 or code != 0) and tally.failed == failed:
             step.log(' '.join(command), out)
             tally.fail('%s: meson test ended with %s' % (title, code))
@@ -355,11 +357,18 @@ class Soak(threading.Thread):
         self.tally, self.out = Tally(), io.StringIO()
 
     def run(self):
-        suite(self.tally, 'gcc-release', 'soak', ['--suite', 'soak'], soak_to=self.out)
+        try:
+            suite(self.tally, 'gcc-release', 'soak', ['--suite', 'soak'], most=SOAK_MOST,
+                  soak_to=self.out)
+        except Exception as error:
+            self.tally.fail('soak: %s: %s' % (type(error).__name__, error))
 
     def add_to(self, tally):
+        """Waits for its end.  A soak of which nothing is heard has not been."""
         self.join()
         print(self.out.getvalue(), end='')
+        if self.tally.passed + self.tally.failed + len(self.tally.skipped) == 0:
+            self.tally.fail('soak: nothing ran')
         tally.add(self.tally)
 
 
@@ -382,7 +391,7 @@ def thorough(tally):
     no_soak = ['--no-suite', 'soak']
     for name in ('gcc-release', 'asan-ubsan', 'tsan'):
         if os.path.exists(os.path.join(build_dir(name), 'build.ninja')):
-            suite(tally, name, name + ', slow', ['--suite', 'slow'])
+            suite(tally, name, name + ', slow', ['--suite', 'slow'], most=SLOW_MOST)
     if os.path.exists(os.path.join(build_dir('asan-ubsan'), 'build.ninja')):
         suite(tally, 'asan-ubsan', 'asan-ubsan, epoll', no_soak + ['--no-suite', 'check'],
               {'HOB_POLL': 'epoll'})

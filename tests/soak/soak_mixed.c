@@ -8,7 +8,8 @@
  * all are asked to stop, the group is cancelled, its deadline comes.  Then, every time:
  *
  *             (I1) what was begun has ended: fibers, connections, children, values in channels
- *             (I2) as many descriptors and threads as before
+ *             (I2) as many descriptors as before, and not more than THREADS_MORE threads above
+ *                  what was after the first rounds: a blocking call's come and go
  *             (I3) the only fiber is this one, and no timer is set
  *             (I4) RSS is not more than BOUND above what it was after the first rounds
  *             (I5) whoever was asked to stop has done at least one unit: progress was made
@@ -35,6 +36,7 @@ enum {
     ROUNDS_LEAST = 6,
     WARM = 3, /* rounds until what is kept for reuse is there */
     BOUND = 16 << 20,
+    THREADS_MORE = 128, /* 64 for blocking calls, and what a ring's files need of the kernel's */
     MINUTES = 30,
 };
 
@@ -250,6 +252,7 @@ static int rounds(void *arg)
         if (n < WARM)
             base = h;
         CHECK_INT(h.fds, base.fds); /* (I2) */
+        CHECK(h.threads <= base.threads + THREADS_MORE);
         if (!SANITIZED && h.rss > base.rss + BOUND)
             t_fail(__FILE__, __LINE__, "round %d: RSS was %.1f MB and is %.1f", n,
                    (double)base.rss / 1e6, (double)h.rss / 1e6); /* (I4) */

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import unittest
+from unittest import mock
 
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -68,6 +69,29 @@ class Gate(unittest.TestCase):
         code, out = test_all.output_of(['sh', '-c', 'sleep 600 & echo $!; exit 3'])
         self.addCleanup(os.kill, int(out), 9)
         self.assertEqual(code, 3)
+
+    def test_a_suite_without_tests_is_a_failure(self):
+        said = 0, 'No suitable tests defined.\n'
+        with mock.patch.object(test_all, 'output_of', return_value=said), \
+                mock.patch.object(test_all, 'build_dir', return_value='no-such-folder'), \
+                contextlib.redirect_stdout(io.StringIO()):
+            test_all.suite(self.tally, 'gcc-release', 'a suite', ['--suite', 'none'])
+        self.assertEqual(self.tally.failures, ['a suite: has no tests'])
+
+    def soaked(self, **played):
+        soak = test_all.Soak()
+        with mock.patch.object(test_all, 'suite', **played), \
+                contextlib.redirect_stdout(io.StringIO()):
+            soak.start()
+            soak.add_to(self.tally)
+
+    def test_a_soak_that_breaks_off_is_a_failure(self):
+        self.soaked(side_effect=ValueError('not JSON'))
+        self.assertEqual(self.tally.failures, ['soak: ValueError: not JSON'])
+
+    def test_a_soak_that_counts_nothing_is_a_failure(self):
+        self.soaked()
+        self.assertEqual(self.tally.failures, ['soak: nothing ran'])
 
 
 if __name__ == '__main__':
