@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import sys
+import tempfile
 import time
 import unittest
 from unittest import mock
@@ -64,6 +65,16 @@ class Gate(unittest.TestCase):
         code, out = test_all.output_of(['sh', '-c', 'echo begun; sleep 600 & sleep 600'], most=1)
         self.assertEqual((code, out), ('nothing within 1 s', 'begun\n'))
         self.assertLess(time.monotonic() - began, 300)
+
+    def test_a_folder_that_is_not_the_arm_root_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mine = os.path.join(folder, 'mine')
+            with open(mine, 'w', encoding='utf-8'):
+                pass
+            code, out = test_all.output_of([os.path.join(ROOT, 'tools', 'aarch64_root.sh'), folder])
+            self.assertEqual(code, 1)
+            self.assertIn('not of this program', out)
+            self.assertTrue(os.path.exists(mine))
 
     def test_a_process_left_behind_holds_nothing(self):
         code, out = test_all.output_of(['sh', '-c', 'sleep 600 & echo $!; exit 3'])
