@@ -132,7 +132,7 @@ static int fails_alone(void *arg)
 static int turns_it_into_another(void *arg)
 {
     (void)arg;
-    int r = hob_sleep(20 * HOB_MS); /* sleep: longer than from here to the wait itself */
+    int r = hob_sleep(HOB_MS);
     return r < 0 ? -EPIPE : 5;
 }
 
@@ -151,7 +151,8 @@ static int asks(void *arg)
 {
     (void)arg;
     CHECK_INT(hob_torture_cancel(fails_alone, NULL), -EIO);
-    CHECK_INT(hob_torture_cancel(turns_it_into_another, NULL), -EPIPE);
+    if (hob_simulated()) /* a sleep whose time has passed is a yield, which is not told */
+        CHECK_INT(hob_torture_cancel(turns_it_into_another, NULL), -EPIPE);
     CHECK_INT(hob_torture_cancel(again, NULL), -EBUSY);
     CHECK_INT(hob_torture_cancel(never_waits, NULL), 0);
     CHECK_INT(hob_torture_cancel(NULL, NULL), -EINVAL);
@@ -164,6 +165,9 @@ TEST(what_it_returns)
 
     CHECK(null >= 0 && kept >= 0 && dup2(null, STDERR_FILENO) >= 0); /* it says at which point */
     CHECK_INT(hob_run(NULL, asks, NULL), 0);
+    setenv("HOB_SIM", "1", 1);
+    CHECK_INT(hob_run(NULL, asks, NULL), 0);
+    unsetenv("HOB_SIM");
     dup2(kept, STDERR_FILENO);
     close(kept);
     close(null);
