@@ -218,5 +218,7 @@ int main(int argc, char **argv)
         else
             failed += !t_report(c, ++number, t_fork(c));
     }
+    if (number > 0 && !*part && t_fault_came_by && !t_fault_came_by())
+        failed++;
     return failed ? 1 : 0;
 }

@@ -66,7 +66,10 @@ enum {
 static struct plan {
     _Atomic(int) count; /* of the kind, so far */
     int kind, at;
+    _Atomic(bool) runs, polls; /* in some case hob_run was called, a poller opened: see came_by */
 } * plan;
+
+static int n_cases, n_runs_all[KINDS]; /* cases that passed as they are; runs with a fault */
 
 static const char *const kind_word[KINDS] = {"nothing", "allocation", "call", "completion",
                                              "suspension"};
@@ -136,6 +139,15 @@ CALLS(int, EMFILE, accept4, (int fd, struct sockaddr *a, socklen_t *len, int fla
 CALLS(int, EADDRINUSE, bind, (int fd, const struct sockaddr *a, socklen_t len), (fd, a, len))
 CALLS(int, EADDRINUSE, listen, (int fd, int n), (fd, n))
 CALLS(int, EADDRNOTAVAIL, connect, (int fd, const struct sockaddr *a, socklen_t len), (fd, a, len))
+CALLS(int, ENOPROTOOPT, setsockopt, (int fd, int level, int name, const void *value, socklen_t len),
+      (fd, level, name, value, len))
+CALLS(int, ENOPROTOOPT, getsockopt, (int fd, int level, int name, void *value, socklen_t *len),
+      (fd, level, name, value, len))
+CALLS(int, ENOBUFS, getsockname, (int fd, struct sockaddr *a, socklen_t *len), (fd, a, len))
+CALLS(int, ENOTCONN, shutdown, (int fd, int how), (fd, how))
+CALLS(int, EPERM, fchmod, (int fd, mode_t mode), (fd, mode))
+CALLS(int, EINVAL, madvise, (void *at, size_t n, int what), (at, n, what))
+CALLS(int, ENOMEM, mprotect, (void *at, size_t n, int prot), (at, n, prot))
 CALLS(int, EMFILE, pipe2, (int ret[2], int flags), (ret, flags))
 CALLS(int, EMFILE, eventfd, (unsigned n, int flags), (n, flags))
 CALLS(int, EMFILE, signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags))
@@ -189,6 +201,19 @@ int t_fault_open64(const char *path, int flags, ...)
     return now(CALL) ? -1 : open(path, flags, mode);
 }
 
+/* Of the library's commands all but these two take an int. */
+int t_fault_fcntl64(int fd, int what, ...);
+int t_fault_fcntl64(int fd, int what, ...)
+{
+    va_list ap;
+
+    va_start(ap, what);
+    int value = what == F_GETFL || what == F_GETFD ? 0 : va_arg(ap, int);
+    va_end(ap);
+    errno = what == F_DUPFD_CLOEXEC ? EMFILE : EINVAL;
+    return now(CALL) ? -1 : fcntl(fd, what, value);
+}
+
 /* --- completions -------------------------------------------------------------------------- */
 
 static struct poll_ops ops; /* as the poller's, but for submit */
@@ -240,6 +265,8 @@ int __wrap_hob__poll_open(struct poller **ret)
 {
     int r = __real_hob__poll_open(ret);
 
+    if (plan)
+        plan->polls = true;
     if (r == 0 && plan && plan->kind == COMPLETION) {
         ops_real = (*ret)->ops;
         ops = *ops_real;
@@ -296,6 +323,8 @@ int __real_hob_run(const struct hob_opts *opts, hob_fn fn, void *arg);
 int __wrap_hob_run(const struct hob_opts *opts, hob_fn fn, void *arg);
 int __wrap_hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
 {
+    if (plan)
+        plan->runs = true;
     if (!plan || plan->kind != SUSPENSION || !fn || hob_loops() > 0)
         return __real_hob_run(opts, fn, arg);
     first.fn = fn;
@@ -346,9 +375,12 @@ int t_fault_each(const struct t_case *c, int (*run)(const struct t_case *c), cha
     as_it_is = run(c);
     if (as_it_is != 0)
         return as_it_is;
+    n_cases++;
     for (int kind = ALLOCATION; kind < KINDS; kind++) {
         for (int n = 1;; n += n < ALL_UP_TO ? 1 : n / 8) {
-            *plan = (struct plan){.kind = kind, .at = n};
+            plan->count = 0;
+            plan->kind = kind;
+            plan->at = n;
             int status = run_quietly(c, run);
             if (!may_end_so(status)) {
                 snprintf(reason, size, "with %s %d failing", kind_word[kind], n);
@@ -358,10 +390,24 @@ int t_fault_each(const struct t_case *c, int (*run)(const struct t_case *c), cha
                 break;
             n_runs[kind]++;
         }
+        n_runs_all[kind] += n_runs[kind];
     }
     snprintf(reason, size, "%d allocations, %d calls, %d completions, %d suspensions",
              n_runs[ALLOCATION], n_runs[CALL], n_runs[COMPLETION], n_runs[SUSPENSION]);
     return 0;
+}
+
+bool t_fault_came_by(void)
+{
+    bool all =
+        n_runs_all[ALLOCATION] > 0 && n_runs_all[CALL] > 0 && plan && plan->runs && plan->polls;
+
+    if (n_cases == 0 || all)
+        return true;
+    printf("# what could fail did not come by: %d allocations, %d calls, hob_run %s, poller %s\n",
+           n_runs_all[ALLOCATION], n_runs_all[CALL], plan->runs ? "yes" : "no",
+           plan->polls ? "yes" : "no");
+    return false;
 }
 
 /* A sanitizer's findings are not a failed CHECK. */

@@ -23,4 +23,8 @@ enum {
 __attribute__((weak)) int t_fault_each(const struct t_case *c, int (*run)(const struct t_case *c),
                                        char *reason, size_t size);
 
+/* Whether, after all cases of a program, some of everything that may fail came by: else the program
+ * was linked past this file, and has tested nothing.  It says what did not. */
+__attribute__((weak)) bool t_fault_came_by(void);
+
 #endif
