@@ -238,6 +238,7 @@ bool hob__job_join(struct seat *me, struct job *j)
         HOB_ASSERT(popped == j); /* joined in the reverse order of the pushes */
         return true;
     }
+    HOB_DEBUG_ASSERT(deque_size(&me->deque) == 0); /* (W1) */
     atomic_fetch_add_explicit(&hob__pool.n_joiners, 1, memory_order_relaxed);
     while (atomic_load_explicit(&j->state, memory_order_acquire) != JOB_DONE) {
         if (join_help(me, j)) {
