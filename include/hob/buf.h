@@ -54,7 +54,13 @@ struct hob_reader_opts {
 HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_reader_new(int fd, const struct hob_reader_opts *opts,
                                                          hob_reader **ret);
 
-/** hob_reader_free - NULL is a no-op; what is in it and was not given out is gone. */
+/**
+ * hob_reader_free - NULL is a no-op; what is in it and was not given out is gone
+ *
+ * With .ahead on the loop that takes for it, like all use of it, unless it was stopped or that loop
+ * has ended.  Elsewhere it is a mistake (debug builds abort): part of it then stays until that loop
+ * ends, or its socket's stream does.
+ */
 HOB_API HOB_ANY_THREAD void hob_reader_free(hob_reader *r);
 
 /**

@@ -308,7 +308,9 @@ static int intake_park(struct intake *d, struct fiber *f, hob_time until)
     d->waiter = f;
     f->wait_node = &d->wait; /* hob__ready clears it, whoever calls that first */
     f->on_fd = d->poll.fd;
+    f->loop->n_outside++; /* the kernel may end it: no deadlock, and not to be looked for */
     int r = hob__park(f, HOB_WAIT_RECV, until);
+    f->loop->n_outside--;
     f->on_fd = -1;
     d->waiter = NULL;
     return r; /* (I2) */
@@ -326,19 +328,23 @@ static ssize_t intake_direct(struct intake *d, void *buf, size_t n, hob_time unt
 ssize_t hob__intake_read(struct intake *d, void *buf, size_t n, hob_time until)
 {
     struct fiber *f = hob__self();
+    int r;
 
     if (d->at && (!f || f->loop != d->at->loop))
         return HOB_MISUSE(-EBUSY, "a reader that takes ahead is read on another loop");
     while (!d->head && d->end == OPEN) {
         if (!intake_on(d, f, until))
             return intake_direct(d, buf, n, until);
-        int r = until == 0 ? -ETIMEDOUT : intake_park(d, f, until);
-        if (r < 0)
+        if (f && (r = hob__check(f)) < 0) /* it may have been ready when the cancel came */
+            return r;
+        if (until == 0)
+            return -ETIMEDOUT;
+        if ((r = intake_park(d, f, until)) < 0)
             return r;
     }
     if (d->head)
         return (ssize_t)pieces_take(d, buf, n);
-    int r = d->end; /* (I5) */
+    r = d->end; /* (I5) */
     d->end = OPEN;
     return r;
 }
@@ -350,11 +356,11 @@ int hob__intake_stop(struct intake *d)
     struct fiber *f = hob__self();
     int r;
 
+    if (d->at && (!f || f->loop != d->at->loop))
+        return HOB_MISUSE(-EBUSY, "a reader that takes ahead is stopped on another loop");
     d->never = true;
     if (!d->at)
         return 0;
-    if (!f || f->loop != d->at->loop)
-        return HOB_MISUSE(-EBUSY, "a reader that takes ahead is stopped on another loop");
     intake_unfeed(d);
     while (d->phase != OFF) {
         d->waiter = f;

@@ -17,6 +17,7 @@
 
 #include "feed_util.h"
 #include "net_util.h"
+#include "sched/loop.h"
 
 /* Both ends of a TCP connection, non-blocking. */
 static void tcp_pair(int s[2])
@@ -287,6 +288,51 @@ static int cancelled(void *arg)
 TEST(a_cancel_takes_no_byte)
 {
     everywhere(cancelled, NULL, 0);
+}
+
+static int reads_a_line(void *arg)
+{
+    const char *line;
+    size_t n;
+
+    return hob_reader_read_line(((struct shared *)arg)->in, HOB_FOREVER, &line, &n);
+}
+
+/* The cancel comes when the fiber is ready, by half a line, and has not run. */
+static int cancelled_when_ready(void *arg)
+{
+    struct shared sh = {0};
+    hob_group g;
+    char c;
+    int s[2], r;
+
+    (void)arg;
+    tcp_pair(s);
+    sh.in = ahead_of(s[0]);
+    warm(sh.in, s[1]);
+    CHECK_INT(hob_reader_read(sh.in, &c, 1, hob_now() + HOB_US), -ETIMEDOUT); /* it is on */
+    r = hob_group_open(&g, NULL);
+    if (r == 0)
+        r = hob_go(&g, reads_a_line, &sh);
+    if (r == 0)
+        r = yields(1);
+    CHECK_INT(hob__loop->n_outside, 1); /* a wait for the kernel */
+    CHECK_INT(write(s[1], "half", 4), 4);
+    while (r == 0 && hob_reader_pending(sh.in) == 0)
+        r = hob_yield(); /* before the other one in the queue, whenever that is made ready */
+    hob_group_cancel(&g, -EINTR);
+    CHECK_INT(hob_group_join(&g, r), -EINTR);
+    CHECK_INT(hob__loop->n_outside, 0);
+    CHECK_INT(hob_reader_pending(sh.in), 4);
+    hob_reader_free(sh.in);
+    hob_close(s[0]);
+    hob_close(s[1]);
+    return 0;
+}
+
+TEST(a_cancel_beside_half_a_line_is_not_lost)
+{
+    everywhere(cancelled_when_ready, NULL, 0);
 }
 
 /* ---- the end ---- */
