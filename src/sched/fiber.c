@@ -27,6 +27,8 @@
  *                  two fibers of one loop, except for fibers whose time is accounted
  *             (I5) a fiber that begins stands in no queue, has no timer set, nothing deferred and
  *                  is not accounted: it ended so, and need not be made so
+ *             (I6) while l->current is RUN_RUNNING its task and scope live and are its own: a
+ *                  signal's handler reads them (watch.c)
  *
  * REJECTED    Running the child at once in hob_go (Go, Cilk): the parent's next lines would run
  *             after the child's first part, and "never inside this call" is what people expect.
@@ -34,6 +36,7 @@
  *             its parents have left of theirs.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <hob/fiber.h>
@@ -148,11 +151,12 @@ static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
     struct group *g = t->group;
     struct scope *s = likely(g->home == l) ? &g->scope : group_scope_away(g, l);
 
-    f->run.state = RUN_RUNNING;
     f->scope = f->own_scope = s;
     f->task = t;
     list_push(&s->members, &f->member);
     f->trace.name = NULL;
+    atomic_signal_fence(memory_order_release); /* (I6) */
+    f->run.state = RUN_RUNNING;
     if (trace_watching())
         hob__traced_begin(l, f);
 }
@@ -169,6 +173,7 @@ static inline struct fiber *fiber_end(struct loop *l, struct fiber *f, int rc)
         hob__cancel_swallowed(f, rc);
 #endif
     f->run.state = RUN_DEAD;
+    atomic_signal_fence(memory_order_seq_cst); /* (I6) */
     return task_ended(l, f->task, rc);
 }
 
