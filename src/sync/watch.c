@@ -16,13 +16,14 @@
  *             runs and where:
  *
  *                 thread                       handler, on the loop
- *                 IDLE -> ASKED, tgkill  --->  fills `place`
+ *                 IDLE -> ASKED, tgkill  --->  fills the loop's place
  *                 waits for DONE         <---  ASKED -> DONE, wakes
  *
  *             If the count still stands then, that fiber is the one.  Of one function started at
  *             one place the 1st, 2nd, 4th, 8th ... time is told.
  *
- * INVARIANTS  (W1) `place` is the handler's while ASKED and the thread's otherwise
+ * INVARIANTS  (W1) a loop's place is its handler's while ASKED and the thread's otherwise; one
+ *                  that does not answer stays ASKED, and keeps no other loop from answering
  *             (W2) the handler calls only what a handler may: it copies, unwinds by tables that
  *                  were loaded before, and makes one futex call
  *             (W3) what the handler reads lives: a fiber that runs has a task, whose group cannot
@@ -68,16 +69,15 @@
 enum { FRAMES = 16, SITES = 64, LOOKS = 4 };
 enum place_state { PLACE_IDLE, PLACE_ASKED, PLACE_DONE };
 
-/* What a handler found.  (W1) */
+/* What a loop's handler found.  (W1) */
 static struct place {
     _Atomic(unsigned) state; /* enum place_state */
-    unsigned loop;
-    bool fiber; /* one runs; else the loop's own code */
+    bool fiber;              /* one runs; else the loop's own code */
     char name[64], path[LOOK_PATH_MAX];
     const void *fn, *site;
     void *frames[FRAMES];
     int n_frames;
-} place;
+} places[LOOPS_MAX];
 
 struct watched {
     uint64_t rounds;
@@ -140,38 +140,41 @@ static void place_fill(struct place *p, const struct loop *l, const void *contex
 
 static void on_watch_signal(int sig, siginfo_t *info, void *context)
 {
+    struct place *p = hob__loop ? &places[hob__loop->index] : NULL;
     int kept = errno;
 
     (void)sig, (void)info;
-    if (hob__loop && atomic_load_explicit(&place.state, memory_order_acquire) == PLACE_ASKED &&
-        place.loop == hob__loop->index) {
-        place_fill(&place, hob__loop, context);
-        atomic_store_explicit(&place.state, PLACE_DONE, memory_order_release);
-        futex_wake(&place.state, INT_MAX);
+    if (p && atomic_load_explicit(&p->state, memory_order_acquire) == PLACE_ASKED) {
+        place_fill(p, hob__loop, context);
+        atomic_store_explicit(&p->state, PLACE_DONE, memory_order_release);
+        futex_wake(&p->state, INT_MAX);
     }
     errno = kept;
 }
 
 /* --- held loops ------------------------------------------------------------------------------- */
 
-/* Asks loop i what it does; false: no answer. */
-static bool place_ask(unsigned i)
+/* Asks the loop whose thread is `tid` what it does: NULL, or why there is no answer. */
+static const char *place_ask(struct place *p, int tid)
 {
+    static const char deaf[] = "takes no signal";
     hob_time until = hob__now() + ANSWER_PATIENCE;
-    int tid = atomic_load_explicit(&watch.rt->loops[i].tid, memory_order_relaxed);
     unsigned state;
 
-    if (!watch.has_watch || atomic_load(&place.state) == PLACE_ASKED)
-        return false; /* an earlier one has not answered yet */
-    memset(place.name, 0, sizeof place.name);
-    place.loop = i;
-    atomic_store_explicit(&place.state, PLACE_ASKED, memory_order_release);
-    if (syscall(SYS_tgkill, getpid(), tid, WATCH_SIGNAL) < 0)
-        return false;
-    while ((state = atomic_load_explicit(&place.state, memory_order_acquire)) == PLACE_ASKED &&
+    if (!watch.has_watch)
+        return "is not asked: the program uses SIGURG itself";
+    if (atomic_load_explicit(&p->state, memory_order_acquire) == PLACE_ASKED)
+        return deaf; /* not the earlier one either, yet */
+    memset(p->name, 0, sizeof p->name);
+    atomic_store_explicit(&p->state, PLACE_ASKED, memory_order_release);
+    if (syscall(SYS_tgkill, getpid(), tid, WATCH_SIGNAL) < 0) {
+        atomic_store(&p->state, PLACE_IDLE);
+        return "cannot be sent a signal";
+    }
+    while ((state = atomic_load_explicit(&p->state, memory_order_acquire)) == PLACE_ASKED &&
            hob__now() < until)
-        futex_wait_until(&place.state, state, until);
-    return state == PLACE_DONE;
+        futex_wait_until(&p->state, state, until);
+    return state == PLACE_DONE ? NULL : deaf;
 }
 
 /* How often it was this function from this place, this time included. */
@@ -187,32 +190,32 @@ static uint64_t held_count(const void *fn, const void *site)
     return ++watch.held[i].n;
 }
 
-static void put_frames(struct text *t)
+static void put_frames(struct text *t, const struct place *p)
 {
     char at[PLACE_TEXT_MAX];
 
-    for (int k = 0; k < place.n_frames; k++) {
-        hob__place_text(place.frames[k], k > 0, at);
+    for (int k = 0; k < p->n_frames; k++) {
+        hob__place_text(p->frames[k], k > 0, at);
         hob__text_put(t, "    at %s\n", at);
     }
 }
 
-static void put_who(struct text *t, uint64_t n)
+static void put_who(struct text *t, const struct place *p, uint64_t n)
 {
     char fn[PLACE_TEXT_MAX], site[PLACE_TEXT_MAX];
 
-    if (!place.fiber) {
+    if (!p->fiber) {
         hob__text_put(t, " by the loop's own work\n");
         return;
     }
-    hob__place_text(place.fn, false, fn);
+    hob__place_text(p->fn, false, fn);
     hob__text_put(t, " by fiber ");
-    hob__text_put_name(t, place.name);
+    hob__text_put_name(t, p->name);
     hob__text_put(t, "; group ");
-    hob__text_put_name(t, place.path);
+    hob__text_put_name(t, p->path);
     hob__text_put(t, "; runs %s", fn);
-    if (place.site) {
-        hob__place_text(place.site, true, site);
+    if (p->site) {
+        hob__place_text(p->site, true, site);
         hob__text_put(t, ", started at %s", site);
     }
     if (n > 1)
@@ -223,26 +226,27 @@ static void put_who(struct text *t, uint64_t n)
 static void loop_held(unsigned i, hob_dur d)
 {
     struct watched *w = &watch.loop[i];
-    bool answered = place_ask(i);
+    struct place *p = &places[i];
+    int tid = atomic_load_explicit(&watch.rt->loops[i].tid, memory_order_relaxed);
+    const char *unanswered = place_ask(p, tid);
     struct text t = {0};
     uint64_t n = 1;
 
     if (__atomic_load_n(&watch.rt->loops[i].n_rounds, __ATOMIC_RELAXED) == w->rounds) {
         hob__text_put(&t, "hob: loop %u held for %" PRId64 " ms", i, d / HOB_MS);
-        if (answered) {
-            n = place.fiber ? held_count(place.fn, place.site) : held_count(NULL, NULL);
-            put_who(&t, n);
-            put_frames(&t);
+        if (unanswered) {
+            hob__text_put(&t, "; its thread %d %s\n", tid, unanswered);
         } else {
-            hob__text_put(&t, "; its thread %d takes no signal\n",
-                          atomic_load_explicit(&watch.rt->loops[i].tid, memory_order_relaxed));
+            n = p->fiber ? held_count(p->fn, p->site) : held_count(NULL, NULL);
+            put_who(&t, p, n);
+            put_frames(&t, p);
         }
         w->told = (n & (n - 1)) == 0;
         if (w->told)
             hob__report(watch.rt, &t);
     }
-    if (answered)
-        atomic_store(&place.state, PLACE_IDLE);
+    if (!unanswered)
+        atomic_store(&p->state, PLACE_IDLE);
     hob__text_free(&t);
 }
 
@@ -385,7 +389,8 @@ static int watch_start(struct rt *rt)
     watch = (struct watch){.rt = rt, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (watch.wake_fd < 0)
         return -errno;
-    atomic_store(&place.state, PLACE_IDLE);
+    for (unsigned i = 0; i < LOOPS_MAX; i++)
+        atomic_store(&places[i].state, PLACE_IDLE);
     atomic_store(&dump_asked, false);
     signals_take(rt);
     sigmask_block(&old);

@@ -258,7 +258,49 @@ TEST(a_program_that_uses_the_signal_itself_keeps_it)
     CHECK(sigaction(SIGURG, &sa, NULL) == 0);
     CHECK_INT(hob_run(&o, starts_clumsy, NULL), 0);
     CHECK(sigaction(SIGURG, NULL, &now) == 0 && now.sa_handler == other_use);
-    expect("; its thread ");
+    expect(" is not asked: the program uses SIGURG itself\n");
+    done();
+}
+
+/* Holds its loop, whose thread takes no signal, until loop 0 was named. */
+static int deaf(void *arg)
+{
+    sigset_t urg;
+
+    if (hob_loop_index() == 0 || atomic_fetch_add(&n_runs, 1) > 0)
+        return 0;
+    sigemptyset(&urg);
+    sigaddset(&urg, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &urg, NULL);
+    while (!says(" by fiber second;"))
+        sched_yield();
+    pthread_sigmask(SIG_UNBLOCK, &urg, NULL);
+    return 0;
+}
+
+static int holds_beside(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.name = "away", .spread = true));
+
+    while (r == 0 && atomic_load(&n_runs) == 0)
+        if ((r = hob_go(&g, deaf, NULL)) == 0)
+            r = hob_sleep(HOB_MS);
+    while (r == 0 && !says("takes no signal"))
+        r = hob_sleep(HOB_MS);
+    hob_fiber_name("second");
+    while (r == 0 && !says(" by fiber second;"))
+        sched_yield();
+    return hob_group_join(&g, r);
+}
+
+TEST(a_loop_that_takes_no_signal_keeps_no_other_from_being_named)
+{
+    struct hob_opts o = opts();
+
+    o.loops = 2;
+    CHECK_INT(hob_run(&o, holds_beside, NULL), 0);
+    expect("hob: loop 1 held for ");
     done();
 }
 
