@@ -3,9 +3,9 @@
  * place.c - where code is: see place.h
  *
  * HOW         Frames are glibc's backtrace(): by the tables every x86-64 object has, so code
- * without frame pointers is walked too, and a fiber's outermost frame ends it (the switch says so).
- * In Debian 12 these tables are looked up without a lock, so that a handler may; only the first
- * call loads a library, and that one is made before.
+ *             without frame pointers is walked too, and a fiber's outermost frame ends it (the
+ *             switch says so).  In Debian 12 these tables are looked up without a lock, so that a
+ *             handler may; only the first call loads a library, and that one is made before.
  *
  * REJECTED    Names from the symbol table of the file on disk: addr2line and the debugger do that
  *               better, with lines, and a library has no business reading programs.

@@ -10,8 +10,9 @@
  *                            it and the program waiting for them: that aborts, with one line.
  *
  * HOW         The child's handler cuts the running turn short (left = 1), so the next switch, or
- * the fiber's end, asks turn_goes_on, which finds hob__life_forked: no switch pays for it. The end
- * of a thread is told by the destructor of a key that is set while it loops.
+ *             the fiber's end, asks turn_goes_on, which finds hob__life_forked: no switch pays for
+ *             it.  The end of a thread is told by the destructor of a key that is set while it
+ *             loops.
  *
  * REJECTED    Cancelling the child's copy of the fibers: their cleanup is the parent's to do.
  *             Cancelling the root in an atexit handler: exit() in a fiber runs it on the very loop

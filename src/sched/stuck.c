@@ -3,7 +3,7 @@
  * stuck.c - finds out that nothing can ever run again
  *
  * WHAT        A program is stuck when every fiber waits for another one.  Then the root is
- * cancelled with -EDEADLK, after a report that names every fiber, and hob_run returns.
+ *             cancelled with -EDEADLK, after a report that names every fiber, and hob_run returns.
  *
  * HOW         A loop is still when it has nothing ready, no message, no timer, no spread task, and
  *             no fiber whose wait something outside the loops ends (the kernel, the pool, a

@@ -9,8 +9,6 @@
 
 struct rt;
 
-enum stuck_verdict { STUCK_NOT, STUCK_FIRST, STUCK_AGAIN };
-
 /* Of a runtime; all of it loop 0's but for the token, which is that loop's it is on. */
 struct stuck {
     bool off;        /* not looked for */

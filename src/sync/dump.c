@@ -5,7 +5,7 @@
  * WHAT        hob_dump, and the text of every report that lists fibers: a deadlock's, a signal's.
  *
  * HOW         Each loop tells of itself, on its own thread, between two turns: it is sent a
- * message, writes its part, and the asker puts the parts together.
+ *             message, writes its part, and the asker puts the parts together.
  *
  *                 asker                        loop
  *                 IDLE -> ASKED, posts  ---->  writes part->text
@@ -13,15 +13,16 @@
  *                 takes the text, DONE -> IDLE
  *
  *             A loop that holds its thread does not answer: after PATIENCE the asker goes on
- * without it, and its part stays ASKED; the next asker waits for that same answer.
+ *             without it, and its part stays ASKED; the next asker waits for that same answer.
  *
  * INVARIANTS  (I1) part->text is the loop's while ASKED and the asker's otherwise
  *             (I2) a part is posted once until its answer came, so a message is never in two
- * inboxes (I3) nobody asks when the hook says off: a loop that goes is not posted to
+ *                  inboxes
+ *             (I3) nobody asks when the hook says off: a loop that goes is not posted to
  *
  * LOCKING     dump.lock is held by one asker for the whole of it; loops take no lock.  An asker on
- * a loop writes that loop's part itself.  Two that ask from two loops: the second one's loop does
- *   not answer the first until that has lost its patience, once.
+ *             a loop writes that loop's part itself.  Two that ask from two loops: the second one's
+ *             loop does not answer the first until that has lost its patience, once.
  *
  * REJECTED    Reading other loops' fibers as they run: names and stacks go while one looks.
  *             Stopping them by a signal: where they stop their lists may be half changed.
