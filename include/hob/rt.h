@@ -23,9 +23,13 @@ HOB_BEGIN_DECLS
  *
  * A program in which every fiber waits for another one can never go on.  That is found when it has
  * been idle for 0.1 s; each fiber with what it waits for is reported, the first fiber's scope is
- * cancelled, and once all has been joined hob_run returns -EDEADLK.  It is not looked for where
- * something else may go on: in a process with threads of its own, with stop_on_signals, or with
- * no_deadlock.  Under HOB_SIM it is found at once, and one that outlives its cancel aborts.
+ * cancelled, and once all has been joined hob_run returns -EDEADLK, if the first fiber returned
+ * -ECANCELED.  It is not looked for where something else may go on: in a process with threads of
+ * its own, with stop_on_signals, or with no_deadlock.  Under HOB_SIM it is found at once, and one
+ * that outlives its cancel aborts.
+ *
+ * The watchdog asks a held loop's thread by SIGURG what it runs: a fiber that blocks its loop in
+ * nanosleep, poll, select or epoll_wait gets EINTR from that call.
  *
  * The loops ask the kernel for a short scheduling slice and the pool's threads for a high nice
  * value, so that a loop that wakes gets its core at once.  After hob_run the calling thread has

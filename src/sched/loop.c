@@ -19,7 +19,8 @@
  *             (I4) the poller is asked without sleeping only when it says it could have news: a
  *                  loop whose fibers only talk to each other makes no system call
  *             (I5) a turn ends within 200 us and one run of its start; where the runs before were
- *                  short, the first TURN_CHECK long ones may all be in one turn, once
+ *                  short, the first TURN_CHECK long ones, at most twice as many, may all be in one
+ *                  turn, once
  *
  * A turn runs fibers that became ready during it, up to its bound, and not only those ready at its
  * start: with two fibers a turn of two switches would cost more than the switches.  The bound is
