@@ -32,6 +32,7 @@ WORK = 'build-test'
 JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
 LOG_LINES = 120
 STEP_MOST = 3600   # seconds, for whatever has no limit of its own
+FUZZ_SECONDS = 300  # a target; the corpus of each is a test of every build
 SKIPS_SHOWN = 8    # of a step and for one reason, one by one
 SLOW_MOST = 14400  # seconds, for the slow suite: above any one program's limit, a sanitizer's too
 SOAK_MOST = 9000   # seconds, for half an hour of work that gives way to everything else
@@ -372,7 +373,7 @@ class Soak(threading.Thread):
         tally.add(self.tally)
 
 
-def quick(tally, fuzz_seconds, after_first=lambda: None):
+def quick(tally, after_first=lambda: None):
     """All of CI, the fastest to fail first."""
     not_slow = ['--no-suite', 'slow', '--no-suite', 'soak']
     cases = not_slow + ['--no-suite', 'check']
@@ -380,10 +381,9 @@ def quick(tally, fuzz_seconds, after_first=lambda: None):
         after_first()
         suite(tally, 'gcc-release', 'gcc-release', not_slow)
         suite(tally, 'gcc-release', 'gcc-release, epoll', cases, {'HOB_POLL': 'epoll'})
-    for name in ('asan-ubsan', 'tsan', 'clang-debug', 'gcc-debug-ucontext'):
+    for name in ('asan-ubsan', 'tsan', 'clang-debug'):
         if build(tally, name):
             suite(tally, name, name, not_slow if name == 'clang-debug' else cases)
-    fuzz(tally, fuzz_seconds)
 
 
 def thorough(tally):
@@ -396,8 +396,10 @@ def thorough(tally):
         suite(tally, 'asan-ubsan', 'asan-ubsan, epoll', no_soak + ['--no-suite', 'check'],
               {'HOB_POLL': 'epoll'})
         suite(tally, 'tsan', 'tsan, epoll', no_soak + ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
-    if build(tally, 'clang-release'):
-        suite(tally, 'clang-release', 'clang-release', no_soak)
+    for name, slow in (('gcc-debug-ucontext', ['--no-suite', 'slow']), ('clang-release', [])):
+        if build(tally, name):
+            suite(tally, name, name, no_soak + slow)
+    fuzz(tally, FUZZ_SECONDS)
     aarch64(tally)
     script(tally, 'fresh root', ['tools/fresh_root.sh'])
 
@@ -426,12 +428,12 @@ def main():
     start = time.monotonic()
     soak = Soak()
     if args.all:
-        quick(tally, 300, soak.start)
+        quick(tally, soak.start)
         thorough(tally)
         if soak.ident:
             soak.add_to(tally)
     else:
-        quick(tally, 30)
+        quick(tally)
     return end(tally, time.monotonic() - start, args.all)
 
 
