@@ -8,14 +8,9 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
+#include "lib/t_leak.h"
 #include "net/tls.h"
 #include "tls_util.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#else
-#define __lsan_do_recoverable_leak_check() 0
-#endif
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);

@@ -16,14 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/t_leak.h"
 #include "net/dns.h"
 #include "sched/park.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#else
-#define __lsan_do_recoverable_leak_check() 0
-#endif
 
 static hob_group victim;
 static _Atomic(int) suspensions, cancel_at;

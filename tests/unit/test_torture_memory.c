@@ -19,13 +19,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "lib/t_leak.h"
 #include "net/dns.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#else
-#define __lsan_do_recoverable_leak_check() 0
-#endif
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
