@@ -462,7 +462,7 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
     if (too_many_lost(m))
         return "too many of the kernel's records were lost: what the shares say is a guess";
     if (seen(m) < wall_min)
-        return "the run was shorter than 0.2 s: too short to see; repeat it (--repeat)";
+        return "it ran or waited for less than 0.2 s: too short to see; repeat it (--repeat)";
     if (m->foreign - spare > foreign_max * need ||
         (m->rec->tier != REC_T2 && m->foreign > foreign_max && m->main.no_core > kept_max))
         return "other programs used more than 10 % of the cores meanwhile: run it on a quiet "

@@ -41,7 +41,8 @@ struct prediction {
 void predict(const struct measures *m, const struct ruling *ruling, struct prediction *ret);
 
 /**
- * predict_doubt - why not even the verdict is sure: a run of milliseconds, records that were lost
+ * predict_doubt - why not even the verdict is sure: a run of milliseconds, or one that hardly had a
+ * core, records that were lost
  *
  * Return: words that go on "... to be sure", or NULL.
  */

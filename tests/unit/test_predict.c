@@ -394,3 +394,18 @@ TEST(threads_that_take_turns_have_one_core)
         (struct measure_rivals){.n = 4, .even = 4, .overlap = .02, .contended = 2.8, .turn = .005};
     CHECK(predicted(&m).parallelism.value > 1.7);
 }
+
+/* `true` beside programs that have every core is there for long and hardly runs. */
+TEST(what_was_without_a_core_was_not_seen)
+{
+    struct recording rec;
+    struct measures m = one_by_one(&rec);
+
+    CHECK(!predict_doubt(&m));
+    m.all.no_core = .5;
+    m.all.nothing = .2;
+    CHECK(!predict_doubt(&m)); /* 0.3 s are left */
+    m.all.no_core = .7;
+    CHECK_STR(predict_doubt(&m), "too short");
+    CHECK(strstr(predicted(&m).refused, "too short to see"));
+}
