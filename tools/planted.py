@@ -81,6 +81,7 @@ GATES = {
     'test_fiber': unit('fiber', ['src/sched/fiber.c', 'src/sched/loop.c'],
                        ALLOCATES + ('clock_gettime',)),
     'test_group': unit('group', ['src/sched/scope.c', 'src/sync/group.c']),
+    'test_loop': unit('loop', ['src/sched/loop.c']),
     'test_scope': unit('scope', ['src/sched/scope.c']),
     'test_select_away': unit('select_away', SELECT),
     'test_select_fd': unit('select_fd', SELECT),

@@ -21,10 +21,12 @@
  *               magazine  a full LIFO, moved as one to a deque; the newest refills `hot`
  *               cold      a bit in its slab; its memory went back to the kernel
  *
- *             When more stacks lie in magazines than are live (and more than 256), the oldest
- *             magazine is made cold, by one madvise a run of neighbours.  So after a burst
- *             memory goes back at the pace stacks die, and a load that swings by half costs
- *             nothing.  A slab whose slots are all cold is unmapped, page tables and all.
+ *             While more stacks lie in magazines than are live (and more than 256), the loop makes
+ *             the oldest magazine cold when it has nothing else to do, and else one a millisecond,
+ *             by one madvise a run of neighbours.  So the end of a million fibers does not wait
+ *             for the kernel to take a million pages, memory goes back all the same, and a load
+ *             that swings by half costs nothing.  A slab whose slots are all cold is unmapped,
+ *             page tables and all.
  *
  *             Slots never used are made ready AHEAD at a time, by one call for all their guards
  *             and, once many stacks are live, one for their top pages.
@@ -34,7 +36,7 @@
  *             (S2) A slot below n_used is live, in `hot`, in a magazine, or cold: one of them.
  *             (S3) Every magazine has MAGAZINE records, `hot` fewer.
  *             (S4) n_cold counts the bits set; the slab is on the `cold` list while it is not 0.
- *             (S5) A give does bounded work: at most two magazines are made cold in one.
+ *             (S5) A give is a few stores, and a trim bounded work: it makes one magazine cold.
  *             (S6) With MADV_GUARD_INSTALL every slot has a guard.  Without it a guard costs two
  *                  mappings of the 65,530 a process may have: GUARDS_MAX slots of the process
  *                  get one, then only each slab's lowest, while the kernel allows even those.
@@ -49,6 +51,8 @@
  *             Links through the top words of the stack itself: the record also names the slab,
  *               which a cold stack needs, and a dead fiber's frames stay whole for a debugger.
  *             Unmapping each stack when it dies: 0.3 us a time, and a fault and a guard anew.
+ *             Memory back as stacks are given back (as it was): two thirds of what it took to end
+ *               a million fibers, while whoever joined them waited.
  *             Top pages ahead for few stacks: a program of ten fibers would hold 32 pages.
  *             MADV_FREE: memory stays in the resident size until pressure, so that no figure
  *               tells whether it was given back.
@@ -82,8 +86,7 @@ enum {
     PIDFD_OF_SELF = -10000, /* PIDFD_SELF_THREAD: Linux 6.14 */
     COLOURS = 16,
     COLOUR_BYTES = 64,
-    MAGAZINE = 64,
-    KEEP_MIN = 256, /* free stacks whose memory is kept however few are live */
+    MAGAZINE = STACK_MAGAZINE,
     SLAB_SLOTS_MIN = 32,
     SLAB_SLOTS_MAX = 1024,
     GUARDS_MAX = 16000,
@@ -212,7 +215,7 @@ static bool slots_make(struct stacks *s, struct stack_slab *slab)
         if (!guard_lay(s, slab, i))
             return false;
         done = 1;
-    } else if (s->n_live >= KEEP_MIN) {
+    } else if (s->n_live >= STACK_KEEP_MIN) {
         /* For nothing if it fails: whoever uses them takes the faults. */
         (void)pages_advise(s, slab, i, done, s->size - STACK_GUARD_BYTES, MADV_POPULATE_WRITE);
     }
@@ -367,13 +370,15 @@ static void slabs_free_cold(struct stacks *s)
 
 static __attribute__((noinline)) void hot_is_full(struct stacks *s)
 {
-    uint64_t keep = s->n_live > KEEP_MIN ? s->n_live : KEEP_MIN;
-
     magazine_push(s, s->hot);
     s->hot = NULL;
     s->n_hot = 0;
-    for (int i = 0; i < 2 && (uint64_t)s->n_mags * MAGAZINE > keep; i++) /* (S5) */
-        magazine_forget(s, magazine_pop_oldest(s));
+}
+
+void hob__stacks_trim(struct stacks *s)
+{
+    HOB_ASSERT(hob__stacks_spare(s));
+    magazine_forget(s, magazine_pop_oldest(s)); /* (S5) */
     slabs_free_cold(s);
 }
 

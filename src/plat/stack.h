@@ -20,6 +20,8 @@ enum stack_guard {
 enum {
     STACK_GUARD_BYTES = 4096,
     STACK_SPARE_BYTES = 1024, /* the cache's own record, and room to start tops apart (stack.c) */
+    STACK_MAGAZINE = 64,      /* free stacks that move between the cache's lists as one */
+    STACK_KEEP_MIN = 256,     /* free stacks whose memory is kept however few are live */
 };
 
 struct stack_slab; /* one mapping that holds many stacks */
@@ -61,6 +63,17 @@ void *hob__stack_take(struct stacks *s);
 
 /* Not the stack the caller runs on.  Its content is gone: nobody may touch it any more. */
 void hob__stack_give(struct stacks *s, void *lo);
+
+/* Whether more stacks lie idle with their memory than are in use. */
+static inline bool hob__stacks_spare(const struct stacks *s)
+{
+    uint64_t n = (uint64_t)s->n_mags * STACK_MAGAZINE;
+
+    return n > STACK_KEEP_MIN && n > s->n_live;
+}
+
+/* Gives the memory of the 64 longest idle back to the kernel.  Only where hob__stacks_spare(s). */
+void hob__stacks_trim(struct stacks *s);
 
 static inline size_t hob__stack_usable(const struct stacks *s)
 {

@@ -209,6 +209,9 @@ enum {
 /* A run is long when TURN_CHECK of them would fill a turn. */
 #define RUN_LONG (TURN_TIME / TURN_CHECK)
 
+/* How often memory of stacks goes back while there is work: some 40 us of a millisecond. */
+#define TRIM_PACE HOB_MS
+
 /* What a switch told exactly costs: its events and a clock read.  Measured, rounded up. */
 #define FOLD_SWITCH ((hob_dur)200)
 /* Recorded, its events are written by another thread too, which may have no other core. */
@@ -250,6 +253,7 @@ struct loop {
     struct fiber *dead;          /* ended, but its stack was still in use at the switch */
     struct runnable *free_tasks; /* struct task */
     struct stacks stacks;
+    hob_time trimmed; /* when memory of stacks went back last */
     struct ctx ctx;
     struct san san;
     struct wheel timers;

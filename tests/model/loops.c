@@ -158,6 +158,11 @@ void hob__stack_each(const struct stacks *s, void (*fn)(void *arg, void *lo), vo
     (void)s, (void)fn, (void)arg;
 }
 
+void hob__stacks_trim(struct stacks *s)
+{
+    (void)s;
+}
+
 const struct stack_layout hob__stack_layout;
 
 /* --- runs ------------------------------------------------------------------------------------- */

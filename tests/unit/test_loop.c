@@ -4,6 +4,7 @@
  */
 #include <hob/hob.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -88,6 +89,86 @@ TEST(a_loop_ends_when_nobody_can_touch_it_any_more)
         CHECK_INT(hob_run(NULL, has_a_poster, &p), 0);
         CHECK(p.gone);
     }
+}
+
+enum { BURST = 2000, MAGAZINES_OVER = (BURST - STACK_KEEP_MIN) / STACK_MAGAZINE - 2 };
+
+static int parks(void *arg)
+{
+    (void)arg;
+    return hob_sleep(HOB_FOREVER) == -ECANCELED ? 0 : -EPROTO;
+}
+
+/* Leaves more free stacks behind than a loop keeps. */
+static void has_a_burst(void)
+{
+    hob_group g;
+
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    for (int i = 0; i < BURST; i++)
+        CHECK_INT(hob_go(&g, parks, NULL), 0);
+    CHECK_INT(hob_yield(), 0);
+    hob_group_cancel(&g, 0);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+}
+
+struct sleeper {
+    struct msg msg;
+    struct loop *loop;
+    struct fiber *fiber;
+    uint64_t rounds;
+};
+
+static void sleeper_wake(struct msg *m)
+{
+    hob__ready(container_of(m, struct sleeper, msg)->fiber, 7);
+}
+
+/* Only a loop that does not sleep comes so far. */
+static void *waits_for_turns(void *arg)
+{
+    struct sleeper *s = arg;
+
+    while (__atomic_load_n(&s->loop->n_rounds, __ATOMIC_RELAXED) < s->rounds)
+        sched_yield();
+    hob__loop_post(s->loop, &s->msg);
+    return NULL;
+}
+
+static int rests_after_a_burst(void *arg)
+{
+    struct sleeper s = {.msg.run = sleeper_wake, .loop = hob__loop, .fiber = hob__self()};
+    pthread_t t;
+
+    (void)arg;
+    has_a_burst();
+    CHECK(hob__stacks_spare(&s.loop->stacks));
+    s.rounds = s.loop->n_rounds + MAGAZINES_OVER;
+    CHECK_INT(pthread_create(&t, NULL, waits_for_turns, &s), 0);
+    CHECK_INT(hob__park(s.fiber, HOB_WAIT_EVENT, HOB_FOREVER), 7);
+    CHECK_INT(pthread_join(t, NULL), 0);
+    while (hob__stacks_spare(&s.loop->stacks)) /* the last few */
+        CHECK_INT(hob_sleep(HOB_US), 0);
+    return 0;
+}
+
+TEST(a_loop_that_rests_gives_back_what_a_burst_left)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), rests_after_a_burst, NULL), 0);
+}
+
+static int works_after_a_burst(void *arg)
+{
+    (void)arg;
+    has_a_burst();
+    while (hob__stacks_spare(&hob__loop->stacks)) /* never at rest */
+        CHECK_INT(hob_yield(), 0);
+    return 0;
+}
+
+TEST(a_loop_that_never_rests_gives_back_what_a_burst_left)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), works_after_a_burst, NULL), 0);
 }
 
 enum { POSTS = 300 };
