@@ -31,7 +31,13 @@
 
 #include "sched/park.h"
 
-enum { TIMEOUT_MS = 2000, TRIES = 3 };
+enum {
+    TIMEOUT_MS = 2000,
+    TRIES = 3,
+    /* Bytes for what is answered and not read: the answers of all names that may be under way come
+     * at once from a server that has them at hand, and one lost is asked for again in seconds. */
+    ANSWERS = 1 << 20,
+};
 #define LOOK_EVERY (5 * HOB_SEC)
 
 static const char resolv_conf[] = "/etc/resolv.conf";
@@ -149,9 +155,10 @@ static int dns_open(struct ares_at *at)
 {
     struct ares_options o = {.timeout = TIMEOUT_MS,
                              .tries = TRIES,
+                             .socket_receive_buffer_size = ANSWERS,
                              .sock_state_cb = sock_wanted,
                              .sock_state_cb_data = at};
-    int mask = ARES_OPT_SOCK_STATE_CB, read;
+    int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_SOCK_RCVBUF, read;
 
     if (!getenv("RES_OPTIONS"))
         mask |= ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;

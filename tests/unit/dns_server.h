@@ -299,6 +299,8 @@ static inline void dns_server_start(struct dns_server *s, const struct dns_recor
         a.sin_port = 0;
         s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        /* Questions of hundreds of names at once; one lost is seconds until it is asked again. */
+        CHECK_INT(setsockopt(s->udp, SOL_SOCKET, SO_RCVBUF, &(int){1 << 20}, sizeof(int)), 0);
         CHECK_INT(bind(s->udp, (struct sockaddr *)&a, sizeof a), 0);
         CHECK_INT(getsockname(s->udp, (struct sockaddr *)&a, &len), 0);
         if (bind(s->tcp, (struct sockaddr *)&a, sizeof a) == 0 && listen(s->tcp, 16) == 0)
