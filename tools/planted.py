@@ -83,7 +83,7 @@ GATES = {
     'test_group': unit('group', ['src/sched/scope.c', 'src/sync/group.c']),
     'test_loop': unit('loop', ['src/sched/loop.c']),
     'test_scope': unit('scope', ['src/sched/scope.c']),
-    'test_select_away': unit('select_away', SELECT),
+    'test_select_away': unit('select_away', SELECT + ['src/sched/fiber.c']),
     'test_select_fd': unit('select_fd', SELECT),
     'test_sync_select': unit('sync_select', SELECT, ALLOCATES),
     'test_timer': unit('timer', ['src/sched/timer.c']),
