@@ -106,6 +106,11 @@ void t_timeout(unsigned seconds)
     alarm(seconds * T_SLOWER_ON_A_BUSY_MACHINE);
 }
 
+int t_times(int all, int few)
+{
+    return getenv("HOB_TEST_FAULTS") ? few : all;
+}
+
 static int t_open_fds(void)
 {
     int n = 0;
@@ -198,6 +203,8 @@ int main(int argc, char **argv)
             in_process = true;
         else if (strcmp(argv[i], "--list") == 0)
             only_list = true;
+        else if (t_fault_shard && strncmp(argv[i], "--every=", 8) == 0)
+            t_fault_shard(argv[i] + 8);
         else
             part = argv[i];
     }

@@ -35,6 +35,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void t_skip(const char *format, 
 /* Seconds a case may take, to which what a sanitizer or a busy machine needs is added; 30 unless
  * set here, called first thing in a case. */
 void t_timeout(unsigned seconds);
+/* How often to do a thing that is done over and over: `few` times in a case that is itself run for
+ * each thing that may fail (t_fault.h), and where each time it does is another of those. */
+int t_times(int all, int few);
 
 #define TEST(case_name)                                                                            \
     static void t_run_##case_name(void);                                                           \

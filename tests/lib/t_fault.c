@@ -15,6 +15,10 @@
  *
  *           Then again for n = 1, 2, ... with the n-th of a kind failing, until a run has fewer:
  *           each of the first ones, then every n after n + n / 8, for some cases have thousands.
+ *           With --every=I/K each n, shared by K programs.
+ *
+ *           A fiber that yields on and on asks whether something has come: that it leaves there is
+ *           one suspension, not as many as the machine has time for; YIELDS of them count.
  *
  *           The test does not expect the fault.  That a CHECK fails is well: the test was told, and
  *           its process ends there.  What must not be: a signal, a run that does not end, a
@@ -60,6 +64,9 @@ enum kind { NOTHING, ALLOCATION, CALL, COMPLETION, SUSPENSION, KINDS };
 enum {
     ALL_UP_TO = 40,         /* each; then one in nine, so to say */
     REFUSED_MOST = 1 << 16, /* to the test itself: it asks on and on */
+    YIELDS = 8,             /* of a fiber, with nothing else in between */
+    FIBERS = 256,           /* whose yields are counted, a loop */
+    SHARDS_MOST = 64,
 };
 
 /* Shared by the processes of a case and the one that starts them. */
@@ -69,6 +76,7 @@ static struct plan {
     _Atomic(bool) runs, polls; /* in some case hob_run was called, a poller opened: see came_by */
 } * plan;
 
+static int shard, n_shards;            /* 0: not every n */
 static int n_cases, n_runs_all[KINDS]; /* cases that passed as they are; runs with a fault */
 
 static const char *const kind_word[KINDS] = {"nothing", "allocation", "call", "completion",
@@ -154,10 +162,12 @@ CALLS(int, EMFILE, signalfd, (int fd, const sigset_t *set, int flags), (fd, set,
 CALLS(int, EMFILE, epoll_create1, (int flags), (flags))
 CALLS_IF(int, ENOSPC, what == EPOLL_CTL_ADD, epoll_ctl,
          (int fd, int what, int other, struct epoll_event *e), (fd, what, other, e))
-CALLS(int, EINTR, epoll_wait, (int fd, struct epoll_event *e, int n, int ms), (fd, e, n, ms))
-CALLS(int, EINTR, epoll_pwait2,
-      (int fd, struct epoll_event *e, int n, const struct timespec *t, const sigset_t *mask),
-      (fd, e, n, t, mask))
+/* One that does not wait is not interrupted. */
+CALLS_IF(int, EINTR, ms != 0, epoll_wait, (int fd, struct epoll_event *e, int n, int ms),
+         (fd, e, n, ms))
+CALLS_IF(int, EINTR, !t || t->tv_sec || t->tv_nsec, epoll_pwait2,
+         (int fd, struct epoll_event *e, int n, const struct timespec *t, const sigset_t *mask),
+         (fd, e, n, t, mask))
 CALLS(ssize_t, ECONNRESET, recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
 CALLS(ssize_t, ECONNRESET, send, (int fd, const void *buf, size_t n, int flags),
       (fd, buf, n, flags))
@@ -286,9 +296,23 @@ static struct {
     void *arg;
 } first;
 
+static bool yields_on(const struct fiber *f)
+{
+    static _Thread_local struct {
+        uint64_t id;
+        int n;
+    } yielded[FIBERS];
+    uint64_t id = f->trace.id;
+
+    if (yielded[id % FIBERS].id != id || f->run.state == RUN_PARKED)
+        yielded[id % FIBERS].n = 0;
+    yielded[id % FIBERS].id = id;
+    return f->run.state != RUN_PARKED && ++yielded[id % FIBERS].n > YIELDS;
+}
+
 static void suspends(void)
 {
-    if (hob__self() != first.opener && now(SUSPENSION))
+    if (hob__self() != first.opener && !yields_on(hob__self()) && now(SUSPENSION))
         hob_group_cancel(first.g, 0);
 }
 
@@ -362,6 +386,20 @@ static int run_quietly(const struct t_case *c, int (*run)(const struct t_case *c
     return status;
 }
 
+void t_fault_shard(const char *text)
+{
+    CHECK(sscanf(text, "%d/%d", &shard, &n_shards) == 2 && n_shards <= SHARDS_MOST && shard > 0 &&
+          shard <= n_shards);
+}
+
+/* The next of a kind to fail after the n-th. */
+static int after(int n)
+{
+    if (n_shards > 0)
+        return n ? n + n_shards : shard;
+    return n + (n < ALL_UP_TO ? 1 : n / 8);
+}
+
 int t_fault_each(const struct t_case *c, int (*run)(const struct t_case *c), char *reason,
                  size_t size)
 {
@@ -377,7 +415,7 @@ int t_fault_each(const struct t_case *c, int (*run)(const struct t_case *c), cha
         return as_it_is;
     n_cases++;
     for (int kind = ALLOCATION; kind < KINDS; kind++) {
-        for (int n = 1;; n += n < ALL_UP_TO ? 1 : n / 8) {
+        for (int n = after(0);; n = after(n)) {
             plan->count = 0;
             plan->kind = kind;
             plan->at = n;

@@ -23,6 +23,12 @@ enum {
 __attribute__((weak)) int t_fault_each(const struct t_case *c, int (*run)(const struct t_case *c),
                                        char *reason, size_t size);
 
+/*
+ * "I/K": from now on not a part of what may fail but every one, shared by K programs of which this
+ * is number I, from 1: each n for which n % K is I % K.
+ */
+__attribute__((weak)) void t_fault_shard(const char *text);
+
 /* Whether, after all cases of a program, some of everything that may fail came by: else the program
  * was linked past this file, and has tested nothing.  It says what did not. */
 __attribute__((weak)) bool t_fault_came_by(void);

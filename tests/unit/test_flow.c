@@ -184,8 +184,9 @@ static int all_of_it(void *arg)
 
 TEST(every_item_leaves_once_and_the_end_is_found)
 {
-    static struct world w = {.n = 200};
+    static struct world w;
 
+    w.n = t_times(200, 20);
     each_world_run(all_of_it, &w, world_reset, 0);
 }
 

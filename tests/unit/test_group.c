@@ -468,7 +468,7 @@ TEST(a_chain_of_ten_thousand_groups_is_cancelled)
 {
     ran_reset(NULL);
     setenv("HOB_POLL", "epoll", 1);
-    CHECK_INT(hob_run(NULL, deep_cancelled, (void *)(intptr_t)10000), -ETIMEDOUT);
+    CHECK_INT(hob_run(NULL, deep_cancelled, (void *)(intptr_t)t_times(10000, 300)), -ETIMEDOUT);
 }
 
 static int lost_forever(void *arg)

@@ -105,7 +105,7 @@ static int echo_run(void *arg)
 
 TEST(clients_are_echoed)
 {
-    struct echo e = {.n_clients = 50, .n_rounds = 20};
+    struct echo e = {.n_clients = t_times(50, 5), .n_rounds = t_times(20, 3)};
 
     on_pollers(echo_run, &e, 0);
 }

@@ -178,7 +178,7 @@ TEST(stress_on_two_and_four_loops)
     static const char *const loops[] = {"2", "4"};
 
     t_timeout(120);
-    for (int k = 0; k < 200; k++) {
+    for (int k = 0; k < t_times(200, 8); k++) {
         struct floors f = {.ball = {.ordered = k & 1, .slots = k & 2 ? 1 : 0}};
         setenv("HOB_LOOPS", loops[k & 1], 1);
         floors_reset(&f);
