@@ -20,6 +20,7 @@
 #include "diag/report.h"
 #include "diag/run.h"
 #include "diag/verify.h"
+#include "diag/wakers.h"
 #include "lib/option.h"
 
 /* Besides cmd.h's: what --fail-on was to find was found. */
@@ -126,8 +127,10 @@ static int conclude(struct diagnose_command *cmd)
     if (isatty(fileno(cmd->to)))
         fputc('\n', cmd->to); /* behind "^C", or a line that the command left open */
     report(&d, &how, cmd->to);
-    if (cmd->verify)
+    if (cmd->verify) {
+        wakers_leave(); /* what is measured now is not recorded */
         status = verify_go(cmd, &d, &how, &v);
+    }
     if (cmd->output && (fflush(cmd->to) != 0 || ferror(cmd->to)))
         status = file_failed(cmd->output, errno);
     if (cmd->record && (r = rec_save(&cmd->rec, cmd->record)) < 0)
@@ -232,6 +235,7 @@ static int command_go(struct diagnose_command *cmd)
     else
         status = conclude(cmd);
     rec_free(&cmd->rec);
+    wakers_leave();
     if (status == STATUS_DONE && cmd->end.ended)
         status = end_as_it_did(cmd->end.status);
     return status;

@@ -103,7 +103,7 @@ int events_open(struct events *e, size_t n_cpus)
 {
     int r;
 
-    *e = (struct events){.n_cpus = n_cpus, .wake = -1, .first_waker = -1};
+    *e = (struct events){.n_cpus = n_cpus, .wake = -1};
     e->held = calloc(n_cpus, sizeof *e->held);
     e->rings = calloc(n_cpus, sizeof *e->rings);
     for (size_t i = 0; e->held && i < n_cpus; i++)
@@ -194,9 +194,6 @@ static void wakers_close(struct events *e)
 {
     e->n_lost += fds_lost(&e->wakers);
     fds_close(&e->wakers);
-    if (e->first_waker >= 0)
-        close(e->first_waker);
-    e->first_waker = -1;
 }
 
 /* False: there is one CPU on which this thread's wakes are not heard. */
@@ -218,16 +215,15 @@ static bool wakes_add(struct events *e, int32_t tid, enum events_begin begin)
 
 int events_wakes(struct events *e, const char **why)
 {
-    int r = wakers_find(NULL, &e->wakes), fd;
+    int r = wakers_find(NULL, &e->wakes);
 
     *why = "sched_waking of tracefs";
     if (r < 0)
         return r;
-    fd = wakers_open(&e->wakes, 0, -1, true, false);
+    r = wakers_hold(&e->wakes);
     *why = "its event";
-    if (fd < 0)
-        return fd;
-    e->first_waker = fd; /* the close of a tracepoint's last event takes 40 ms: not now */
+    if (r < 0)
+        return r;
     e->has_wakes = true;
     for (size_t i = 0; i < e->n_cpus; i++)
         e->rings[i].wakes = &e->wakes;

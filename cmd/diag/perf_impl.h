@@ -27,7 +27,6 @@ struct events {
     size_t n_cpus;
     struct event_fds threads; /* switches of the threads, */
     struct event_fds wakers;  /* and who they woke */
-    int first_waker;          /* before there are any: of our own, and never counts; -1 */
     int wake;                 /* epoll: a ring is half full */
     bool has_wakes;           /* threads are given events for wakers.h, too */
     struct wakers_format wakes;

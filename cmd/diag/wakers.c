@@ -27,6 +27,7 @@
 
 #include <hob/base.h>
 
+#include "diag/leave.h"
 #include "diag/procfs.h"
 
 enum { CAN_PERFMON = 38, CAN_ADMIN = 21, FIELDS_END = 1024 };
@@ -132,6 +133,22 @@ int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, b
     long fd = syscall(SYS_perf_event_open, &a, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
     return fd < 0 ? -errno : (int)fd;
+}
+
+static int held = -1; /* an event of our own that never counts */
+
+int wakers_hold(const struct wakers_format *f)
+{
+    if (held < 0)
+        held = wakers_open(f, 0, -1, true, false);
+    return held < 0 ? held : 0;
+}
+
+void wakers_leave(void)
+{
+    if (held >= 0)
+        leave_descriptor(held);
+    held = -1;
 }
 
 /* --- keeping it ------------------------------------------------------------------------------- */

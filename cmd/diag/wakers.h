@@ -46,6 +46,19 @@ bool wakers_numbers_are_ours(void);
  * or a negative errno */
 int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, bool on_exec);
 
+/**
+ * wakers_hold - keep the tracepoint on, for all recordings of this process
+ *
+ * The kernel turns it off with its last event, and takes 40 ms and more for that: meanwhile no
+ * thread with an event on it can be born or end.  So that is not for the time of a recording.
+ *
+ * Return: 0, or a negative errno: it may not be recorded.
+ */
+int wakers_hold(const struct wakers_format *f);
+
+/** wakers_leave - let go of it, when this process is about to end (leave.h). */
+void wakers_leave(void);
+
 /*
  * A recording keeps WAKES_MOST of them: beyond, every second one of those it has is dropped, and
  * from then on of those that come, so that what is there stands for the whole run.
