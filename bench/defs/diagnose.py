@@ -19,7 +19,8 @@ BENCHES = [
             argv=("/usr/bin/python3", "{src}/diagnose/cost.py", "--hob", "{hob}",
                   "--late", "{release}/bench/late"),
             targets={f"diagnose_{figure}_{tier}": {"allowed": 1} for tier in ("exact", "samples")
-                     for figure in ("slower", "slower_worst", "recorder")}),
+                     for figure in ("own", "own_worst", "slower", "slower_worst", "whole",
+                                    "recorder")}),
     Program("diagnose_flight", "operations in flight, 1 to 10,000: error in percent",
             target="bench/late",
             argv=("/usr/bin/python3", "{src}/diagnose/flight.py", "--hob", "{hob}",
