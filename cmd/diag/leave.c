@@ -36,6 +36,7 @@ static void child_keep(int fd, const int ends[2])
     close_all_but((unsigned)fd, (unsigned)ends[0]);
     while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
         ;
+    close(fd); /* as it does elsewhere: at the end of a process some closes do not wait */
     _exit(0);
 }
 
