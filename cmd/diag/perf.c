@@ -32,6 +32,8 @@
 #define CPU_FIRST  (2 * HOB_MS) /* for the recorder: to begin with, */
 #define CPU_SHARE  0.012        /* and of a core */
 #define CPU_EVERY  (20 * HOB_MS)
+#define DEBT_LARGE (4 * HOB_MS) /* computed beyond that */
+#define TICK_DEBT  (5 * HOB_MS)
 
 #define BUSY_RATE  50000.0 /* switches a second */
 #define CALM_RATE  40000.0
@@ -59,6 +61,7 @@ struct perf {
     int64_t rate_at;     /* likewise the switches, */
     uint64_t rate_n;
     double rate;            /* and how many there were a second */
+    size_t n_found;         /* threads that were there before us */
     bool short_of;          /* time: it has computed more than it may */
     bool duty, on;          /* takes turns; and is on */
     bool dropped, may;      /* off: there are no events; what may_drop found */
@@ -218,7 +221,9 @@ static int64_t cpu_used(void)
            (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * HOB_US;
 }
 
-/* Longer ticks when the recorder has computed too much, shorter ones when it may. */
+/* Longer ticks when the recorder has computed too much, shorter ones when it may.  What a burst
+ * cost (a thousand threads are started, and each begins to wait) is not worked off at short ticks,
+ * which cost more than what they look at. */
 static void tick_look(struct perf *p, int64_t now)
 {
     int64_t least = now < YOUNG ? TICK_FIRST : TICK_LEAST;
@@ -227,11 +232,14 @@ static void tick_look(struct perf *p, int64_t now)
         return;
     p->cpu_at = now;
     double spent = (double)(cpu_used() - p->b->aside - p->cpu);
-    p->short_of = spent - CPU_FIRST > CPU_SHARE * (double)now;
+    double debt = spent - CPU_FIRST - CPU_SHARE * (double)now;
+    p->short_of = debt > 0;
     if (p->short_of)
         p->tick += p->tick / 4;
     else
         p->tick -= p->tick / 8;
+    if (debt > (double)DEBT_LARGE && p->tick < TICK_DEBT)
+        p->tick = TICK_DEBT;
     p->tick = p->tick < least ? least : p->tick > TICK_MOST ? TICK_MOST : p->tick;
 }
 
@@ -250,14 +258,22 @@ static int64_t tick_next(struct perf *p, bool quiet)
     return p->idle > p->tick ? p->idle : p->tick;
 }
 
-/* Each event of a thread costs its birth and its end some 10 us a CPU. */
-static void wakes_look(struct perf *p)
+/* Of threads that were there before us the recorder has borne the cost. */
+static void wakes_look(struct perf *p, int64_t now)
 {
-    if (!p->events.has_wakes || switches_live(p->switches) <= HEARD_MOST)
+    size_t born = p->b->rec->n_threads - p->n_found;
+    bool too_many = switches_live(p->switches) > HEARD_MOST;
+
+    if (!p->events.has_wakes || (!too_many && !wakers_dear(born, p->events.n_cpus, now)))
         return;
     events_wakes_end(&p->events);
     p->b->rec->tier = REC_T1;
-    rec_note(p->b->rec, "not tier 1+ (who woke whom): more than %d threads", HEARD_MOST);
+    if (too_many)
+        rec_note(p->b->rec, "not tier 1+ (who woke whom): more than %d threads", HEARD_MOST);
+    else
+        rec_note(p->b->rec,
+                 "not tier 1+ (who woke whom): %zu threads and processes were started in %.2f s",
+                 born, (double)now / HOB_SEC);
 }
 
 static int64_t perf_tick(void *state, int64_t now)
@@ -272,7 +288,7 @@ static int64_t perf_tick(void *state, int64_t now)
         drain(p, p->b->base + now);
     quiet = switches_quiet(p->switches);
     switches_look(p->switches, now, now - p->last, !p->short_of);
-    wakes_look(p);
+    wakes_look(p, now);
     duty_look(p, now);
     tick_look(p, now);
     p->n_ticks++;
@@ -354,6 +370,7 @@ static int perf_start(const struct rec_begin *begin, void **ret, const char **wh
     }
     begin->rec->tier = p->events.has_wakes ? REC_T1_PLUS : REC_T1;
     p->cpu = cpu_used();
+    p->n_found = p->b->rec->n_threads;
     *ret = p;
     return 0;
 }

@@ -135,6 +135,18 @@ int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, b
     return fd < 0 ? -errno : (int)fd;
 }
 
+#define BIRTH_COSTS (20 * HOB_US) /* a CPU */
+#define DEAR_FIRST  (5 * HOB_MS)
+#define DEAR_SHARE  100 /* one part in so many of the time */
+enum { BORN_FEW = 16 }; /* that many are no matter, on any number of CPUs */
+
+bool wakers_dear(size_t born, size_t n_cpus, int64_t now)
+{
+    int64_t costs = (int64_t)(born * n_cpus) * BIRTH_COSTS;
+
+    return born > BORN_FEW && costs > DEAR_FIRST + now / DEAR_SHARE;
+}
+
 static int held = -1; /* an event of our own that never counts */
 
 int wakers_hold(const struct wakers_format *f)

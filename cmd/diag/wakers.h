@@ -56,6 +56,14 @@ int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, b
  */
 int wakers_hold(const struct wakers_format *f);
 
+/**
+ * wakers_dear - has it slowed the program too much to hear who wakes whom?
+ *
+ * That one more event on each CPU is born and ends with each of `born` threads and processes costs
+ * it some 20 us a CPU: 5 ms of that may be, and 1 % of the time.
+ */
+bool wakers_dear(size_t born, size_t n_cpus, int64_t now);
+
 /** wakers_leave - let go of it, when this process is about to end (leave.h). */
 void wakers_leave(void);
 

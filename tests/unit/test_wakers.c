@@ -189,3 +189,14 @@ TEST(nothing_comes_of_nothing)
     CHECK_INT(t.n_rows + t.n_waits, 0);
     rec_free(&r);
 }
+
+TEST(births_may_cost_the_program_a_hundredth_of_its_time)
+{
+    CHECK(!wakers_dear(62, 4, 0)); /* 5 ms, of a program that starts a pool */
+    CHECK(wakers_dear(64, 4, 0));
+    CHECK(!wakers_dear(180, 4, HOB_SEC));
+    CHECK(wakers_dear(190, 4, HOB_SEC));
+    CHECK(!wakers_dear(1000, 4, 10 * HOB_SEC));
+    CHECK(wakers_dear(1000, 64, 10 * HOB_SEC));
+    CHECK(!wakers_dear(16, 1024, 0)); /* a shell and what it starts */
+}
