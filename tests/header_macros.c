@@ -78,8 +78,9 @@ static int selected(void)
     static const char out = 'x';
     char in;
     const struct hob_arm arms[] = {
-        HOB_ON_RECV(NULL, &in), HOB_ON_SEND(NULL, &out), HOB_ON_TIME(HOB_SEC), HOB_ON_EVENT(NULL),
-        HOB_ON_IDLE(NULL),      HOB_ON_READY(0, 1),      HOB_ON_ACCEPT(0),     HOB_ON_DEFAULT(),
+        HOB_ON_RECV(NULL, &in), HOB_ON_SEND(NULL, &out), HOB_ON_TIME(HOB_SEC),
+        HOB_ON_EVENT(NULL),     HOB_ON_IDLE(NULL),       HOB_ON_READY(0, 1),
+        HOB_ON_ACCEPT(0),       HOB_ON_DEFAULT(),        HOB_ON_LISTENER(NULL),
     };
 
     return arms[1].from == &out && arms[2].time == HOB_SEC && arms[7].kind == HOB_ARM_DEFAULT;

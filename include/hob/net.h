@@ -111,6 +111,76 @@ HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_tcp_listen(const hob_addr *a, int 
 HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_accept(int fd, hob_time until);
 
 /**
+ * A listener whose connections are accepted before they are asked for.  The fiber that first waits
+ * in hob_listener_accept lets its loop accept what comes, between the calls too: on io_uring (6.10)
+ * no system call is made for each.  Elsewhere each connection is accepted when it is asked for, and
+ * nothing else differs.
+ *
+ * From then on the listener is of use on that loop only.  Others may accept from the descriptor as
+ * well; who gets a connection is the kernel's choice.  For several loops: a listener each, of the
+ * same descriptor.
+ */
+typedef struct hob_listener hob_listener;
+
+/** Zero is the default of every field. */
+struct hob_listener_opts {
+    size_t size;
+    uint32_t held_max; /* with so many that nobody has taken, and what one batch brings, the loop
+                          accepts no more: they wait in the backlog; 0: 64, at most 65536.  Where
+                          not to accept is your way to say "later", 1, or hob_tcp_accept */
+};
+
+#define HOB_LISTENER_OPTS(...)                                                                     \
+    (&(struct hob_listener_opts){.size = sizeof(struct hob_listener_opts), __VA_ARGS__})
+
+/**
+ * hob_listener_open - accept from a listening socket, TCP or Unix
+ * @fd:  stays yours to close, after the listener; of TCP it gets TCP_NODELAY, which is inherited by
+ *       what is accepted
+ * @ret: owned by the caller; untouched on failure
+ *
+ * Return: 0, -ENOMEM, -E2BIG, -EINVAL (options).
+ */
+HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int
+hob_listener_open(int fd, const struct hob_listener_opts *opts, hob_listener **ret);
+
+/**
+ * hob_listener_accept - a connection, parking until there is one
+ *
+ * Several fibers may wait, and get them in their order.  A cancel or a time-out loses no
+ * connection: it is the next call's.  With `until` 0 a call gives what the loop has accepted, which
+ * it does once a turn.
+ *
+ * Return: as hob_tcp_accept; -EBUSY: from another loop, or a thread (debug builds abort).
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_listener_accept(hob_listener *l,
+                                                                        hob_time until);
+
+/** hob_listener_pending - how many connections it holds, which the descriptor will not give again.
+ */
+HOB_API HOB_ANY_THREAD size_t hob_listener_pending(const hob_listener *l);
+
+/**
+ * hob_listener_stop - accept no more ahead
+ *
+ * To hand the descriptor to another loop or process, or to end without closing what has been
+ * accepted.  Parks for a moment, also where everything is cancelled.  Afterwards what is held is
+ * given first, and all else is as with hob_tcp_accept, on any loop, but one at a time.
+ *
+ * Return: 0; -EBUSY: from another loop, or a thread (debug builds abort).
+ */
+HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_listener_stop(hob_listener *l);
+
+/**
+ * hob_listener_close - closes the connections that nobody has taken; NULL is a no-op
+ *
+ * On the loop that accepts for it, unless it was stopped or that loop has ended; nobody accepts.
+ * Elsewhere it is a mistake (debug builds abort): a part of it stays until that loop ends.  Then
+ * close the descriptor.
+ */
+HOB_API HOB_ANY_THREAD void hob_listener_close(hob_listener *l);
+
+/**
  * hob_tcp_dial - connect to an address
  *
  * A connection has to be waited for: with `until` 0 it is not begun, -ETIMEDOUT.

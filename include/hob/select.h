@@ -36,19 +36,21 @@ enum hob_arm_kind {
     HOB_ARM_IDLE,    /* group, one this fiber opened: none of its children is alive; rc 0 */
     HOB_ARM_READY,   /* fd, events: rc the events that are ready, as of hob_fd_wait */
     HOB_ARM_ACCEPT,  /* fd: rc a connection's descriptor, or accept's error, as of hob_tcp_accept */
+    HOB_ARM_LISTENER, /* listener: the same, as of hob_listener_accept; on its loop only */
 };
 
 /** One thing that may happen.  Not moved or changed during the call.  Never grows: what a new kind
  * needs has room in `opaque`. */
 struct hob_arm {
     enum hob_arm_kind kind;
-    int rc; /* out: of the arm that happened, what it came to; of the others untouched */
-    int fd;
+    int rc;          /* out: of the arm that happened, what it came to; of the others untouched */
+    int fd;          /* of HOB_ARM_LISTENER hob's */
     uint32_t events; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP of <sys/epoll.h>, as a mask */
     union {
         hob_chan *chan;
         hob_event *event;
         hob_group *group;
+        struct hob_listener *listener;
         hob_time time; /* absolute */
     };
     union {
@@ -87,6 +89,10 @@ struct hob_arm {
     {                                                                                              \
         .kind = HOB_ARM_ACCEPT, .fd = (f)                                                          \
     }
+#define HOB_ON_LISTENER(l)                                                                         \
+    {                                                                                              \
+        .kind = HOB_ARM_LISTENER, .listener = (l)                                                  \
+    }
 #define HOB_ON_DEFAULT()                                                                           \
     {                                                                                              \
         .kind = HOB_ARM_DEFAULT                                                                    \
@@ -108,7 +114,7 @@ struct hob_arm {
  * Return: the index of the arm that happened; on failure none has: -ETIMEDOUT, -ECANCELED (this
  * fiber's scope was cancelled), -EPERM (not on a fiber),
  * -EINVAL (an arm of no kind, an event never initialised, a group of another fiber or not open,
- * more than INT_MAX arms).
+ * a listener of another loop, more than INT_MAX arms).
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS int hob_select(struct hob_arm *arms, size_t n, hob_time until);
 

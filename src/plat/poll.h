@@ -21,6 +21,8 @@
  *         (P6) A feed that was started brings pieces in the order of their bytes and then one end,
  *              all by calls of `came` from inside wait().  Until the end it holds the socket open,
  *              so that to close the descriptor tells the peer nothing.  Every piece is given back.
+ *         (P7) A listener's feed brings connections by `accepted` and then one end by `came`.  At
+ *              most POLL_LATE_MOST come after unfeed() was called.
  */
 #ifndef HOB_PLAT_POLL_H
 #define HOB_PLAT_POLL_H
@@ -104,7 +106,9 @@ struct poll_piece {
     uint32_t n;
 };
 
-/* Takes what comes for a stream socket without being asked for each piece of it. */
+enum { POLL_LATE_MOST = 4096 };
+
+/* Takes what comes for a stream socket, or a listener, without being asked for each piece of it. */
 struct poll_feed {
     struct list node; /* the poller's, between feed() and its end */
     int fd;
@@ -116,6 +120,11 @@ struct poll_feed {
      * With a piece it must not start the feed again, with an end it may, or free it.
      */
     void (*came)(struct poll_feed *f, struct poll_piece *piece, int32_t end);
+    /*
+     * Of a listener, else NULL: a connection, non-blocking and close-on-exec, the callee's from now
+     * on.  It must not start the feed again, and may ask for its end.
+     */
+    void (*accepted)(struct poll_feed *f, int fd);
 };
 
 struct poller;
@@ -132,7 +141,8 @@ struct poll_ops {
     /* Adds, or changes the events of a watch already added.  0 or a negative errno. */
     int (*watch)(struct poller *p, struct poll_watch *w);
     void (*unwatch)(struct poller *p, struct poll_watch *w);
-    /* Starts it.  False, and nothing was done: not here, or too much memory is held; POLL_RECV. */
+    /* Starts it.  False, and nothing was done: not here, or too much memory is held; POLL_RECV or
+     * POLL_ACCEPT do the same. */
     bool (*feed)(struct poller *p, struct poll_feed *f);
     /* Asks for its end, which comes by `came` in a later wait(). */
     void (*unfeed)(struct poller *p, struct poll_feed *f);

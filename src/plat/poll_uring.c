@@ -64,7 +64,13 @@ enum {
     URING_BATCH = 256, /* completions, and events of watches, delivered per wait() */
     URING_SQ_ENTRIES = 256,
     URING_CQ_ENTRIES = 2048,
+    FEAT_RECVSEND_BUNDLE = 1 << 14, /* 6.10 */
 };
+
+/* A multishot request never puts more into the queue of completions than it has room for.  When a
+ * feed is asked to end, that may be full, and have room again for one delivery before the kernel
+ * is told. */
+_Static_assert(POLL_LATE_MOST >= URING_CQ_ENTRIES + 2 * URING_BATCH, "(P7)");
 
 struct uring_poller {
     struct poller base;
@@ -504,6 +510,8 @@ static int uring_open_ring(struct uring_poller *p, const struct uring_opts *opts
     if (r < 0)
         return r;
     p->ring_open = true;
+    p->ring.features &= ~opts->without;
+    p->feeds.accepts = p->ring.features & FEAT_RECVSEND_BUNDLE;
     r = uring_probe(p);
     if (r < 0)
         return r;

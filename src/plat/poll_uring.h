@@ -14,6 +14,7 @@ struct uring_opts {
     uint32_t sq_entries; /* 0: the default */
     uint32_t cq_entries; /* 0: the default */
     uint32_t pieces;     /* of feeds, a power of 2; 0: the default */
+    uint32_t without;    /* IORING_FEAT_*: as if this kernel had them not */
     /* NULL: the system call.  Once a turn, so that a test can make the kernel fail. */
     int (*enter)(unsigned fd, unsigned n, unsigned min, unsigned flags, sigset_t *arg, size_t size);
 };

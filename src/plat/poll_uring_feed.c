@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * poll_uring_feed.c - feeds on a ring: multishot receives into memory lent to the kernel
+ * poll_uring_feed.c - feeds on a ring: multishot receives into memory lent to the kernel, and
+ * multishot accepts
  *
- * WHAT        One SQE a feed, which stays in the kernel and sends a CQE for each arrival.  The
- *             kernel takes the memory for it from a ring of buffers that it shares with us.
+ * WHAT        One SQE a feed, which stays in the kernel and sends a CQE for each arrival: bytes,
+ *             for which the kernel takes the memory from a ring of buffers that it shares with us,
+ *             or of a listener a connection.
  *
  * HOW         IDLE -> QUEUED -> KERNEL -----CQE without MORE----> IDLE
  *                        |        '--> KERNEL | STOPPING --^
@@ -14,10 +16,15 @@
  *   behind a CQE; with a holder.  Only the last is slow to come back, so a feed is refused while
  *   most are out, and a kernel that finds none ends the feed (-ENOBUFS).
  *
+ *   A multishot accept whose CQE finds the completion queue full must end with that connection as
+ *   its last.  Kernels before 6.8 lose it, and name a descriptor that is none (195: the poll's
+ *   mask).  6.10 is the first that can be told by a feature; before it listeners have no feeds.
+ *
  * INVARIANTS  (I1) a feed in KERNEL has one CQE without MORE to come; n_kernel counts them
  *             (I2) a buffer that the kernel named is its holder's until hob__uring_give: it is in
  *                  the shared ring at most once
  *             (I3) a cancel's SQE comes after its target's
+ *             (I4) a connection that a CQE names is told, with the last CQE too
  *
  * REJECTED    Buffers of 64 KiB, or the kernel's incremental use of large ones (6.12): whoever
  *               reads much at once reads into its own memory (net/intake.c), without a copy.
@@ -113,10 +120,15 @@ static bool feeds_open(struct uring_feeds *s, struct io_uring *ring)
     return true;
 }
 
+static bool feeds_have_room(struct uring_feeds *s, struct io_uring *ring)
+{
+    return !s->off && (s->ring || feeds_open(s, ring)) && s->n_free > s->n_pieces / 4;
+}
+
 bool hob__uring_feed(struct uring_feeds *s, struct io_uring *ring, struct poll_feed *f)
 {
     HOB_ASSERT(f->state == FEED_IDLE); /* (P6) */
-    if (s->off || (!s->ring && !feeds_open(s, ring)) || s->n_free <= s->n_pieces / 4)
+    if (f->accepted ? !s->accepts : !feeds_have_room(s, ring))
         return false;
     f->state = FEED_QUEUED;
     list_push(&s->queue, &f->node);
@@ -140,6 +152,18 @@ void hob__uring_give(struct uring_feeds *s, struct poll_piece *piece)
     feeds_lend(s, (uint32_t)(piece - s->pieces)); /* (I2) */
 }
 
+static void feed_prep(struct poll_feed *f, struct io_uring_sqe *sqe)
+{
+    if (f->accepted) {
+        io_uring_prep_multishot_accept(sqe, f->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } else {
+        io_uring_prep_recv_multishot(sqe, f->fd, NULL, 0, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = GROUP;
+    }
+    sqe->user_data = feed_user_data(f);
+}
+
 bool hob__uring_feeds_fill(struct uring_feeds *s, struct io_uring *ring)
 {
     struct io_uring_sqe *sqe;
@@ -156,10 +180,7 @@ bool hob__uring_feeds_fill(struct uring_feeds *s, struct io_uring *ring)
             return false;
         struct poll_feed *f = list_entry(list_pop(&s->queue), struct poll_feed, node);
         f->gen = ++s->gen & UD_GEN_MASK;
-        io_uring_prep_recv_multishot(sqe, f->fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = GROUP;
-        sqe->user_data = feed_user_data(f);
+        feed_prep(f, sqe);
         f->state = FEED_KERNEL;
         s->n_kernel++; /* (I1) */
     }
@@ -183,19 +204,22 @@ static void feed_piece(struct uring_feeds *s, struct poll_feed *f, uint32_t i, i
 void hob__uring_feed_cqe(struct uring_feeds *s, uint64_t user_data, int32_t res, uint32_t flags)
 {
     struct poll_feed *f = (struct poll_feed *)uring_op_of(user_data & ~(uint64_t)UD_FEED);
+    bool connection = f->accepted && res >= 0;
 
     HOB_ASSERT((f->state & FEED_PHASE) == FEED_KERNEL && feed_user_data(f) == user_data);
     if (flags & IORING_CQE_F_BUFFER)
         feed_piece(s, f, flags >> IORING_CQE_BUFFER_SHIFT, res);
+    if (connection)
+        f->accepted(f, res); /* (I4) */
     if (flags & IORING_CQE_F_MORE)
         return;
     s->n_kernel--;
     if (f->state & FEED_STOPPING)
         list_del(&f->node); /* the SQE of the cancel may not have been placed yet */
     f->state = FEED_IDLE;
-    if (res == -EINVAL) /* before 6.0 */
+    if (res == -EINVAL && !f->accepted) /* before 6.0 */
         s->off = true;
-    f->came(f, NULL, res > 0 || res == -EINTR ? -EAGAIN : res);
+    f->came(f, NULL, connection || res > 0 || res == -EINTR ? -EAGAIN : res);
 }
 
 void hob__uring_feeds_deliver(struct uring_feeds *s)

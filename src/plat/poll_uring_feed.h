@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * poll_uring_feed.h - feeds on a ring: multishot receives into memory lent to the kernel
+ * poll_uring_feed.h - feeds on a ring: multishot receives into memory lent to the kernel, and
+ * multishot accepts
  */
 #ifndef HOB_PLAT_POLL_URING_FEED_H
 #define HOB_PLAT_POLL_URING_FEED_H
@@ -16,6 +17,7 @@ struct uring_feeds {
     struct poll_piece *pieces;
     uint32_t n_pieces, n_free; /* free: neither held nor known to be filled */
     bool off;                  /* this kernel has them not */
+    bool accepts;              /* nor loses a connection when completions wait in line */
     uint32_t gen;
     size_t n_kernel;
     struct list queue;   /* to be started */

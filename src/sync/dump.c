@@ -95,12 +95,12 @@ static void put_arm(struct text *t, struct hob_arm *pub)
         [HOB_ARM_RECV] = "a value from ", [HOB_ARM_SEND] = "room in ",
         [HOB_ARM_TIME] = "a time",        [HOB_ARM_EVENT] = "the event ",
         [HOB_ARM_IDLE] = "no children",   [HOB_ARM_READY] = "descriptor ",
-        [HOB_ARM_ACCEPT] = "descriptor ",
+        [HOB_ARM_ACCEPT] = "descriptor ", [HOB_ARM_LISTENER] = "descriptor ",
     };
     const char *name = NULL;
 
     hob__text_put(t, "%s", what[pub->kind]);
-    if (pub->kind == HOB_ARM_READY || pub->kind == HOB_ARM_ACCEPT)
+    if (pub->kind == HOB_ARM_READY || pub->kind == HOB_ARM_ACCEPT || pub->kind == HOB_ARM_LISTENER)
         hob__text_put(t, "%d", pub->fd);
     else if (arm_of(pub)->away) /* may have happened there, and what it waited for be gone */
         name = "another loop's";

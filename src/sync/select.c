@@ -293,15 +293,22 @@ static const struct arm_kind *const arm_kinds[] = {
     [HOB_ARM_ACCEPT] = &hob__arm_accept,
 };
 
+static const struct arm_kind *arm_kind_of(const struct hob_arm *pub)
+{
+    return pub->kind == HOB_ARM_LISTENER
+               ? ((const struct arm_source *)(const void *)pub->listener)->kind
+               : arm_kinds[pub->kind];
+}
+
 static int arm_init(struct select *s, uint32_t i)
 {
     struct hob_arm *pub = &s->arms[i];
     struct arm *a = arm_of(pub);
 
-    if ((unsigned)pub->kind >= sizeof arm_kinds / sizeof arm_kinds[0])
+    if ((unsigned)pub->kind > HOB_ARM_LISTENER)
         return HOB_MISUSE(-EINVAL, "an arm of a kind that there is not");
     a->sel = s;
-    a->kind = arm_kinds[pub->kind];
+    a->kind = arm_kind_of(pub);
     a->order = i;
     a->home = a->kind && a->kind->home ? a->kind->home(pub) : s->loop;
     if (!a->home)

@@ -39,6 +39,17 @@ struct arm_kind {
     void (*leave)(struct arm *a);
 };
 
+/* First in what makes arms of its own kind: a listener (net/, above this folder). */
+struct arm_source {
+    const struct arm_kind *kind;
+};
+
+/* Who waits for a connection of a listener. */
+struct conn_waiter {
+    struct list node;
+    struct fiber *fiber; /* NULL: an arm, in which this lies */
+};
+
 /* In hob_arm.opaque. */
 struct arm {
     struct select *sel;
@@ -50,12 +61,14 @@ struct arm {
     bool answered;     /* away; the caller's: home has said whether it happened at once */
     bool waits;        /* home's: `wait` was called, and `leave` was not */
     bool won, done;    /* away; home's: it happened; its message was sent back */
+    bool by_op;        /* a listener's: it waits by `op`, as for a descriptor */
     union {
         struct {
             union {
                 struct chan_waiter chan;
                 struct list node;
                 struct idle_waiter idle;
+                struct conn_waiter conn;
             };
             struct msg msg, cancel_msg, answer_msg; /* away */
         };

@@ -71,7 +71,7 @@ static void op_done(struct poll_op *op)
 {
     struct arm *a = container_of(op, struct arm, op);
     struct select *s = a->sel;
-    bool accepts = arm_pub(a)->kind == HOB_ARM_ACCEPT;
+    bool accepts = arm_pub(a)->kind != HOB_ARM_READY;
 
     HOB_ASSERT(s->n_out > 0); /* (I1) */
     a->waits = false;
@@ -96,7 +96,7 @@ static void arm_wait(struct arm *a)
         .kind = POLL_READY,
         .done = op_done,
         .fd = pub->fd,
-        .events = pub->kind == HOB_ARM_ACCEPT ? EPOLLIN : pub->events,
+        .events = pub->kind == HOB_ARM_READY ? pub->events : EPOLLIN,
     };
     arm_submit(a);
 }

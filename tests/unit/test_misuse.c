@@ -223,6 +223,53 @@ static int dump_to_nobody(void)
     return hob_dump_to(NULL, NULL);
 }
 
+static int accepts_ahead(void *listener)
+{
+    return hob_listener_accept(listener, HOB_FOREVER);
+}
+
+static int stops_listener(void *listener)
+{
+    return hob_listener_stop(listener);
+}
+
+static int closes_listener(void *listener)
+{
+    hob_listener_close(listener);
+    return 0;
+}
+
+/* A listener whose loop takes ahead, and another thread. */
+static int listener_elsewhere(hob_fn fn)
+{
+    hob_listener *l;
+    int fd = hob_unix_listen("@hob-test-misuse", NULL);
+
+    CHECK(fd >= 0);
+    CHECK_INT(hob_listener_open(fd, NULL, &l), 0);
+    CHECK_INT(hob_listener_accept(l, hob_now() + HOB_US), -ETIMEDOUT);
+    int r = hob_block(fn, l, HOB_FOREVER);
+    if (fn != closes_listener)
+        hob_listener_close(l);
+    hob_close(fd);
+    return r;
+}
+
+static int listener_used_elsewhere(void)
+{
+    return listener_elsewhere(accepts_ahead);
+}
+
+static int listener_stopped_elsewhere(void)
+{
+    return listener_elsewhere(stops_listener);
+}
+
+static int listener_closed_elsewhere(void)
+{
+    return listener_elsewhere(closes_listener);
+}
+
 static const struct mistake {
     const char *name;
     int (*make)(void);
@@ -248,6 +295,9 @@ static const struct mistake {
     {"a reader of a loop read elsewhere", reader_read_elsewhere, -EBUSY},
     {"a reader of a loop stopped elsewhere", reader_stopped_elsewhere, -EBUSY},
     {"a reader of a loop freed elsewhere", reader_freed_elsewhere, 0},
+    {"a listener of a loop used elsewhere", listener_used_elsewhere, -EBUSY},
+    {"a listener of a loop stopped elsewhere", listener_stopped_elsewhere, -EBUSY},
+    {"a listener of a loop closed elsewhere", listener_closed_elsewhere, 0},
     {"a dump to nobody", dump_to_nobody, -EINVAL},
 };
 

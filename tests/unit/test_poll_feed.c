@@ -341,3 +341,27 @@ TEST(a_kernel_without_them_says_so_and_receives)
     pair_close(s);
     p->ops->close(p);
 }
+
+static void no_connection(struct poll_feed *f, int fd)
+{
+    (void)f;
+    t_fail(__FILE__, __LINE__, "descriptor %d came", fd);
+}
+
+ON_EVERY_URING(what_is_no_listener_is_told)
+{
+    int s[2];
+
+    tcp_pair(s);
+    feeder_init(&one, p, s[0]);
+    one.f.accepted = no_connection;
+    feeder_start(&one);
+    CHECK_INT(feeder_end(&one), -EINVAL);
+    feeder_init(&one, p, s[0]); /* and is no reason to receive nothing */
+    feeder_start(&one);
+    send_stream(s[1], 0, 10);
+    feeder_wait(&one, 10);
+    p->ops->unfeed(p, &one.f);
+    CHECK_INT(feeder_end(&one), -ECANCELED);
+    pair_close(s);
+}
