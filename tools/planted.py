@@ -80,6 +80,8 @@ GATES = {
     'test_chan': unit('chan', ['src/sync/chan.c']),
     'test_fiber': unit('fiber', ['src/sched/fiber.c', 'src/sched/loop.c'],
                        ALLOCATES + ('clock_gettime',)),
+    'test_listener': unit('listener', ['src/net/listener.c']),
+    'test_poll_listener': unit('poll_listener', ['src/plat/poll_uring_feed.c']),
     'test_group': unit('group', ['src/sched/scope.c', 'src/sync/group.c']),
     'test_loop': unit('loop', ['src/sched/loop.c']),
     'test_scope': unit('scope', ['src/sched/scope.c']),

@@ -10,7 +10,7 @@
  *
  *               allocations    return NULL, or -ENOMEM
  *               calls          of the system; they return an error that such a call may return
- *               completions    of a poller's operations; they end with an error
+ *               completions    of a poller's operations and feeds; they end with an error
  *               suspensions    the case's first fiber and all it has started are cancelled there
  *
  *           Then again for n = 1, 2, ... with the n-th of a kind failing, until a run has fewer:
@@ -226,7 +226,7 @@ int t_fault_fcntl64(int fd, int what, ...)
 
 /* --- completions -------------------------------------------------------------------------- */
 
-static struct poll_ops ops; /* as the poller's, but for submit */
+static struct poll_ops ops; /* as the poller's, but for submit and feed */
 static const struct poll_ops *ops_real;
 static void (*done_real)(struct poll_op *op); /* of the one operation that is to fail */
 
@@ -269,6 +269,29 @@ static void submit(struct poller *p, struct poll_op *op)
     ops_real->submit(p, op);
 }
 
+static void (*came_real)(struct poll_feed *f, struct poll_piece *piece, int32_t end); /* likewise */
+
+static void came_failed(struct poll_feed *f, struct poll_piece *piece, int32_t end)
+{
+    if (!piece) {
+        f->came = came_real;
+        end = f->accepted ? -EMFILE : -ECONNRESET;
+    }
+    came_real(f, piece, end);
+}
+
+static bool feed(struct poller *p, struct poll_feed *f)
+{
+    bool on = ops_real->feed(p, f);
+
+    if (on && now(COMPLETION)) {
+        came_real = f->came;
+        f->came = came_failed;
+        ops_real->unfeed(p, f);
+    }
+    return on;
+}
+
 int __real_hob__poll_open(struct poller **ret);
 int __wrap_hob__poll_open(struct poller **ret);
 int __wrap_hob__poll_open(struct poller **ret)
@@ -281,6 +304,7 @@ int __wrap_hob__poll_open(struct poller **ret)
         ops_real = (*ret)->ops;
         ops = *ops_real;
         ops.submit = submit;
+        ops.feed = feed;
         (*ret)->ops = &ops;
     }
     return r;

@@ -218,6 +218,58 @@ TEST(every_fiber_its_reason_and_what_it_waits_for_are_said)
     close(w.fds[1]);
 }
 
+static hob_listener *door;
+
+static int at_listener(void *arg)
+{
+    hob_fiber_name("porter");
+    return hob_listener_accept(door, HOB_FOREVER) == -ECANCELED ? 0 : -EIO;
+}
+
+static int at_listener_arm(void *arg)
+{
+    struct hob_arm arms[] = {HOB_ON_LISTENER(door), HOB_ON_TIME(hob_in(HOB_MIN))};
+
+    hob_fiber_name("doorman");
+    return hob_select(arms, 2, HOB_FOREVER) == -ECANCELED ? 0 : -EIO;
+}
+
+static int at_the_door(void *arg)
+{
+    char at[32];
+    hob_group g;
+    int fd = hob_unix_listen("@hob-test-dump", NULL);
+
+    CHECK(fd >= 0);
+    CHECK_INT(hob_listener_open(fd, NULL, &door), 0);
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    start(&g, at_listener);
+    start(&g, at_listener_arm);
+    settle();
+    look();
+    snprintf(at, sizeof at, "(descriptor %d", fd);
+    expect("porter", "waiting for a connection to accept ");
+    expect("porter", at);
+    expect("doorman", at);
+    hob_group_cancel(&g, 0);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+    hob_listener_close(door);
+    hob_close(fd);
+    return 0;
+}
+
+TEST(who_waits_at_a_listener_is_said)
+{
+    setenv("HOB_POLL", "epoll", 1);
+    CHECK_INT(hob_run(NULL, at_the_door, NULL), 0);
+    setenv("HOB_SIM", "1", 1);
+    CHECK_INT(hob_run(NULL, at_the_door, NULL), 0);
+    unsetenv("HOB_SIM");
+    setenv("HOB_POLL", "uring", 1);
+    int r = hob_run(NULL, at_the_door, NULL);
+    CHECK(r == 0 || r == -ENOSYS || r == -EPERM);
+}
+
 TEST(a_simulation_is_dumped_too)
 {
     for (int seed = 1; seed < 20; seed++) {
