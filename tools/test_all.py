@@ -13,10 +13,12 @@ Nothing here can hang: a case, a program and a step each have a limit that only 
 import argparse
 import atexit
 import concurrent.futures
+import contextlib
 import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -30,11 +32,13 @@ import tree
 os.chdir(tree.HERE)
 WORK = 'build-test'
 JOBS = os.environ.get('HOB_JOBS') or str(len(os.sched_getaffinity(0)))
+HALF = str(max(1, int(JOBS) // 2))
+TESTS = str(int(JOBS) + int(HALF))  # at once: many of them wait for each other's processes, or time
 LOG_LINES = 120
 STEP_MOST = 3600   # seconds, for whatever has no limit of its own
 FUZZ_SECONDS = 300  # a target; the corpus of each is a test of every build
 SKIPS_SHOWN = 8    # of a step and for one reason, one by one
-SLOW_MOST = 14400  # seconds, for the slow suite: above any one program's limit, a sanitizer's too
+SLOW_MOST = 14400  # seconds, for slow suites: above any one program's limit, a sanitizer's too
 SOAK_MOST = 9000   # seconds, for half an hour of work that gives way to everything else
 MAX_FAIL = '12'    # programs of a suite, after which the rest of it is not worth the wait
 
@@ -63,8 +67,21 @@ ARM_ROOT = os.path.join(WORK, 'arm64')
 CROSS = {'aarch64': ['--cross-file', ARM_ROOT + '.txt', '--cross-file', 'tools/cross/aarch64.txt']}
 
 
+# After everything else in line for a core.  Where the scheduler shares cores by sessions, nice alone
+# says nothing to those of other sessions.
+ASIDE = ['sh', '-c', 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"', 'aside']
+
+# What only check-all runs, each by name.
+LONG = ['slow', 'fault', 'fault_every', 'soak']
+
+
+def without(*suites):
+    return [word for name in suites for word in ('--no-suite', name)]
+
+
 class Tally:
-    def __init__(self):
+    def __init__(self, to=None):
+        self.to = to  # where its steps are told; None: standard output
         self.passed = self.failed = 0
         self.skipped, self.failures = [], []
         self.reasons = {}  # of what was skipped
@@ -134,8 +151,8 @@ def output_of(command, env=None, most=STEP_MOST):
 class Step:
     """One line of output: its name, what it counted, how long it took."""
 
-    def __init__(self, tally, name, to=None):
-        self.tally, self.name, self.to = tally, name, to or sys.stdout
+    def __init__(self, tally, name):
+        self.tally, self.name, self.to = tally, name, tally.to or sys.stdout
 
     def __enter__(self):
         self.start = time.monotonic()
@@ -262,7 +279,8 @@ def build(tally, name, targets=()):
             command = ['meson', 'configure', folder] + options
         code, _ = step.run(command, {'CC': compiler})
         if code == 0:
-            code, _ = step.run(['ninja', '-k', '0', '-C', folder, '-j', JOBS, *targets], since='FAILED:')
+            code, _ = step.run(['ninja', '-k', '0', '-C', folder, '-j', JOBS, *targets],
+                               since='FAILED:')
         if code != 0:
             tally.fail('build ' + name)
             return False
@@ -277,23 +295,23 @@ def no_random_addresses():
     return ['setarch', '-R'] if ok else []
 
 
-def suite(tally, build_name, title, suites, env=None, most=STEP_MOST, soak_to=None):
-    """meson test over one build; every case counts, and no case at all is a failure.  soak_to: as a
-    Soak runs it, with its report."""
-    logbase = 'soak' if soak_to else 'testlog'
+def suite(tally, build_name, title, suites, env=None, most=STEP_MOST, jobs=TESTS, aside=False):
+    """meson test over one build; every case counts, and no case at all is a failure."""
+    logbase = re.sub(r'\W+', '-', title)
     folder = build_dir(build_name)
-    log = os.path.join(folder, 'meson-logs', logbase + '.json')
+    written = logbase + ('-' + ASIDE[0] if aside else '')  # meson names the wrapper too
+    log = os.path.join(folder, 'meson-logs', written + '.json')
     if os.path.exists(log):
         os.remove(log)
-    with Step(tally, title, soak_to) as step:
+    with Step(tally, title) as step:
         command = ['meson', 'test', '-C', folder, '--no-rebuild', '--quiet', '--logbase', logbase,
-                   '--num-processes', JOBS, '--maxfail', MAX_FAIL] + suites
+                   '--num-processes', jobs, '--maxfail', MAX_FAIL] + suites
         if build_name in CROSS:
             command += ['--timeout-multiplier', '4']
         if is_sanitized(build_name):
             command = no_random_addresses() + command + ['--timeout-multiplier', '3']
-        if soak_to:
-            command = ['nice', '-n', '19'] + command + ['--num-processes', '8']
+        if aside:
+            command += ['--wrapper', shlex.join(ASIDE)]
         code, out = output_of(command, dict(SANITIZER_ENV, **(env or {})), most)
         failed = tally.failed
         n = count_log(step, log)
@@ -314,14 +332,14 @@ def fuzz(tally, seconds):
     def one(target):
         found = os.path.join(folder, target + '.found')
         os.makedirs(found, exist_ok=True)
-        command = no_random_addresses() + [
+        command = ASIDE + no_random_addresses() + [
             os.path.join(folder, target), '-max_total_time=%d' % seconds, '-timeout=20',
             '-artifact_prefix=%s/%s.crash-' % (folder, target), '-print_final_stats=1',
             found, os.path.join('tests', 'fuzz', 'corpus', target[len('fuzz_'):])]
         return target, command, output_of(command, SANITIZER_ENV, 2 * seconds + 300)
 
     with Step(tally, 'fuzz, %d s a target' % seconds) as step, \
-            concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+            concurrent.futures.ThreadPoolExecutor(int(HALF)) as pool:
         for target, command, (code, out) in pool.map(one, targets):
             if code == 0:
                 tally.good('fuzz: ' + target, 'for a time')
@@ -330,10 +348,10 @@ def fuzz(tally, seconds):
                 tally.fail('fuzz: ' + target)
 
 
-def script(tally, name, command):
+def script(tally, name, command, env=None):
     """A check that is a program of its own.  Whether it was good."""
     with Step(tally, name) as step:
-        code, out = step.run(command)
+        code, out = step.run(command, env)
         if code == 0:
             tally.passed += 1
         elif code == tree.SKIP:
@@ -349,59 +367,96 @@ def aarch64(tally):
         suite(tally, 'aarch64', 'aarch64, qemu-user, epoll', ['--suite', 'unit', '--suite', 'sim'])
 
 
-class Soak(threading.Thread):
-    """The suite that takes half an hour, beside the others and after them in line for a core: what
-    it looks at is what is left in the end, not how long anything took.  Its tally is its own."""
+def soak(tally):
+    """Half an hour, and what is left in the end; not how long anything took."""
+    suite(tally, 'gcc-release', 'soak', ['--suite', 'soak'], most=SOAK_MOST, jobs='8', aside=True)
 
-    def __init__(self):
+
+def fresh_root(tally):
+    script(tally, 'fresh root', ['tools/fresh_root.sh'], {'HOB_JOBS': HALF})
+
+
+class Beside(threading.Thread):
+    """Steps that go on beside the others.  Their tally is their own, and told when they are over."""
+
+    def __init__(self, name, steps):
         super().__init__(daemon=True)
-        self.tally, self.out = Tally(), io.StringIO()
+        self.what, self.steps, self.tally = name, steps, Tally(io.StringIO())
 
     def run(self):
         try:
-            suite(self.tally, 'gcc-release', 'soak', ['--suite', 'soak'], most=SOAK_MOST,
-                  soak_to=self.out)
+            self.steps(self.tally)
         except Exception as error:
-            self.tally.fail('soak: %s: %s' % (type(error).__name__, error))
+            self.tally.fail('%s: %s: %s' % (self.what, type(error).__name__, error))
 
     def add_to(self, tally):
-        """Waits for its end.  A soak of which nothing is heard has not been."""
+        """Waits for its end.  One of which nothing is heard has not been."""
         self.join()
-        print(self.out.getvalue(), end='')
+        print(self.tally.to.getvalue(), end='')
         if self.tally.passed + self.tally.failed + len(self.tally.skipped) == 0:
-            self.tally.fail('soak: nothing ran')
+            self.tally.fail('%s: nothing ran' % self.what)
         tally.add(self.tally)
 
 
-def quick(tally, after_first=lambda: None):
-    """All of CI, the fastest to fail first."""
-    not_slow = ['--no-suite', 'slow', '--no-suite', 'soak']
-    cases = not_slow + ['--no-suite', 'check']
-    if build(tally, 'gcc-release'):
-        after_first()
-        suite(tally, 'gcc-release', 'gcc-release', not_slow)
-        suite(tally, 'gcc-release', 'gcc-release, epoll', cases, {'HOB_POLL': 'epoll'})
+@contextlib.contextmanager
+def beside(tally, **lanes):
+    """Meanwhile each of these, by its name."""
+    threads = [Beside(name, steps) for name, steps in lanes.items()]
+    for t in threads:
+        t.start()
+    try:
+        yield
+    finally:
+        for t in threads:
+            t.add_to(tally)
+
+
+def quick(tally, built, fewer=True):
+    """All of CI, the fastest to fail first.  fewer: under a sanitizer a fifth of the seeds."""
+    no_long = without(*LONG)
+    no_check = no_long + without('check')
+    if built:
+        suite(tally, 'gcc-release', 'gcc-release', no_long)
+        suite(tally, 'gcc-release', 'gcc-release, epoll', no_check + without('no_poller'),
+              {'HOB_POLL': 'epoll'})
     for name in ('asan-ubsan', 'tsan', 'clang-debug'):
         if build(tally, name):
-            suite(tally, name, name, not_slow if name == 'clang-debug' else cases)
+            less = {'HOB_TEST_FEWER': '1'} if fewer and is_sanitized(name) else {}
+            suite(tally, name, name, no_long if name == 'clang-debug' else no_check, less)
+
+
+def is_built(name):
+    return os.path.exists(os.path.join(build_dir(name), 'build.ninja'))
 
 
 def thorough(tally):
     """What is too long for CI."""
-    no_soak = ['--no-suite', 'soak']
-    for name in ('gcc-release', 'asan-ubsan', 'tsan'):
-        if os.path.exists(os.path.join(build_dir(name), 'build.ninja')):
-            suite(tally, name, name + ', slow', ['--suite', 'slow'], most=SLOW_MOST)
-    if os.path.exists(os.path.join(build_dir('asan-ubsan'), 'build.ninja')):
-        suite(tally, 'asan-ubsan', 'asan-ubsan, epoll', no_soak + ['--no-suite', 'check'],
-              {'HOB_POLL': 'epoll'})
-        suite(tally, 'tsan', 'tsan, epoll', no_soak + ['--no-suite', 'check'], {'HOB_POLL': 'epoll'})
-    for name, slow in (('gcc-debug-ucontext', ['--no-suite', 'slow']), ('clang-release', [])):
+    for name, faults in (('gcc-release', ['--suite', 'fault_every']),
+                         ('asan-ubsan', ['--suite', 'fault']), ('tsan', [])):
+        if is_built(name):
+            suite(tally, name, name + ', slow', ['--suite', 'slow'] + faults, most=SLOW_MOST)
+    if is_built('gcc-release'):  # the suite is what it says
+        suite(tally, 'gcc-release', 'gcc-release, no poller', ['--suite', 'no_poller'],
+              {'HOB_POLL': 'none'})
+    for name in ('asan-ubsan', 'tsan'):
+        if is_built(name):
+            suite(tally, name, name + ', epoll',
+                  without('fault_every', 'soak', 'check', 'no_poller'), {'HOB_POLL': 'epoll'},
+                  most=SLOW_MOST)
+    for name, more in (('gcc-debug-ucontext', ['slow', 'fault']), ('clang-release', [])):
         if build(tally, name):
-            suite(tally, name, name, no_soak + slow)
-    fuzz(tally, FUZZ_SECONDS)
-    aarch64(tally)
-    script(tally, 'fresh root', ['tools/fresh_root.sh'])
+            suite(tally, name, name, without('fault_every', 'soak', *more), most=SLOW_MOST)
+
+
+def check_all(tally, built):
+    """The longest first, and beside each other what leaves cores idle."""
+    lanes = {'fuzz': lambda t: fuzz(t, FUZZ_SECONDS)}
+    if built:
+        lanes['soak'] = soak
+    with beside(tally, **lanes):
+        quick(tally, built, fewer=False)
+        with beside(tally, **{'fresh root': fresh_root, 'aarch64': aarch64}):
+            thorough(tally)
 
 
 def end(tally, seconds, all_must_run):
@@ -426,14 +481,8 @@ def main():
     args = p.parse_args()
     tally = Tally()
     start = time.monotonic()
-    soak = Soak()
-    if args.all:
-        quick(tally, soak.start)
-        thorough(tally)
-        if soak.ident:
-            soak.add_to(tally)
-    else:
-        quick(tally)
+    built = build(tally, 'gcc-release')
+    (check_all if args.all else quick)(tally, built)
     return end(tally, time.monotonic() - start, args.all)
 
 

@@ -16,7 +16,7 @@
 
 static inline int each_seeds(void)
 {
-    return t_times(300, 3);
+    return t_times(t_seeds(300), 3);
 }
 
 static inline const char *each_world(char *to, size_t size)

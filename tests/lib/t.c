@@ -111,6 +111,11 @@ int t_times(int all, int few)
     return getenv("HOB_TEST_FAULTS") ? few : all;
 }
 
+int t_seeds(int all)
+{
+    return getenv("HOB_TEST_FEWER") ? (all + 4) / 5 : all;
+}
+
 static int t_open_fds(void)
 {
     int n = 0;

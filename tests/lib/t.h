@@ -38,6 +38,9 @@ void t_timeout(unsigned seconds);
 /* How often to do a thing that is done over and over: `few` times in a case that is itself run for
  * each thing that may fail (t_fault.h), and where each time it does is another of those. */
 int t_times(int all, int few);
+/* Over how many seeds: all, or a fifth under HOB_TEST_FEWER, which is CI's where a sanitizer makes
+ * each one slow. */
+int t_seeds(int all);
 
 #define TEST(case_name)                                                                            \
     static void t_run_##case_name(void);                                                           \

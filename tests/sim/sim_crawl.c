@@ -287,7 +287,7 @@ static uint64_t first_seed(uint64_t *ret_n, uint64_t n)
 TEST(every_page_exactly_once_in_a_thousand_schedules)
 {
     struct world w;
-    uint64_t n, first = first_seed(&n, SEEDS);
+    uint64_t n, first = first_seed(&n, (uint64_t)t_seeds(SEEDS));
 
     t_timeout(60);
     world_open(&w);

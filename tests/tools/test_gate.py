@@ -90,11 +90,10 @@ class Gate(unittest.TestCase):
         self.assertEqual(self.tally.failures, ['a suite: has no tests'])
 
     def soaked(self, **played):
-        soak = test_all.Soak()
         with mock.patch.object(test_all, 'suite', **played), \
-                contextlib.redirect_stdout(io.StringIO()):
-            soak.start()
-            soak.add_to(self.tally)
+                contextlib.redirect_stdout(io.StringIO()), \
+                test_all.beside(self.tally, soak=test_all.soak):
+            pass
 
     def test_a_soak_that_breaks_off_is_a_failure(self):
         self.soaked(side_effect=ValueError('not JSON'))
@@ -103,6 +102,26 @@ class Gate(unittest.TestCase):
     def test_a_soak_that_counts_nothing_is_a_failure(self):
         self.soaked()
         self.assertEqual(self.tally.failures, ['soak: nothing ran'])
+
+    def test_what_goes_on_beside_counts_and_is_told_when_it_is_over(self):
+        def steps(tally):
+            with test_all.Step(tally, 'a step'):
+                tally.good('there', 'case')
+
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), test_all.beside(self.tally, lane=steps):
+            self.tally.good('here', 'case')
+        self.assertEqual((self.tally.passed, self.tally.failed), (2, 0))
+        self.assertIn('a step', out.getvalue())
+
+    def test_all_that_is_long_is_left_to_check_all(self):
+        asked = []
+        with mock.patch.object(test_all, 'suite', lambda *args, **more: asked.append(args[3])), \
+                mock.patch.object(test_all, 'build', return_value=True):
+            test_all.quick(self.tally, True)
+        for words in asked:
+            for name in ('slow', 'fault', 'fault_every', 'soak'):
+                self.assertIn(name, words)
 
 
 if __name__ == '__main__':

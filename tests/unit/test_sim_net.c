@@ -96,7 +96,7 @@ static int echo_program(void *arg)
 TEST(an_echo_server_serves_100_clients_over_1000_seeds)
 {
     t_timeout(300);
-    in_sims(1000, echo_program, NULL);
+    in_sims((unsigned)t_seeds(1000), echo_program, NULL);
 }
 
 TEST(a_seed_is_the_same_run_byte_for_byte)

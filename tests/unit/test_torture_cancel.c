@@ -105,7 +105,7 @@ static void torture_all(const char *name, hob_fn scene, bool simulable)
         n += here;
         many += here > 0 ? 10 : 0; /* 0: there is no io_uring */
     }
-    for (int seed = 0; simulable && seed < 20; seed++) {
+    for (int seed = 0; simulable && seed < t_seeds(20); seed++) {
         char text[16];
         snprintf(text, sizeof text, "%d", seed);
         n += torture(name, scene, "", seed % 2 ? "3" : "1", text);

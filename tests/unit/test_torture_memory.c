@@ -164,7 +164,7 @@ static void torture_all(const char *name, hob_fn scene, bool simulable)
         for_good = k;
         for (int i = 0; i < 4; i++)
             torture(name, scene, polls[i / 2], loops[i % 2], "");
-        for (int seed = 0; simulable && seed < 10; seed++) {
+        for (int seed = 0; simulable && seed < t_seeds(10); seed++) {
             char text[16];
             snprintf(text, sizeof text, "%d", seed);
             torture(name, scene, "", seed % 2 ? "3" : "1", text);
