@@ -248,7 +248,8 @@ static int defers_in_a_fiber(void *arg)
         r = hob_defer(says_more, says_b); /* c comes next, not last */
     if (r == 0 && code == -EBADF)
         r = hob_defer(says_and_fails, says_b);
-    if (r == 0 && code == -ECANCELED)
+    CHECK_INT(r, 0); /* somebody may wait for this one to wait */
+    if (code == -ECANCELED)
         r = waits(NULL);
     say('0');
     return r ? r : code == -EBADF ? 0 : code;
