@@ -305,7 +305,7 @@ TEST(who_gives_up_leaves_the_question_to_end_alone)
 
 /* --- no more than so many at once ------------------------------------------------------------- */
 
-enum { NAMES = 600, BUSY = 256 };
+enum { NAMES = 600, BUSY = 256, FEWER = BUSY + 8 };
 
 static char many_names[NAMES][16];
 static struct dns_record many_zone[NAMES + 1];
@@ -320,10 +320,10 @@ static int many_at_once(void *arg)
 {
     size_t busy, kept;
     hob_group g;
-    int r = hob_group_open(&g, NULL);
+    int r = hob_group_open(&g, NULL), n = t_times(NAMES, FEWER);
 
     (void)arg;
-    for (int i = 0; i < NAMES && r == 0; i++)
+    for (int i = 0; i < n && r == 0; i++)
         r = hob_go(&g, resolves_one, &many_zone[i]);
     if (r == 0)
         r = hob_yield();
@@ -333,7 +333,7 @@ static int many_at_once(void *arg)
     CHECK_INT(hob_group_join(&g, r), 0);
     hob__lookup_count(hob__self(), &busy, &kept);
     CHECK_INT(busy, 0);
-    CHECK_INT(kept, NAMES);
+    CHECK_INT(kept, n);
     return 0;
 }
 
