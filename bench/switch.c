@@ -72,10 +72,10 @@ static void member_run(void *arg)
         if (--left > 0) {
             turn = m->next;
             san_leave(&m->san, &turn->san, false);
-            hob__ctx_switch(&m->ctx, &turn->ctx);
+            hob__ctx_switch(&m->ctx, &turn->ctx, 0);
         } else {
             san_leave(&m->san, &home_san, false);
-            hob__ctx_switch(&m->ctx, &home);
+            hob__ctx_switch(&m->ctx, &home, 0);
         }
         san_enter(&m->san);
     }
@@ -100,7 +100,7 @@ static void go(long switches)
 {
     left = switches;
     san_leave(&home_san, &turn->san, false);
-    hob__ctx_switch(&home, &turn->ctx);
+    hob__ctx_switch(&home, &turn->ctx, 0);
     san_enter(&home_san);
 }
 

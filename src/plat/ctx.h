@@ -32,23 +32,28 @@ extern const size_t hob__ctx_begin_size;
  */
 extern const uint16_t hob__ctx_saved[8];
 
-/* Saves the running context into *save and resumes *to.  Returns when somebody switches back. */
-void hob__ctx_switch(struct ctx *save, const struct ctx *to);
+/*
+ * Saves the running context into *save and resumes *to, where the switch that left it returns
+ * `value`.  Returns when somebody switches back.
+ */
+int hob__ctx_switch(struct ctx *save, const struct ctx *to, int value);
 
-/* Resumes *to and saves nothing: the running context is over.  Through ctx_leave. */
-void hob__ctx_leave(const struct ctx *to);
+/* The same, and saves nothing: the running context is over.  Through ctx_leave. */
+void hob__ctx_leave(const struct ctx *to, int value);
 
 /* A jump, where that matters (ctx_x86_64.S, H2), from a frame that nobody will leave. */
-static inline __attribute__((always_inline, noreturn)) void ctx_leave(const struct ctx *to)
+static inline __attribute__((always_inline, noreturn)) void ctx_leave(const struct ctx *to,
+                                                                      int value)
 {
 #if defined(__x86_64__) && defined(__OPTIMIZE__)
-    __asm__ volatile("jmp hob__ctx_leave" : : "D"(to) : "memory");
+    __asm__ volatile("jmp hob__ctx_leave" : : "D"(to), "S"(value) : "memory");
 #elif defined(__aarch64__) && defined(__OPTIMIZE__)
     register const struct ctx *x0 __asm__("x0") = to;
+    register int w1 __asm__("w1") = value;
 
-    __asm__ volatile("b hob__ctx_leave" : : "r"(x0) : "memory");
+    __asm__ volatile("b hob__ctx_leave" : : "r"(x0), "r"(w1) : "memory");
 #else
-    hob__ctx_leave(to);
+    hob__ctx_leave(to, value);
 #endif
     __builtin_unreachable();
 }

@@ -33,19 +33,19 @@
  */
         .text
 
-/* The context at x2 goes on, in the frame that called its hob__ctx_switch. */
+/* The context at x4 goes on, in the frame that called its hob__ctx_switch. */
         .macro  resume
-        ldp     x19, x20, [x2, #0]      /* from here the rows still describe the old stack: (I2) */
-        ldp     x21, x22, [x2, #16]
-        ldp     x23, x24, [x2, #32]
-        ldp     x25, x26, [x2, #48]
-        ldp     x27, x28, [x2, #64]
-        ldp     x29, x30, [x2, #80]
-        ldp     d8, d9, [x2, #96]
-        ldp     d10, d11, [x2, #112]
-        ldp     d12, d13, [x2, #128]
-        ldp     d14, d15, [x2, #144]
-        add     sp, x2, #160
+        ldp     x19, x20, [x4, #0]      /* from here the rows still describe the old stack: (I2) */
+        ldp     x21, x22, [x4, #16]
+        ldp     x23, x24, [x4, #32]
+        ldp     x25, x26, [x4, #48]
+        ldp     x27, x28, [x4, #64]
+        ldp     x29, x30, [x4, #80]
+        ldp     d8, d9, [x4, #96]
+        ldp     d10, d11, [x4, #112]
+        ldp     d12, d13, [x4, #128]
+        ldp     d14, d15, [x4, #144]
+        add     sp, x4, #160
         .cfi_def_cfa sp, 0              /* and from here the new one, back in its caller */
         .irp    r, x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30
         .cfi_restore \r
@@ -60,9 +60,9 @@
         .hidden hob__ctx_switch
         .type   hob__ctx_switch, %function
         .p2align 5
-hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *to) */
+hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *to, int value) */
         .cfi_startproc
-        ldr     x2, [x1]                /* the load of the new stack starts first: (H1) */
+        ldr     x4, [x1]                /* the load of the new stack starts first: (H1) */
         sub     sp, sp, #160            /* (I1) */
         .cfi_adjust_cfa_offset 160
         stp     x19, x20, [sp, #0]
@@ -97,7 +97,8 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         .cfi_rel_offset d15, 152
         mov     x3, sp
         str     x3, [x0]
-        tbnz    x2, #0, ctx_start
+        mov     w0, w2
+        tbnz    x4, #0, ctx_start
         resume
         .cfi_endproc
         .size   hob__ctx_switch, . - hob__ctx_switch
@@ -106,10 +107,11 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         .hidden hob__ctx_leave
         .type   hob__ctx_leave, %function
         .p2align 5
-hob__ctx_leave:                         /* (const struct ctx *to) */
+hob__ctx_leave:                         /* (const struct ctx *to, int value) */
         .cfi_startproc
-        ldr     x2, [x0]
-        tbnz    x2, #0, ctx_start
+        ldr     x4, [x0]
+        mov     w0, w1
+        tbnz    x4, #0, ctx_start
         resume
         .cfi_endproc
         .size   hob__ctx_leave, . - hob__ctx_leave
@@ -131,12 +133,12 @@ hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size
 
         .type   ctx_start, %function
         .p2align 4
-ctx_start:                              /* x2: the odd sp of a context that begins */
+ctx_start:                              /* x4: the odd sp of a context that begins */
         .cfi_startproc
         .cfi_undefined x30              /* (I3) */
-        sub     x2, x2, #1
-        mov     sp, x2                  /* entry and argument stay: they are never overwritten */
-        ldp     x16, x0, [x2]
+        sub     x4, x4, #1
+        mov     sp, x4                  /* entry and argument stay: they are never overwritten */
+        ldp     x16, x0, [x4]
         mov     x29, #0
         adr     x30, .Lback             /* a call in all but the predictor: (H2) */
         br      x16

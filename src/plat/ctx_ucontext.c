@@ -6,8 +6,8 @@
  *             opinion about the hand-written one (meson option ctx=ucontext).
  *
  * HOW         A ucontext_t holds about a kilobyte.  The one of a context that does not run lives
- *             in the frame of its hob__ctx_switch; the one of a context that never ran lives at
- *             the top of its stack, above its first frame.
+ *             in the frame of its hob__ctx_switch, with what that is to return; the one of a
+ *             context that never ran lives at the top of its stack, above its first frame.
  *
  *   The signal mask is the thread's, as under a hand-written switch: what one fiber has blocked
  *   stays so when another runs.  Each context would bring back the mask it had when it left, so it
@@ -27,9 +27,15 @@
 
 #include "base/assert.h"
 
+/* What a struct ctx points to. */
+struct ctx_left {
+    ucontext_t uc;
+    int value;
+};
+
 /* makecontext passes ints only: a pointer travels as two of them. */
 struct ctx_first {
-    ucontext_t uc;
+    struct ctx_left left;
     void (*entry)(void *);
     void *arg;
 };
@@ -59,36 +65,39 @@ void hob__ctx_make(struct ctx *c, void *lo, size_t size, void (*entry)(void *), 
     struct ctx_first *f = (struct ctx_first *)top;
 
     memset(f, 0, sizeof *f);
-    HOB_ASSERT(getcontext(&f->uc) == 0);
-    f->uc.uc_stack.ss_sp = lo;
-    f->uc.uc_stack.ss_size = top - (uintptr_t)lo;
+    HOB_ASSERT(getcontext(&f->left.uc) == 0);
+    f->left.uc.uc_stack.ss_sp = lo;
+    f->left.uc.uc_stack.ss_size = top - (uintptr_t)lo;
     f->entry = entry;
     f->arg = arg;
-    makecontext(&f->uc, (void (*)(void))ctx_start, 2, (unsigned)((uintptr_t)f >> 32),
+    makecontext(&f->left.uc, (void (*)(void))ctx_start, 2, (unsigned)((uintptr_t)f >> 32),
                 (unsigned)(uintptr_t)f);
-    c->sp = &f->uc;
+    c->sp = &f->left;
 }
 
-static ucontext_t *ctx_under_this_mask(const struct ctx *to)
+/* Ready to go on, under the present signal mask, with `value`. */
+static ucontext_t *ctx_prepared(const struct ctx *to, int value)
 {
-    ucontext_t *uc = to->sp;
+    struct ctx_left *left = to->sp;
 
-    HOB_ASSERT(pthread_sigmask(SIG_SETMASK, NULL, &uc->uc_sigmask) == 0);
-    return uc;
+    HOB_ASSERT(pthread_sigmask(SIG_SETMASK, NULL, &left->uc.uc_sigmask) == 0);
+    left->value = value;
+    return &left->uc;
 }
 
-void hob__ctx_switch(struct ctx *save, const struct ctx *to)
+int hob__ctx_switch(struct ctx *save, const struct ctx *to, int value)
 {
-    ucontext_t here;
+    struct ctx_left here;
 
     /* AddressSanitizer clears the shadow of the stack a context names; this one names none. */
-    memset(&here.uc_stack, 0, sizeof here.uc_stack);
+    memset(&here.uc.uc_stack, 0, sizeof here.uc.uc_stack);
     save->sp = &here;
-    HOB_ASSERT(swapcontext(&here, ctx_under_this_mask(to)) == 0);
+    HOB_ASSERT(swapcontext(&here.uc, ctx_prepared(to, value)) == 0);
+    return here.value;
 }
 
-void hob__ctx_leave(const struct ctx *to)
+void hob__ctx_leave(const struct ctx *to, int value)
 {
-    setcontext(ctx_under_this_mask(to));
+    setcontext(ctx_prepared(to, value));
     abort(); /* it could not: there is nowhere to go */
 }

@@ -47,15 +47,15 @@
  */
         .text
 
-/* The context at rdx goes on, in the frame that called its hob__ctx_switch. */
+/* The context at rcx goes on, in the frame that called its hob__ctx_switch. */
         .macro  resume
-        movq    0(%rdx), %r15           /* from here the rows still describe the old stack: (I2) */
-        movq    8(%rdx), %r14
-        movq    16(%rdx), %r13
-        movq    24(%rdx), %r12
-        movq    32(%rdx), %rbx
-        movq    40(%rdx), %rbp
-        leaq    48(%rdx), %rsp
+        movq    0(%rcx), %r15           /* from here the rows still describe the old stack: (I2) */
+        movq    8(%rcx), %r14
+        movq    16(%rcx), %r13
+        movq    24(%rcx), %r12
+        movq    32(%rcx), %rbx
+        movq    40(%rcx), %rbp
+        leaq    48(%rcx), %rsp
         .cfi_def_cfa rsp, 8             /* and from here the new one, back in its caller */
         .cfi_restore rbp
         .cfi_restore rbx
@@ -70,9 +70,10 @@
         .hidden hob__ctx_switch
         .type   hob__ctx_switch, @function
         .p2align 5
-hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *to) */
+hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *to, int value) */
         .cfi_startproc
-        movq    (%rsi), %rdx            /* the loads of the new stack start first: (H1) */
+        movq    (%rsi), %rcx            /* the loads of the new stack start first: (H1) */
+        movl    %edx, %eax
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
@@ -92,7 +93,7 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset r15, 0
         movq    %rsp, (%rdi)
-        testb   $1, %dl
+        testb   $1, %cl
         jnz     ctx_start
         resume
         .cfi_endproc
@@ -102,10 +103,11 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         .hidden hob__ctx_leave
         .type   hob__ctx_leave, @function
         .p2align 5
-hob__ctx_leave:                         /* (const struct ctx *to) */
+hob__ctx_leave:                         /* (const struct ctx *to, int value) */
         .cfi_startproc
-        movq    (%rdi), %rdx
-        testb   $1, %dl
+        movq    (%rdi), %rcx
+        movl    %esi, %eax
+        testb   $1, %cl
         jnz     ctx_start
         resume
         .cfi_endproc
@@ -130,15 +132,15 @@ hob__ctx_make:                          /* (struct ctx *c, void *lo, size_t size
 
         .type   ctx_start, @function
         .p2align 4
-ctx_start:                              /* rdx: the odd sp of a context that begins */
+ctx_start:                              /* rcx: the odd sp of a context that begins */
         .cfi_startproc
         .cfi_undefined rip              /* (I3) */
-        leaq    -1(%rdx), %rsp          /* entry and argument stay: they are never overwritten */
-        movq    7(%rdx), %rdi
+        leaq    -1(%rcx), %rsp          /* entry and argument stay: they are never overwritten */
+        movq    7(%rcx), %rdi
         xorl    %ebp, %ebp
         leaq    .Lback(%rip), %rax
         pushq   %rax                    /* a call in all but the predictor: (H2) */
-        jmpq    *-1(%rdx)
+        jmpq    *-1(%rcx)
         nop                             /* unwinders look a return address up one byte before it */
 .Lback:
         ud2                             /* entry never returns */

@@ -20,8 +20,8 @@
  *
  * INVARIANTS  (I1) l->current is the fiber whose stack the thread is on, NULL on the loop's own
  *             (I2) a stack is given back, or to another task, only after the switch away from it:
- *                  l->dead holds it until whoever runs next has landed; between a fiber's going
- *                  among the idle ones and the switch nobody takes one
+ *                  l->dead holds it until another fiber ends or the turn does; between a fiber's
+ *                  going among the idle ones and the switch nobody takes one
  *             (I3) a fiber ends with no group of its own open
  *             (I4) no clock is read, nothing allocated, no indirect call or atomic made between
  *                  two fibers of one loop, except for fibers whose time is accounted
@@ -195,8 +195,8 @@ void hob__fibers_free(struct loop *l)
     l->n_idle = 0;
 }
 
-/* First thing after every switch, on the context switched to.  (I2) */
-static inline void loop_landed(struct loop *l)
+/* Whoever ended last and is not used again is off its stack.  (I2) */
+static inline void loop_bury(struct loop *l)
 {
     struct fiber *dead = l->dead;
 
@@ -349,22 +349,22 @@ static inline struct fiber *runnable_fiber(struct loop *l, struct runnable *r)
 }
 
 /*
- * The one place that switches and comes back.  NULL: the loop's own context.  Every return from
- * here on is predicted if there is one call of hob__ctx_switch and a fiber comes to it by jumps
- * alone: hence the tail calls, and no second place.  Figures: docs/design/0007-scheduler.md.
+ * NULL: the loop's own context.  Returns what `from` is woken with when somebody switches back.
+ * Without sanitizers nothing comes after the switch: it is a jump in its callers, which have no
+ * frame then, and returns to who called them.  Figures: docs/design/0007-scheduler.md.
  */
-static __attribute__((noinline)) int fiber_switch(struct loop *l, struct fiber *from,
-                                                  struct fiber *to)
+static inline __attribute__((always_inline)) int fiber_switch(struct loop *l, struct fiber *from,
+                                                              struct fiber *to)
 {
     struct ctx *from_ctx = from ? &from->ctx : &l->ctx, *to_ctx = to ? &to->ctx : &l->ctx;
     struct san *from_san = from ? &from->san : &l->san, *to_san = to ? &to->san : &l->san;
+    int rc = to ? to->wake_rc : 0;
 
     l->current = to; /* (I1) */
     san_leave(from_san, to_san, false);
-    hob__ctx_switch(from_ctx, to_ctx);
+    rc = hob__ctx_switch(from_ctx, to_ctx, rc);
     san_enter(from_san);
-    loop_landed(hob__loop); /* l again, and nothing had to be kept */
-    return 0;
+    return rc;
 }
 
 /* Away from `f` for good, to a fiber that has begun or to the loop.  Its stack is still in use. */
@@ -376,11 +376,12 @@ fiber_exit(struct loop *l, struct fiber *f, struct fiber *to)
         l->idle = &f->run; /* (I2): only a switch comes before somebody can take it */
         l->n_idle++;
     } else {
+        loop_bury(l);
         l->dead = f;
     }
     l->current = to; /* (I1) */
     san_leave(&f->san, to ? &to->san : &l->san, true);
-    ctx_leave(to ? &to->ctx : &l->ctx);
+    ctx_leave(to ? &to->ctx : &l->ctx, to ? to->wake_rc : 0);
 }
 
 static void fiber_main(void *arg)
@@ -389,7 +390,6 @@ static void fiber_main(void *arg)
     struct loop *l = f->loop;
 
     san_enter(&f->san);
-    loop_landed(l);
     for (;;) {
         int rc = f->task->fn(f->task->arg);
         if (unlikely(f->deferred))
@@ -421,21 +421,30 @@ static __attribute__((noinline)) int fiber_leave_slow(struct loop *l, struct fib
         r = loop_next(l);
         next = r ? runnable_fiber(l, r) : NULL;
     } while (unlikely(r && !next));
-    return next == f ? 0 : fiber_switch(l, f, next);
+    return next == f ? f->wake_rc : fiber_switch(l, f, next);
 }
 
-/* f is parked or queued: runs others until it is f's turn.  Returns 0, so that it can be a
- * caller's last call, for which that needs no frame: a switch keeps the registers once. */
+/* `r`, the first in the queue, another fiber that is ready, is next to run; who comes after it
+ * there is the caller's affair.  False: it is not for the short way to say who is. */
+static inline __attribute__((always_inline)) bool leave_to(struct loop *l, struct runnable *r)
+{
+    if (unlikely(!r || r->state != RUN_READY || l->left <= 1))
+        return false;
+    if (l->fresh) /* a look is cheaper than a store */
+        l->fresh = NULL;
+    l->left--;
+    r->state = RUN_RUNNING;
+    return true;
+}
+
+/* f is parked: runs others until it is f's turn.  Returns what it is woken with. */
 static inline __attribute__((always_inline)) int fiber_leave(struct loop *l, struct fiber *f)
 {
     struct runnable *r = l->ready.head;
 
-    if (unlikely(!r || r->state != RUN_READY || r == &f->run || l->left <= 1))
+    if (unlikely(!leave_to(l, r)))
         return fiber_leave_slow(l, f);
-    l->fresh = NULL;
-    l->left--;
     runq_pop(&l->ready);
-    r->state = RUN_RUNNING;
     return fiber_switch(l, f, container_of(r, struct fiber, run));
 }
 
@@ -450,10 +459,11 @@ void hob__loop_fibers(struct loop *l)
     } while (unlikely(r && !next));
     if (next)
         fiber_switch(l, NULL, next);
+    loop_bury(l);
 }
 
-static inline __attribute__((always_inline)) void fiber_park(struct fiber *f, enum hob_wait why,
-                                                             enum park_kind kind)
+static inline __attribute__((always_inline)) int fiber_park(struct fiber *f, enum hob_wait why,
+                                                            enum park_kind kind)
 {
     struct loop *l = f->loop;
 
@@ -462,15 +472,14 @@ static inline __attribute__((always_inline)) void fiber_park(struct fiber *f, en
     f->park_kind = (uint8_t)kind;
     f->wait = (uint8_t)why;
     f->since = l->turn_start;
-    fiber_leave(l, f);
+    return fiber_leave(l, f);
 }
 
 int hob__park(struct fiber *f, enum hob_wait why, hob_time until)
 {
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
-    fiber_park(f, why, PARK_PLAIN);
-    return f->wake_rc;
+    return fiber_park(f, why, PARK_PLAIN);
 }
 
 void hob__park_shielded(struct fiber *f, enum hob_wait why)
@@ -498,9 +507,8 @@ int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
     f->loop->n_outside += outside;
     if (until != HOB_FOREVER)
         hob__timer_set(&f->loop->timers, &f->timer, until);
-    fiber_park(f, why, PARK_HOOK);
+    rc = fiber_park(f, why, PARK_HOOK);
     f->loop->n_outside -= outside;
-    rc = f->wake_rc;
     if (rc == -ECANCELED && f->abort_rc) {
         rc = f->abort_rc;
         if (rc == -ECANCELED)
@@ -552,27 +560,33 @@ void hob__interrupt(struct fiber *f, int rc)
     hob__ready(f, rc);
 }
 
-static inline int fiber_yield(struct fiber *f)
+/* Nobody else is ready, or it is the turn's end, or the next to run is to be told or made. */
+static __attribute__((noinline)) int yield_slow(struct loop *l, struct fiber *f)
 {
-    f->run.state = RUN_READY; /* RUN_TELL too, where that is wanted: the next to run sees to it */
-    runq_push(&f->loop->ready, &f->run);
-    return fiber_leave(f->loop, f);
+    runq_push(&l->ready, &f->run);
+    return fiber_leave_slow(l, f);
 }
 
-static __attribute__((noinline)) int yield_cancelled(struct fiber *f)
+static inline int fiber_yield(struct loop *l, struct fiber *f)
 {
-    int r = hob__cancel_seen(f);
+    struct runnable *r = l->ready.head;
 
-    return r ? r : fiber_yield(f);
+    f->run.state = RUN_READY; /* RUN_TELL too, where that is wanted: the next to run sees to it */
+    f->wake_rc = 0;
+    if (unlikely(!leave_to(l, r)))
+        return yield_slow(l, f);
+    runq_rotate(&l->ready, &f->run);
+    return fiber_switch(l, f, container_of(r, struct fiber, run));
 }
 
 int hob_yield(void)
 {
-    struct fiber *f = hob__self();
+    struct loop *l = hob__loop;
+    struct fiber *f = l ? l->current : NULL;
 
     if (unlikely(!f))
         return -EPERM;
     if (unlikely(f->scope->cancelled))
-        return yield_cancelled(f);
-    return fiber_yield(f);
+        return hob__cancel_seen(f);
+    return fiber_yield(l, f);
 }

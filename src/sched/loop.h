@@ -329,6 +329,21 @@ static inline struct runnable *runq_pop(struct runq *q)
     return r;
 }
 
+/* Pops the first, which there is, and pushes `r`. */
+static inline void runq_rotate(struct runq *q, struct runnable *r)
+{
+    struct runnable *first = q->head;
+
+    r->next = NULL;
+    if (q->tail == &first->next) { /* of two that take turns none waits for the other's store */
+        q->head = r;
+    } else {
+        *q->tail = r;
+        q->head = first->next;
+    }
+    q->tail = &r->next;
+}
+
 /* Anything that a turn could run.  Between turns. */
 static inline bool loop_has_ready(const struct loop *l)
 {

@@ -128,14 +128,14 @@ static void switch_away(void)
         if (now_case->switched)
             now_case->switched(running, next);
         running = next;
-        hob__ctx_switch(&from->ctx, &vthreads[next].ctx);
+        hob__ctx_switch(&from->ctx, &vthreads[next].ctx, 0);
         return;
     }
     for (unsigned i = 0; i < n_vthreads; i++)
         n_done += vthreads[i].done;
     if (n_done < n_vthreads)
         explore_fail("deadlock: %u of %u threads sleep for ever", n_vthreads - n_done, n_vthreads);
-    hob__ctx_switch(&from->ctx, &main_ctx);
+    hob__ctx_switch(&from->ctx, &main_ctx, 0);
 }
 
 void explore_step(void)
@@ -276,7 +276,7 @@ static void run_once(const struct explore_case *c, unsigned n)
     }
     n_vthreads = n;
     running = 0;
-    hob__ctx_switch(&main_ctx, &vthreads[0].ctx);
+    hob__ctx_switch(&main_ctx, &vthreads[0].ctx, 0);
     n_vthreads = 0;
     c->check();
 }

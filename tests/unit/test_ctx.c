@@ -29,14 +29,14 @@ static struct san main_san;
 static void co_pause(struct co *co)
 {
     san_leave(&co->san, &main_san, co->ended);
-    hob__ctx_switch(&co->ctx, &main_ctx);
+    hob__ctx_switch(&co->ctx, &main_ctx, 0);
     san_enter(&co->san);
 }
 
 static void co_resume(struct co *co)
 {
     san_leave(&main_san, &co->san, false);
-    hob__ctx_switch(&main_ctx, &co->ctx);
+    hob__ctx_switch(&main_ctx, &co->ctx, 0);
     san_enter(&main_san);
 }
 
@@ -312,7 +312,7 @@ static void pass_on(struct co *co)
     for (int i = 0; i < 1000; i++) {
         co->x += 1;
         san_leave(&co->san, &next->san, false);
-        hob__ctx_switch(&co->ctx, &next->ctx);
+        hob__ctx_switch(&co->ctx, &next->ctx, 0);
         san_enter(&co->san);
     }
 }

@@ -56,7 +56,7 @@ static void overflow_on_a_stack(void)
     san_new(&there_san, lo, hob__stack_usable(&stacks));
     hob__ctx_make(&there, lo, hob__stack_usable(&stacks), run_overflow, &there_san);
     san_leave(&here_san, &there_san, false);
-    hob__ctx_switch(&here, &there);
+    hob__ctx_switch(&here, &there, 0);
 }
 
 static void start(void)

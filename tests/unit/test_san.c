@@ -31,14 +31,14 @@ struct co {
 static void co_pause(struct co *co)
 {
     san_leave(&co->san, &co->home_san, false);
-    hob__ctx_switch(&co->ctx, &co->home);
+    hob__ctx_switch(&co->ctx, &co->home, 0);
     san_enter(&co->san);
 }
 
 static void co_resume(struct co *co)
 {
     san_leave(&co->home_san, &co->san, false);
-    hob__ctx_switch(&co->home, &co->ctx);
+    hob__ctx_switch(&co->home, &co->ctx, 0);
     san_enter(&co->home_san);
 }
 
@@ -49,7 +49,7 @@ static void co_entry(void *arg)
     san_enter(&co->san);
     co->run(co);
     san_leave(&co->san, &co->home_san, true);
-    hob__ctx_switch(&co->ctx, &co->home);
+    hob__ctx_switch(&co->ctx, &co->home, 0);
     abort();
 }
 

@@ -328,7 +328,7 @@ static int crash_on_a_stack(enum stack_guard guard, void (*run)(void *))
         san_new(&there_san, crash_lo, usable);
         hob__ctx_make(&there, crash_lo, usable, run, &there_san);
         san_leave(&here_san, &there_san, false);
-        hob__ctx_switch(&here, &there);
+        hob__ctx_switch(&here, &there, 0);
         _exit(5);
     }
     CHECK(waitpid(pid, &status, 0) == pid);
