@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ctx.h - make, switch and leave a machine context: three functions
+ * ctx.h - make, switch, leave and call a machine context: four functions
  *
  * A context is a saved stack pointer.  A switch saves what the ABI says a callee keeps, and the
  * floating-point control words are not among what hob saves: fibers share them, as functions do.
@@ -40,6 +40,16 @@ int hob__ctx_switch(struct ctx *save, const struct ctx *to, int value);
 
 /* The same, and saves nothing: the running context is over.  Through ctx_leave. */
 void hob__ctx_leave(const struct ctx *to, int value);
+
+/*
+ * Returns entry(arg), called on the stack of `on`, a context that begins, whoever was switched to
+ * in between.  Until then *save looks to a debugger like a context that was
+ * switched from; only that return resumes it.  With ucontext there is no such call.
+ */
+#ifndef HOB_CTX_UCONTEXT
+#define HOB_CTX_CALLS 1
+int hob__ctx_call(struct ctx *save, const struct ctx *on, int (*entry)(void *), void *arg);
+#endif
 
 /* A jump, where that matters (ctx_x86_64.S, H2), from a frame that nobody will leave. */
 static inline __attribute__((always_inline, noreturn)) void ctx_leave(const struct ctx *to,

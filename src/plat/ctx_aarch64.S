@@ -2,7 +2,7 @@
  *
  * ctx_aarch64.S - the context switch for the procedure call standard of 64-bit Arm
  *
- * WHAT        hob__ctx_make, hob__ctx_switch and hob__ctx_leave of ctx.h.
+ * WHAT        hob__ctx_make, hob__ctx_switch, hob__ctx_leave and hob__ctx_call of ctx.h.
  *
  * HOW         As in ctx_x86_64.S, which says why: what a callee must keep is saved and nothing
  *             else, twelve registers and the low halves of eight vector registers.  A context that
@@ -23,7 +23,8 @@
  *             (I2) The CFI rows describe the old context until sp changes and the new one after
  *                  it, so a debugger may stop on any instruction.
  *             (I3) ctx_start is the outermost frame: its return address is undefined and x29 is
- *                  0, which ends a backtrace by CFI and one by frame records.
+ *                  0, which ends a backtrace by CFI and one by frame records.  So is a call on
+ *                  another stack; by frame records it leads on to who called.
  *
  * REJECTED    Signing the saved return address (paciasp): what a switch saves is a return address
  *               in its caller's body, which that caller has signed where it was built to.
@@ -115,6 +116,37 @@ hob__ctx_leave:                         /* (const struct ctx *to, int value) */
         resume
         .cfi_endproc
         .size   hob__ctx_leave, . - hob__ctx_leave
+
+        .globl  hob__ctx_call
+        .hidden hob__ctx_call
+        .type   hob__ctx_call, %function
+        .p2align 5
+hob__ctx_call:                          /* (struct ctx *save, const struct ctx *on, entry, arg) */
+        .cfi_startproc
+        ldr     x4, [x1]
+        stp     x29, x30, [sp, #-16]!
+        .cfi_adjust_cfa_offset 16
+        .cfi_rel_offset x29, 0
+        .cfi_rel_offset x30, 8
+        mov     x29, sp
+        str     x29, [x0]               /* no debugger unwinds from it on this machine */
+        .cfi_def_cfa x29, 16
+        .cfi_remember_state
+        .cfi_undefined x30              /* (I3) */
+        sub     x4, x4, #1
+        mov     sp, x4
+        mov     x0, x3
+        blr     x2
+        .cfi_restore_state
+        mov     sp, x29
+        .cfi_def_cfa sp, 16
+        ldp     x29, x30, [sp], #16
+        .cfi_def_cfa sp, 0
+        .cfi_restore x29
+        .cfi_restore x30
+        ret
+        .cfi_endproc
+        .size   hob__ctx_call, . - hob__ctx_call
 
         .globl  hob__ctx_make
         .hidden hob__ctx_make

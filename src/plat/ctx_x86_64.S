@@ -2,7 +2,7 @@
  *
  * ctx_x86_64.S - the context switch for the System V ABI of x86-64
  *
- * WHAT        hob__ctx_make, hob__ctx_switch and hob__ctx_leave of ctx.h.
+ * WHAT        hob__ctx_make, hob__ctx_switch, hob__ctx_leave and hob__ctx_call of ctx.h.
  *
  * HOW         To its caller a switch is a function call, so only what a callee must keep is saved:
  *             six registers and the stack pointer.  A context that does not run looks like this:
@@ -16,22 +16,25 @@
  *             (H1) The new stack's address is fetched before the old registers are pushed, so its
  *             loads start early.
  *             (H2) The processor predicts a return by a stack of its own, which this does not
- *             change.  Called from one place only, a switch returns to that place on either
- *             stack, as predicted.  A context begins by a jump and is left for good by a jump and
- *             a return, so a fiber that begins and ends between two runs of another one leaves
- *             that stack as it was: nobody's return is missed.
+ *             change.  A context begins by a jump and is left for good by a jump and a return, so
+ *             a fiber that begins and ends between two runs of another one leaves that stack as it
+ *             was: nobody's return is missed.
+ *             (H3) Two contexts that called the switch from the same place return there, as
+ *             predicted; from two places, `ret` would go where the one that left was called from:
+ *             missed, every time.  A jump is predicted by where such jumps went before, so of two
+ *             that take turns none is missed.
  *
  * INVARIANTS  (I1) A saved sp is 8 below a multiple of 16, 7 words below the caller's frame: the
  *                  ABI's alignment at a call, with six registers pushed.
  *             (I2) The CFI rows describe the old context until rsp changes and the new one after
  *                  it, so a debugger may stop on any instruction.
  *             (I3) ctx_start is the outermost frame: its return address is undefined and rbp is
- *                  0, which ends a backtrace by CFI and one by frame pointers.
+ *                  0, which ends a backtrace by CFI and one by frame pointers.  So is a call on
+ *                  another stack; by frame pointers it leads on to who called.
  *
- * REJECTED    A jump at the end instead of `ret`: in a bare loop of switches from two call sites it
- *               is faster, for there `ret` is never predicted.  A scheduler has one call site, so
- *               `ret` always is; and after a jump every further return of the fiber is predicted
- *               one frame off (a yield: 27 ns with the jump, 14 ns with `ret`).
+ * REJECTED    A jump at the end always instead of `ret`: after it every further return of the fiber
+ *               is predicted one frame off, where most would be right: fibers that run the same
+ *               code have the same frames (a yield: 27 ns with the jump, 14 ns with `ret`).
  *               Figures: docs/design/0007-scheduler.md.
  *             Inline assembly with clobbers at the call site: a nanosecond less by itself, but
  *               the function around it then saves the same six registers in its prologue.
@@ -47,23 +50,23 @@
  */
         .text
 
-/* The context at rcx goes on, in the frame that called its hob__ctx_switch. */
-        .macro  resume
+/* The registers of the context at rcx, and its stack as its hob__ctx_switch found it but for `pop`
+ * words. */
+        .macro  resume pop
         movq    0(%rcx), %r15           /* from here the rows still describe the old stack: (I2) */
         movq    8(%rcx), %r14
         movq    16(%rcx), %r13
         movq    24(%rcx), %r12
         movq    32(%rcx), %rbx
         movq    40(%rcx), %rbp
-        leaq    48(%rcx), %rsp
-        .cfi_def_cfa rsp, 8             /* and from here the new one, back in its caller */
+        leaq    48+8*\pop(%rcx), %rsp
+        .cfi_def_cfa rsp, 8-8*\pop      /* and from here the new one, back in its caller */
         .cfi_restore rbp
         .cfi_restore rbx
         .cfi_restore r12
         .cfi_restore r13
         .cfi_restore r14
         .cfi_restore r15
-        ret
         .endm
 
         .globl  hob__ctx_switch
@@ -95,7 +98,17 @@ hob__ctx_switch:                        /* (struct ctx *save, const struct ctx *
         movq    %rsp, (%rdi)
         testb   $1, %cl
         jnz     ctx_start
-        resume
+        movq    48(%rcx), %rdx
+        cmpq    48(%rsp), %rdx          /* both to the same place?  (H3) */
+        jne     1f
+        .cfi_remember_state
+        resume  0
+        ret
+1:
+        .cfi_restore_state
+        resume  1
+        .cfi_register rip, rdx
+        jmpq    *%rdx
         .cfi_endproc
         .size   hob__ctx_switch, . - hob__ctx_switch
 
@@ -109,9 +122,43 @@ hob__ctx_leave:                         /* (const struct ctx *to, int value) */
         movl    %esi, %eax
         testb   $1, %cl
         jnz     ctx_start
-        resume
+        resume  0
+        ret
         .cfi_endproc
         .size   hob__ctx_leave, . - hob__ctx_leave
+
+        .globl  hob__ctx_call
+        .hidden hob__ctx_call
+        .type   hob__ctx_call, @function
+        .p2align 5
+hob__ctx_call:                          /* (struct ctx *save, const struct ctx *on, entry, arg) */
+        .cfi_startproc
+        movq    (%rsi), %rax
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbp, 0
+        pushq   %rbx                    /* these five for debuggers alone: entry brings them back */
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        movq    %rsp, (%rdi)
+        leaq    40(%rsp), %rbp
+        .cfi_def_cfa rbp, 16
+        .cfi_remember_state
+        .cfi_undefined rip              /* (I3) */
+        leaq    -1(%rax), %rsp
+        movq    %rcx, %rdi
+        call    *%rdx
+        .cfi_restore_state
+        movq    %rbp, %rsp
+        .cfi_def_cfa rsp, 16
+        popq    %rbp
+        .cfi_def_cfa rsp, 8
+        .cfi_restore rbp
+        ret
+        .cfi_endproc
+        .size   hob__ctx_call, . - hob__ctx_call
 
         .globl  hob__ctx_make
         .hidden hob__ctx_make

@@ -61,6 +61,13 @@
 #define SAN_UNSEEN __attribute__((no_sanitize("address", "thread", "undefined")))
 #endif
 
+/* Whether one of them has to be told on arrival at a stack. */
+#if defined(HOB_ASAN) || defined(HOB_TSAN)
+#define SAN_FIBERS 1
+#else
+#define SAN_FIBERS 0
+#endif
+
 /* What a context needs beside its registers; empty in ordinary builds. */
 struct san {
 #ifdef HOB_ASAN
@@ -89,7 +96,9 @@ static inline void san_thread(struct san *s)
 /* A new context on the stack [lo, lo + size). */
 static inline void san_new(struct san *s, const void *lo, size_t size)
 {
+#if SAN_FIBERS
     *s = (struct san){0};
+#endif
 #ifdef HOB_ASAN
     s->lo = lo;
     s->size = size;
@@ -98,7 +107,7 @@ static inline void san_new(struct san *s, const void *lo, size_t size)
     s->fiber = __tsan_create_fiber(0);
     s->own = true;
 #endif
-    (void)lo, (void)size;
+    (void)s, (void)lo, (void)size;
 }
 
 /* The context will not run again, and another one calls; or, for a thread's own, the thread

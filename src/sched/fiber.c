@@ -16,7 +16,8 @@
  *   costs one stack.  One that ends and was the last its joiner waited for goes straight to it, if
  *   nobody is before it in the queue, or if a tree of tasks has the turn (ahead.h).  The last few
  *   that ended keep their stacks and what does not change of their structs, and begin again as they
- *   are.
+ *   are.  A joiner that waits for one child, which is next, calls it: on the child's stack, with
+ *   all that a fiber has, but without a switch there and back.
  *
  * INVARIANTS  (I1) l->current is the fiber whose stack the thread is on, NULL on the loop's own
  *             (I2) a stack is given back, or to another task, only after the switch away from it:
@@ -27,6 +28,8 @@
  *                  two fibers of one loop, except for fibers whose time is accounted
  *             (I5) a fiber that begins stands in no queue, has no timer set, nothing deferred and
  *                  is not accounted: it ended so, and need not be made so
+ *             (I7) a joiner that has called a child is made ready by nobody: its group has a child
+ *                  alive until the call returns
  *             (I6) while l->current is RUN_RUNNING its task and scope live and are its own: a
  *                  signal's handler reads them (watch.c)
  *
@@ -57,16 +60,6 @@ enum {
     FIBERS_IDLE = 16,
 #endif
 };
-
-/* Whether somebody wants to know that it is ready. */
-static inline bool fiber_is_watched(const struct loop *l, const struct fiber *f)
-{
-#ifdef HOB_UNTRACED /* bench/: what the question alone costs */
-    return false;
-#else
-    return f->trace.stamp != l->stamp;
-#endif
-}
 
 /* It may run; it is not in the queue yet. */
 static inline void fiber_set_ready(struct loop *l, struct fiber *f)
@@ -145,12 +138,9 @@ static void fiber_timeout(struct timer *t)
     hob__interrupt(container_of(t, struct fiber, timer), -ETIMEDOUT);
 }
 
-/* Gives a fiber's struct and stack to a task.  Everything else is as (I5) says. */
-static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
+/* Gives a fiber's struct and stack to a task of scope s.  Everything else is as (I5) says. */
+static inline void fiber_begin_in(struct loop *l, struct fiber *f, struct task *t, struct scope *s)
 {
-    struct group *g = t->group;
-    struct scope *s = likely(g->home == l) ? &g->scope : group_scope_away(g, l);
-
     f->scope = f->own_scope = s;
     f->task = t;
     list_push(&s->members, &f->member);
@@ -159,6 +149,13 @@ static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
     f->run.state = RUN_RUNNING;
     if (trace_watching())
         hob__traced_begin(l, f);
+}
+
+static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
+{
+    struct group *g = t->group;
+
+    fiber_begin_in(l, f, t, likely(g->home == l) ? &g->scope : group_scope_away(g, l));
 }
 
 /* Returns who has waited for it, or NULL. */
@@ -193,6 +190,14 @@ void hob__fibers_free(struct loop *l)
         fiber_free(l, container_of(r, struct fiber, run));
     }
     l->n_idle = 0;
+}
+
+/* To be used again. */
+static inline void fiber_idle(struct loop *l, struct fiber *f)
+{
+    f->run.next = l->idle;
+    l->idle = &f->run;
+    l->n_idle++;
 }
 
 /* Whoever ended last and is not used again is off its stack.  (I2) */
@@ -295,6 +300,8 @@ static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
     struct fiber *f = fiber_at(&l->stacks, lo);
     f->loop = l;
     f->stack = lo;
+    f->chan.fiber = f;
+    f->chan.remote = NULL;
     f->wait_node = NULL; /* (I5), for a start */
     f->deferred = NULL;
     f->counted = f->told = false;
@@ -372,9 +379,7 @@ static inline __attribute__((always_inline, noreturn)) void
 fiber_exit(struct loop *l, struct fiber *f, struct fiber *to)
 {
     if (likely(l->n_idle < FIBERS_IDLE)) {
-        f->run.next = l->idle;
-        l->idle = &f->run; /* (I2): only a switch comes before somebody can take it */
-        l->n_idle++;
+        fiber_idle(l, f); /* (I2): only a switch comes before somebody can take it */
     } else {
         loop_bury(l);
         l->dead = f;
@@ -462,23 +467,33 @@ void hob__loop_fibers(struct loop *l)
     loop_bury(l);
 }
 
-static inline __attribute__((always_inline)) int fiber_park(struct fiber *f, enum hob_wait why,
-                                                            enum park_kind kind)
+static inline __attribute__((always_inline)) void fiber_parked(struct fiber *f, enum hob_wait why,
+                                                               enum park_kind kind)
 {
-    struct loop *l = f->loop;
-
-    HOB_DEBUG_ASSERT(l->current == f);
+    HOB_DEBUG_ASSERT(f->loop->current == f);
     f->run.state = RUN_PARKED;
     f->park_kind = (uint8_t)kind;
     f->wait = (uint8_t)why;
-    f->since = l->turn_start;
-    return fiber_leave(l, f);
+    f->since = f->loop->turn_start;
+}
+
+static inline __attribute__((always_inline)) int fiber_park(struct fiber *f, enum hob_wait why,
+                                                            enum park_kind kind)
+{
+    fiber_parked(f, why, kind);
+    return fiber_leave(f->loop, f);
+}
+
+static __attribute__((noinline)) int park_until(struct fiber *f, enum hob_wait why, hob_time until)
+{
+    hob__timer_set(&f->loop->timers, &f->timer, until);
+    return fiber_park(f, why, PARK_PLAIN);
 }
 
 int hob__park(struct fiber *f, enum hob_wait why, hob_time until)
 {
     if (until != HOB_FOREVER)
-        hob__timer_set(&f->loop->timers, &f->timer, until);
+        return park_until(f, why, until);
     return fiber_park(f, why, PARK_PLAIN);
 }
 
@@ -487,13 +502,105 @@ void hob__park_shielded(struct fiber *f, enum hob_wait why)
     fiber_park(f, why, PARK_SHIELD);
 }
 
-void hob__park_join(struct fiber *f)
+#ifdef HOB_CTX_CALLS
+/* On the called fiber's stack: its task, or what that deferred. */
+static int called_task(void *arg)
+{
+    struct fiber *f = arg;
+
+    san_enter(&f->san);
+    return f->task->fn(f->task->arg);
+}
+
+static int called_deferred(void *arg)
+{
+    struct fiber *f = arg;
+
+    san_enter(&f->san);
+    return hob__deferred_run(f, &f->deferred, f->wake_rc);
+}
+
+static inline int fiber_call(struct loop *l, struct fiber *from, struct fiber *f,
+                             int (*entry)(void *arg), void *arg)
+{
+    int rc;
+
+    l->fresh = NULL;
+    l->current = f; /* (I1) */
+    san_leave(&from->san, &f->san, false);
+    rc = hob__ctx_call(&from->ctx, &f->begin, entry, arg);
+    san_leave(&f->san, &from->san, true); /* only now: a sanitizer counts the frames of either */
+    san_enter(&from->san);
+    return rc;
+}
+
+/* Whether `r`, the first in the queue, is the one child of g that is alive, and may begin now. */
+static inline bool join_may_call(const struct loop *l, struct group *g, struct runnable *r)
+{
+    return r && r->state == RUN_NEW && r != &l->mark &&
+           container_of(r, struct task, run)->group == g && g->n_live == 1 && l->left > 2 &&
+           l->idle && !g->scope.cancelled;
+}
+
+/* A called child has ended, but the joiner's turn has not come. */
+static HOB_RARE void join_queue(struct loop *l, struct fiber *f, const struct group *g)
+{
+    if (!g->joining) { /* else there are others by now: it stays parked */
+        fiber_set_ready(l, f);
+        runq_push(&l->ready, &f->run);
+    }
+    fiber_leave_slow(l, f);
+}
+
+/*
+ * Its joiner calls a child, on the child's own stack: one switch less in and one less out, and
+ * every return is predicted.  Should the child park, it is a fiber as any other; nobody makes the
+ * joiner ready, which waits for this child too, and the call returns at the child's end.  (I7)
+ */
+static inline void join_call(struct loop *l, struct fiber *f, struct group *g, struct task *t)
+{
+    struct fiber *child = fiber_again(l);
+    int rc;
+
+    l->left -= 2; /* there and back */
+    runq_pop(&l->ready);
+    fiber_begin_in(l, child, t, &g->scope);
+    rc = SAN_FIBERS ? fiber_call(l, f, child, called_task, child)
+                    : fiber_call(l, f, child, t->fn, t->arg);
+    if (unlikely(child->deferred)) {
+        child->wake_rc = rc;
+        rc = fiber_call(l, f, child, called_deferred, child);
+    }
+    bool mine = fiber_end(l, child, rc) != NULL;
+    l->fresh = NULL;
+    l->current = f;
+    if (likely(l->n_idle < FIBERS_IDLE))
+        fiber_idle(l, child);
+    else
+        fiber_free(l, child);
+    if (unlikely(!mine || (l->ready.head && !l->ahead_on) || l->left <= 1 ||
+                 fiber_is_watched(l, f)))
+        join_queue(l, f, g);
+    else
+        f->run.state = RUN_RUNNING;
+}
+#endif
+
+void hob__park_join(struct fiber *f, struct group *g)
 {
     struct loop *l = f->loop;
 
     if (unlikely(l->fresh && l->fresh != &l->ready.head)) /* else nobody is before them */
         ahead_join(l);
-    fiber_park(f, HOB_WAIT_JOIN, PARK_SHIELD);
+    fiber_parked(f, HOB_WAIT_JOIN, PARK_SHIELD);
+#ifdef HOB_CTX_CALLS
+    struct runnable *r = l->ready.head;
+    if (likely(join_may_call(l, g, r))) {
+        join_call(l, f, g, container_of(r, struct task, run));
+        return;
+    }
+#endif
+    fiber_leave_slow(l, f);
 }
 
 int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
@@ -517,8 +624,7 @@ int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
     return rc;
 }
 
-/* With a timer to stop, or accounted. */
-static __attribute__((noinline)) void ready_slow(struct loop *l, struct fiber *f)
+void hob__ready_slow(struct loop *l, struct fiber *f)
 {
     timer_stop(&l->timers, &f->timer);
     fiber_ready(l, f);
@@ -526,20 +632,9 @@ static __attribute__((noinline)) void ready_slow(struct loop *l, struct fiber *f
 
 void hob__ready(struct fiber *f, int rc)
 {
-    struct loop *l = f->loop;
-
-    HOB_DEBUG_ASSERT(l == hob__loop && f->run.state == RUN_PARKED);
-    f->wake_rc = rc;
-    if (f->wait_node) {
+    if (f->wait_node)
         list_del(f->wait_node);
-        f->wait_node = NULL;
-    }
-    if (unlikely(f->timer.set || fiber_is_watched(l, f))) {
-        ready_slow(l, f);
-        return;
-    }
-    f->run.state = RUN_READY;
-    runq_push(&l->ready, &f->run);
+    fiber_wake(f->loop, f, rc);
 }
 
 void hob__interrupt(struct fiber *f, int rc)

@@ -32,6 +32,7 @@
 struct fiber;
 struct group;
 struct loop;
+struct remote;
 struct rt;
 
 /* RUN_TELL: ready, and an account wants to know when it runs (fold.h). */
@@ -163,6 +164,18 @@ enum park_kind {
     PARK_HOOK,   /* abort() is called, once; the fiber wakes when the operation has ended */
 };
 
+/* Stands in a channel's queue: in a fiber, in the operation of one elsewhere, or in an arm of a
+ * select. */
+struct chan_waiter {
+    struct list node;
+    struct fiber *fiber;   /* parked for this alone; NULL: it is not */
+    struct remote *remote; /* from elsewhere; both NULL: an arm */
+    union {
+        const void *src;
+        void *dst;
+    };
+};
+
 struct fiber {
     struct runnable run; /* first */
     uint8_t park_kind;
@@ -182,9 +195,10 @@ struct fiber {
     struct list *wait_node;    /* what of it stands in the queue it is parked on; NULL: nothing */
     void (*abort)(struct fiber *f);
     void *abort_arg;
-    const void *on; /* what it is parked on, where park.h says so */
-    int on_fd;      /* the descriptor it is parked on; -1: none */
-    hob_time since; /* while parked: the time at the start of the turn it parked in */
+    const void *on;          /* what it is parked on, where park.h says so */
+    struct chan_waiter chan; /* its own, for it waits for one at a time */
+    int on_fd;               /* the descriptor it is parked on; -1: none */
+    hob_time since;          /* while parked: the time at the start of the turn it parked in */
     struct timer timer;
     struct task *task; /* what it was started from; goes home with the result */
     void *stack;

@@ -44,8 +44,9 @@ int hob__park(struct fiber *f, enum hob_wait why, hob_time until);
 /* The same for a wait that no cancel ends and that stands in no queue: PARK_SHIELD. */
 void hob__park_shielded(struct fiber *f, enum hob_wait why);
 
-/* That of a join: what the fiber started since it began to run goes ahead of others (ahead.h). */
-void hob__park_join(struct fiber *f);
+/* That of a join of `g`: what the fiber started since it began to run goes ahead of others
+ * (ahead.h).  It returns when the last child has ended, or before; g->joining was set. */
+void hob__park_join(struct fiber *f, struct group *g);
 
 /*
  * The same for an operation in flight: on a cancel or at `until`, abort(f) asks for its end, with
@@ -56,6 +57,33 @@ int hob__park_hook(struct fiber *f, enum hob_wait why, hob_time until,
 
 /* On the fiber's loop, while it is parked: it will run with `rc` as the result of its park. */
 void hob__ready(struct fiber *f, int rc);
+
+/* Whether somebody wants to know that it is ready. */
+static inline bool fiber_is_watched(const struct loop *l, const struct fiber *f)
+{
+#ifdef HOB_UNTRACED /* bench/: what the question alone costs */
+    return false;
+#else
+    return f->trace.stamp != l->stamp;
+#endif
+}
+
+/* With a timer to stop, or accounted. */
+void hob__ready_slow(struct loop *l, struct fiber *f);
+
+/* hob__ready of one that stands in no queue any more. */
+static inline void fiber_wake(struct loop *l, struct fiber *f, int rc)
+{
+    HOB_DEBUG_ASSERT(l == hob__loop && f->run.state == RUN_PARKED);
+    f->wake_rc = rc;
+    f->wait_node = NULL;
+    if (unlikely(f->timer.set || fiber_is_watched(l, f))) {
+        hob__ready_slow(l, f);
+        return;
+    }
+    f->run.state = RUN_READY;
+    runq_push(&l->ready, &f->run);
+}
 
 /* A cancel or a time-out reaches a fiber, whatever its state. */
 void hob__interrupt(struct fiber *f, int rc);

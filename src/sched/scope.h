@@ -105,12 +105,14 @@ static inline void group_init(struct group *g, struct loop *home, struct fiber *
 /* Out of the opener's chain; every child has ended. */
 static inline void group_fini(struct group *g)
 {
+    struct fiber *opener = g->opener;
+
     HOB_ASSERT((g->n_live | g->n_acks) == 0 && list_empty(&g->scope.members)); /* (I5) */
     timer_stop(&g->home->timers, &g->deadline);
     if (unlikely(g->flags & GROUP_RARE))
         hob__group_fini_rare(g);
-    if (likely(g->opener && g->opener->scope == &g->scope))
-        g->opener->scope = g->outer;
+    if (likely(opener && opener->scope == &g->scope))
+        opener->scope = g->outer;
     else
         hob__group_unchain(g);
 }
@@ -141,7 +143,7 @@ static inline void group_await(struct group *g, struct fiber *opener)
     /* Again: a cancel from outside may have sent messages between the wake and this. */
     while (g->n_live | g->n_acks) {
         g->joining = true;
-        hob__park_join(opener);
+        hob__park_join(opener, g);
     }
 }
 

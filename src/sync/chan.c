@@ -44,7 +44,6 @@
 #include "pool/pool.h"
 #include "sched/park.h"
 #include "sched/remote.h"
-#include "sync/chan.h"
 #include "sync/dump.h"
 #include "sync/select.h"
 
@@ -109,12 +108,24 @@ static void chan_check(hob_chan *ch)
 }
 #endif
 
-static inline void value_copy(const hob_chan *ch, void *to, const void *from)
+/* Copied by one load and one store. */
+static inline bool value_is_word(const hob_chan *ch)
+{
+    return ch->value_size == sizeof(uint64_t) || ch->value_size == sizeof(uint32_t);
+}
+
+static inline void value_copy_word(const hob_chan *ch, void *to, const void *from)
 {
     if (likely(ch->value_size == sizeof(uint64_t)))
-        memcpy(to, from, sizeof(uint64_t)); /* one load, one store */
-    else if (ch->value_size == sizeof(uint32_t))
+        memcpy(to, from, sizeof(uint64_t));
+    else
         memcpy(to, from, sizeof(uint32_t));
+}
+
+static inline void value_copy(const hob_chan *ch, void *to, const void *from)
+{
+    if (likely(value_is_word(ch)))
+        value_copy_word(ch, to, from);
     else
         memcpy(to, from, ch->value_size);
 }
@@ -320,67 +331,83 @@ static __attribute__((noinline)) int chan_elsewhere(hob_chan *ch, enum chan_way 
     return hob__remote_call(&op.remote, ch->home, HOB_WAIT_REMOTE, until ? until : HOB_FOREVER);
 }
 
-static int chan_park(hob_chan *ch, struct fiber *f, struct list *queue, struct chan_waiter *w,
-                     enum hob_wait why, hob_time until)
+static ALWAYS int chan_park(hob_chan *ch, struct fiber *f, enum chan_way way, void *value,
+                            hob_time until)
 {
     if (until == 0)
         return -ETIMEDOUT;
-    w->fiber = f;
-    list_push(queue, &w->node);
-    f->wait_node = &w->node;
+    f->chan.dst = value;
+    list_push(way == CHAN_SEND ? &ch->sendq : &ch->recvq, &f->chan.node);
+    f->wait_node = &f->chan.node;
     f->on = ch;
-    return hob__park(f, why, until);
+    return hob__park(f, way == CHAN_SEND ? HOB_WAIT_CHAN_SEND : HOB_WAIT_CHAN_RECV, until);
 }
 
 /* A send or a receive at home that may meet somebody who is no plain waiter. */
 static HOB_RARE int chan_any(struct fiber *f, hob_chan *ch, enum chan_way way, void *value,
                              hob_time until)
 {
-    struct chan_waiter w = {.dst = value};
     int r = chan_try_any(ch, way, value, NULL);
 
-    if (r != ARM_LATER)
-        return r;
-    return way == CHAN_SEND ? chan_park(ch, f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until)
-                            : chan_park(ch, f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
+    return r != ARM_LATER ? r : chan_park(ch, f, way, value, until);
 }
 
-int hob_chan_send(hob_chan *ch, const void *value, hob_time until)
+/* With plain waiters only: through the ring, or values of a size of their own. */
+static __attribute__((noinline)) int chan_send_plain(struct fiber *f, hob_chan *ch, void *value,
+                                                     hob_time until)
 {
+    int r = chan_try_send(ch, value, NULL, true);
+
+    return r != ARM_LATER ? r : chan_park(ch, f, CHAN_SEND, value, until);
+}
+
+static __attribute__((noinline)) int chan_recv_plain(struct fiber *f, hob_chan *ch, void *ret_value,
+                                                     hob_time until)
+{
+    int r = chan_try_recv(ch, ret_value, NULL, true);
+
+    return r != ARM_LATER ? r : chan_park(ch, f, CHAN_RECV, ret_value, until);
+}
+
+/*
+ * A rendezvous: the one side finds the other parked and copies, the other parks.  Both are done
+ * here without a frame and without a call that returns; all else is jumped to.
+ */
+int hob_chan_send(hob_chan *ch, const void *src, hob_time until)
+{
+    void *value = (void *)(uintptr_t)src;
     struct fiber *f = hob__self();
-    struct chan_waiter w;
-    int r;
+    struct chan_waiter *w;
 
     if (unlikely(!f || f->loop != ch->home))
-        return chan_elsewhere(ch, CHAN_SEND, (void *)(uintptr_t)value, until);
+        return chan_elsewhere(ch, CHAN_SEND, value, until);
     if (unlikely(f->scope->cancelled))
         return hob__cancel_seen(f); /* hob__check, from which there is no way on */
     if (unlikely(!queue_is_plain(&ch->recvq)))
-        return chan_any(f, ch, CHAN_SEND, (void *)(uintptr_t)value, until);
-    r = chan_try_send(ch, value, NULL, true);
-    if (r != ARM_LATER)
-        return r;
-    w.src = value;
-    return chan_park(ch, f, &ch->sendq, &w, HOB_WAIT_CHAN_SEND, until);
+        return chan_any(f, ch, CHAN_SEND, value, until);
+    if (list_empty(&ch->recvq) || unlikely(!value_is_word(ch)))
+        return chan_send_plain(f, ch, value, until);
+    w = waiter_first(&ch->recvq);
+    chan_check(ch); /* so it is open: (I4), and the ring is empty: (I2) */
+    value_copy_word(ch, w->dst, value);
+    list_cut(&w->node);
+    fiber_wake(f->loop, w->fiber, 0);
+    return 0;
 }
 
 int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value)
 {
     struct fiber *f = hob__self();
-    struct chan_waiter w;
-    int r;
 
     if (unlikely(!f || f->loop != ch->home))
         return chan_elsewhere(ch, CHAN_RECV, ret_value, until);
     if (unlikely(f->scope->cancelled))
         return hob__cancel_seen(f); /* hob__check, from which there is no way on */
-    if (unlikely(!queue_is_plain(&ch->sendq)))
-        return chan_any(f, ch, CHAN_RECV, ret_value, until);
-    r = chan_try_recv(ch, ret_value, NULL, true);
-    if (r != ARM_LATER)
-        return r;
-    w.dst = ret_value;
-    return chan_park(ch, f, &ch->recvq, &w, HOB_WAIT_CHAN_RECV, until);
+    if (ch->nused > 0 || !list_empty(&ch->sendq) || unlikely(ch->closed))
+        return unlikely(!queue_is_plain(&ch->sendq)) ? chan_any(f, ch, CHAN_RECV, ret_value, until)
+                                                     : chan_recv_plain(f, ch, ret_value, until);
+    chan_check(ch);
+    return chan_park(ch, f, CHAN_RECV, ret_value, until);
 }
 
 static void queue_close(struct list *queue)

@@ -3,7 +3,7 @@
  * go.c - hob_go: a child of a group, from any loop, at once or when there is a place
  *
  * HOW         The usual way is group_go's last lines; whatever is unusual goes by
- *             group_go_slow, which looks at one thing after the other.
+ *             group_go_any, which looks at one thing after the other.
  *
  *   A full group that fills itself: each place is held by a member, and none of them will end
  *   before it gets another place.  A member holds on so when it stands in `full` itself, or is
@@ -227,7 +227,7 @@ static int go_remote(struct group *g, const struct go *go, bool park)
 }
 
 /* Whatever is unusual about it; in this order. */
-static HOB_RARE int group_go_slow(struct group *g, const struct go *go, bool park)
+static int group_go_any(struct group *g, const struct go *go, bool park)
 {
     struct fiber *f = hob__self();
     int r;
@@ -249,6 +249,13 @@ static HOB_RARE int group_go_slow(struct group *g, const struct go *go, bool par
     return group_start(g, go);
 }
 
+/* The same from the usual way, which then needs no frame for it. */
+static HOB_RARE int group_go_slow(struct group *g, hob_fn fn, void *arg, bool park,
+                                  const void *site)
+{
+    return group_go_any(g, &(struct go){.fn = fn, .arg = arg, .site = site}, park);
+}
+
 /* The usual case is told by one look at each thing, and calls nothing. */
 static inline int group_go(struct group *g, hob_fn fn, void *arg, bool park, const void *site)
 {
@@ -256,7 +263,7 @@ static inline int group_go(struct group *g, hob_fn fn, void *arg, bool park, con
 
     if (unlikely(!l || g->home != l || !l->current || !fn || l->current->scope->cancelled ||
                  g->scope.cancelled || g->n_live >= g->max_live || g->spread || !l->free_tasks))
-        return group_go_slow(g, &(struct go){.fn = fn, .arg = arg, .site = site}, park);
+        return group_go_slow(g, fn, arg, park, site);
     g->n_live++;
     if (!l->fresh)
         l->fresh = l->ready.tail;
@@ -285,5 +292,5 @@ int hob_go_ret(hob_group *storage, hob_fn fn, void *arg, int *ret)
     if (f && g->home && g->opener != f && (char *)ret >= (char *)f->stack &&
         (char *)ret < (char *)f)
         return HOB_MISUSE(-EINVAL, "the result would lie on a stack that ends before the group");
-    return group_go_slow(g, &go, true);
+    return group_go_any(g, &go, true);
 }

@@ -17,7 +17,6 @@
 #include "plat/poll.h"
 #include "sched/park.h"
 #include "sched/scope.h"
-#include "sync/chan.h"
 #include "sync/claim.h"
 
 struct arm;

@@ -19,6 +19,7 @@ struct co {
     unsigned char *stack;
     unsigned stack_id;
     long n;
+    int given; /* by who resumed it last */
     double x;
     bool ended;
 };
@@ -29,7 +30,7 @@ static struct san main_san;
 static void co_pause(struct co *co)
 {
     san_leave(&co->san, &main_san, co->ended);
-    hob__ctx_switch(&co->ctx, &main_ctx, 0);
+    co->given = hob__ctx_switch(&co->ctx, &main_ctx, (int)co->n);
     san_enter(&co->san);
 }
 
@@ -328,4 +329,57 @@ TEST(contexts_switch_among_themselves)
         CHECK(ring[i]->x == 1000);
         co_free(ring[i]);
     }
+}
+
+#ifdef HOB_CTX_CALLS
+/* On the other's stack, and away from there to the thread's in between. */
+static int called(void *arg)
+{
+    struct co *on = arg;
+
+    san_enter(&on->san);
+    on->x = 1;
+    co_pause(on);
+    on->x = 2;
+    return 42;
+}
+
+static void calls(struct co *co)
+{
+    struct co *on = ring[1];
+
+    san_leave(&co->san, &on->san, false);
+    co->n = hob__ctx_call(&co->ctx, &on->ctx, called, on);
+    san_leave(&on->san, &co->san, true);
+    san_enter(&co->san);
+}
+
+TEST(a_call_on_another_stack_returns_whoever_ran_in_between)
+{
+    san_thread(&main_san);
+    ring[0] = co_new(calls, 0);
+    ring[1] = co_new(pass_on, 0); /* never begun: only its stack is wanted */
+    co_resume(ring[0]);
+    CHECK(ring[1]->x == 1 && ring[0]->n == 0 && !ring[0]->ended);
+    co_resume(ring[1]);
+    CHECK(ring[1]->x == 2 && ring[0]->n == 42 && ring[0]->ended);
+    ring[1]->ended = true;
+    co_free(ring[0]);
+    co_free(ring[1]);
+}
+#endif
+
+TEST(a_switch_returns_what_whoever_switches_back_gives)
+{
+    san_thread(&main_san);
+    struct co *co = co_new(ping, 1);
+
+    co_resume(co);
+    san_leave(&main_san, &co->san, false);
+    int n = hob__ctx_switch(&main_ctx, &co->ctx, 7);
+    san_enter(&main_san);
+    CHECK_INT(n, 1);
+    CHECK(co->ended);
+    CHECK_INT(co->given, 7);
+    co_free(co);
 }

@@ -640,3 +640,130 @@ TEST(messages_are_served_although_two_fibers_always_run)
 {
     CHECK_INT(hob_run(NULL, message_and_pair, NULL), 0);
 }
+
+/* --- a join that calls its child -------------------------------------------------------------- */
+
+enum { CALL_DEPTH = 40 };
+
+/* Each joins one child; the last comes back only after others have run and ended. */
+static int calls_deeper(void *arg)
+{
+    int *left = arg, r = 0;
+    hob_group g;
+
+    if (--*left < 0) {
+        for (int i = 0; i < 300 && r == 0; i++) /* over the bound of a turn, too */
+            r = hob_yield();
+        return r;
+    }
+    if ((r = hob_group_open(&g, NULL)) == 0)
+        r = hob_go(&g, calls_deeper, arg);
+    r = hob_group_join(&g, r);
+    return r < 0 ? r : hob_yield();
+}
+
+static int calls_beside(void *arg)
+{
+    int left[3] = {CALL_DEPTH, CALL_DEPTH, CALL_DEPTH};
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    (void)arg;
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = hob_go(&g, calls_deeper, &left[i]);
+    r = hob_group_join(&g, r);
+    CHECK(left[0] == -1 && left[1] == -1 && left[2] == -1);
+    return r;
+}
+
+TEST(a_child_that_parks_in_its_joiners_call_is_a_fiber_as_any_other)
+{
+    for (int i = 0; i < 3; i++) /* with stacks that others have used, too */
+        CHECK_INT(hob_run(HOB_OPTS(.loops = 1), calls_beside, NULL), 0);
+}
+
+struct late {
+    hob_group g;
+    int n_ended;
+};
+
+static int late_ends(void *arg)
+{
+    struct late *late = arg;
+    int r = 0;
+
+    for (int i = 0; i < 5 && r == 0; i++)
+        r = hob_yield();
+    late->n_ended++;
+    return r;
+}
+
+/* Of the group that is being joined: starts another and ends before it. */
+static int late_starts(void *arg)
+{
+    struct late *late = arg;
+    int r = hob_yield();
+
+    if (r == 0)
+        r = hob_go(&late->g, late_ends, late);
+    late->n_ended++;
+    return r;
+}
+
+static int joins_late(void *arg)
+{
+    int r = 0;
+
+    (void)arg;
+    for (int i = 0; i < 100 && r == 0; i++) {
+        struct late late = {.n_ended = 0};
+        r = hob_group_open(&late.g, NULL);
+        if (r == 0)
+            r = hob_go(&late.g, late_starts, &late);
+        r = hob_group_join(&late.g, r);
+        CHECK_INT(late.n_ended, 2);
+    }
+    return r;
+}
+
+TEST(a_join_waits_for_who_was_started_while_it_called_a_child)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), joins_late, NULL), 0);
+}
+
+static int deferred_parks(void *arg)
+{
+    int r = hob_yield();
+
+    *(bool *)arg = true;
+    return r;
+}
+
+static int defers(void *arg)
+{
+    int r = hob_defer(deferred_parks, arg);
+
+    return r < 0 ? r : hob_yield();
+}
+
+static int joins_one_that_defers(void *arg)
+{
+    int r = 0;
+
+    (void)arg;
+    for (int i = 0; i < 100 && r == 0; i++) {
+        bool done = false;
+        hob_group g;
+        r = hob_group_open(&g, NULL);
+        if (r == 0)
+            r = hob_go(&g, defers, &done);
+        r = hob_group_join(&g, r);
+        CHECK(done);
+    }
+    return r;
+}
+
+TEST(what_a_called_child_deferred_may_park)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), joins_one_that_defers, NULL), 0);
+}
