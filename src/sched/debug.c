@@ -51,6 +51,8 @@ const struct debug_field hob__debug_fields[] = {
     NUMBER("RUN_RUNNING", RUN_RUNNING),
     NUMBER("RUN_PARKED", RUN_PARKED),
     NUMBER("RUN_DEAD", RUN_DEAD),
+    NUMBER("HOB_WAIT_CHAN_SEND", HOB_WAIT_CHAN_SEND),
+    NUMBER("HOB_WAIT_CHAN_RECV", HOB_WAIT_CHAN_RECV),
     SIZE(fiber),
     FIELD(fiber, run.state),
     FIELD(fiber, wait),

@@ -23,6 +23,9 @@ from gdb.unwinder import Unwinder
 
 VERSION = 1
 NAME, FIELD, WAIT = 40, 48, 64  # bytes: struct debug_field's name, all of it, a wait's text
+# Calls in which an optimised library parks without a frame, by what the fiber then waits for ...
+FRAMELESS = {'HOB_WAIT_CHAN_SEND': 'hob_chan_send', 'HOB_WAIT_CHAN_RECV': 'hob_chan_recv'}
+OWN = ('hob_', 'chan_', 'fiber_', 'park_')  # ... and how the names of those that have one begin
 SAVED = ['r15', 'r14', 'r13', 'r12', 'rbx', 'rbp', 'rip', 'rsp']  # as hob__ctx_saved has them
 
 
@@ -136,6 +139,18 @@ class Fiber:
     def sp(self):
         return self.pointer('fiber.ctx.sp')
 
+    def call(self):
+        """The call it is parked in, if that has no frame: its saved rip is the caller's."""
+        if self.state != self.lib.at['RUN_PARKED'] or self.lib.saved[7]:
+            return None
+        if place(u64(self.sp() + self.lib.saved[6]) - 1).startswith(OWN):
+            return None
+        why = read(self.at + self.lib.at['fiber.wait'], 1)[0]
+        for wait, name in FRAMELESS.items():
+            if self.lib.at[wait] == why:
+                return symbol(name)
+        return None
+
     def tid(self):
         return u32(self.loop + self.lib.at['loop.tid'])
 
@@ -189,6 +204,7 @@ class FiberUnwinder(Unwinder):
         newest = gdb.newest_frame()
         self.here = (int(newest.read_register('rsp')), int(newest.read_register('rip')))
         self.sp, self.saved, self.enabled = fiber.sp(), fiber.lib.saved, True
+        self.call = fiber.call()
         gdb.invalidate_cached_frames()
 
     def end(self):
@@ -207,8 +223,10 @@ class FiberUnwinder(Unwinder):
 
         info = pending.create_unwind_info(Identity())
         for register, at in zip(SAVED, self.saved):
-            if register == 'rsp' and not at:
-                value = self.sp + 8 * (len(SAVED) - 1)
+            if register == 'rip' and self.call:
+                value = self.call + 1  # as at its beginning: gdb looks a byte before
+            elif register == 'rsp' and not at:
+                value = self.sp + 8 * (len(SAVED) - 1 - bool(self.call))
             else:
                 value = u64(self.sp + at)
             info.add_saved_register(register, gdb.Value(value).cast(
@@ -244,14 +262,14 @@ def backtrace(fiber):
         select_thread(fiber)
         gdb.execute('bt')
         return
-    was = unwinder.sp if unwinder.enabled else None
+    was = (unwinder.sp, unwinder.call) if unwinder.enabled else None
     unwinder.begin(fiber)
     try:
         lines = gdb.execute('bt', to_string=True).splitlines()
     finally:
         unwinder.end()
         if was is not None:
-            unwinder.sp, unwinder.enabled = was, True
+            (unwinder.sp, unwinder.call), unwinder.enabled = was, True
     for line in lines[1:]:  # the thread's own frame is not the fiber's
         head, _, rest = line.partition(' ')
         print('#%-3d%s' % (int(head[1:]) - 1, rest) if head[:1] == '#' else line)
