@@ -369,6 +369,13 @@ static __attribute__((noinline)) int chan_recv_plain(struct fiber *f, hob_chan *
     return r != ARM_LATER ? r : chan_park(ch, f, CHAN_RECV, ret_value, until);
 }
 
+/* A plain one, on loop l, that was the first in its queue. */
+static inline void waiter_served(struct loop *l, struct chan_waiter *w)
+{
+    list_cut(&w->node);
+    fiber_wake(l, w->fiber, 0);
+}
+
 /*
  * A rendezvous: the one side finds the other parked and copies, the other parks.  Both are done
  * here without a frame and without a call that returns; all else is jumped to.
@@ -385,29 +392,37 @@ int hob_chan_send(hob_chan *ch, const void *src, hob_time until)
         return hob__cancel_seen(f); /* hob__check, from which there is no way on */
     if (unlikely(!queue_is_plain(&ch->recvq)))
         return chan_any(f, ch, CHAN_SEND, value, until);
+    chan_check(ch);
+    if (list_empty(&ch->recvq) && ch->nused == ch->slots && likely(!ch->closed))
+        return chan_park(ch, f, CHAN_SEND, value, until);
     if (list_empty(&ch->recvq) || unlikely(!value_is_word(ch)))
         return chan_send_plain(f, ch, value, until);
-    w = waiter_first(&ch->recvq);
-    chan_check(ch); /* so it is open: (I4), and the ring is empty: (I2) */
+    w = waiter_first(&ch->recvq); /* so it is open: (I4), and the ring is empty: (I2) */
     value_copy_word(ch, w->dst, value);
-    list_cut(&w->node);
-    fiber_wake(f->loop, w->fiber, 0);
+    waiter_served(f->loop, w);
     return 0;
 }
 
 int hob_chan_recv(hob_chan *ch, hob_time until, void *ret_value)
 {
     struct fiber *f = hob__self();
+    struct chan_waiter *w;
 
     if (unlikely(!f || f->loop != ch->home))
         return chan_elsewhere(ch, CHAN_RECV, ret_value, until);
     if (unlikely(f->scope->cancelled))
         return hob__cancel_seen(f); /* hob__check, from which there is no way on */
-    if (ch->nused > 0 || !list_empty(&ch->sendq) || unlikely(ch->closed))
-        return unlikely(!queue_is_plain(&ch->sendq)) ? chan_any(f, ch, CHAN_RECV, ret_value, until)
-                                                     : chan_recv_plain(f, ch, ret_value, until);
+    if (unlikely(!queue_is_plain(&ch->sendq)))
+        return chan_any(f, ch, CHAN_RECV, ret_value, until);
     chan_check(ch);
-    return chan_park(ch, f, CHAN_RECV, ret_value, until);
+    if (list_empty(&ch->sendq) && ch->nused == 0 && likely(!ch->closed))
+        return chan_park(ch, f, CHAN_RECV, ret_value, until);
+    if (list_empty(&ch->sendq) || ch->nused > 0 || unlikely(!value_is_word(ch)))
+        return chan_recv_plain(f, ch, ret_value, until);
+    w = waiter_first(&ch->sendq); /* (I3): there are no slots */
+    value_copy_word(ch, ret_value, w->src);
+    waiter_served(f->loop, w);
+    return 0;
 }
 
 static void queue_close(struct list *queue)
