@@ -148,7 +148,7 @@ static void legend_draw(struct draw_page *pg)
     for (int i = 0; i < N_LOOKS; i++) {
         const struct draw_look *l = &draw_looks[i];
         const char *words = picture_look_words((enum picture_look)i);
-        double h = 14 * l->height / 100.0, w = 34 + 7.0 * (double)strlen(words);
+        double h = 14 * l->height / 100.0, w = 34 + 8.0 * (double)strlen(words);
 
         if (!used[i])
             continue;
