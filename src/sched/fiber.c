@@ -28,15 +28,19 @@
  *                  two fibers of one loop, except for fibers whose time is accounted
  *             (I5) a fiber that begins stands in no queue, has no timer set, nothing deferred and
  *                  is not accounted: it ended so, and need not be made so
- *             (I7) a joiner that has called a child is made ready by nobody: its group has a child
- *                  alive until the call returns
  *             (I6) while l->current is RUN_RUNNING its task and scope live and are its own: a
  *                  signal's handler reads them (watch.c)
+ *             (I7) a joiner that has called a child is made ready by nobody: its group has a child
+ *                  alive until the call returns
  *
  * REJECTED    Running the child at once in hob_go (Go, Cilk): the parent's next lines would run
  *             after the child's first part, and "never inside this call" is what people expect.
  *             Running it on the joiner's own stack, in the join: the child's stack would be what
  *             its parents have left of theirs.
+ *
+ * Length: whoever parks, yields, joins or ends has the switch, and what it asks of the queue, in
+ * its own body: a jump there and no frame (docs/design/0007).  What is not on that path is in
+ * self.c, traced.c, slab.c and ends.c.
  */
 #include <errno.h>
 #include <stdatomic.h>
