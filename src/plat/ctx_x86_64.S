@@ -138,10 +138,15 @@ hob__ctx_call:                          /* (struct ctx *save, const struct ctx *
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
         pushq   %rbx                    /* these five for debuggers alone: entry brings them back */
+        .cfi_adjust_cfa_offset 8
         pushq   %r12
+        .cfi_adjust_cfa_offset 8
         pushq   %r13
+        .cfi_adjust_cfa_offset 8
         pushq   %r14
+        .cfi_adjust_cfa_offset 8
         pushq   %r15
+        .cfi_adjust_cfa_offset 8
         movq    %rsp, (%rdi)
         leaq    40(%rsp), %rbp
         .cfi_def_cfa rbp, 16

@@ -132,6 +132,8 @@ static inline __attribute__((always_inline)) void san_leave(struct san *from, st
 #ifdef HOB_ASAN
     to->from = from;
     __sanitizer_start_switch_fiber(last ? NULL : &from->fake, to->lo, to->size);
+    if (last)
+        from->fake = NULL; /* it is gone; on the same stack another call may begin */
 #endif
 #ifdef HOB_TSAN
     __tsan_switch_to_fiber(to->fiber, 0);

@@ -31,7 +31,7 @@
  *             (I6) while l->current is RUN_RUNNING its task and scope live and are its own: a
  *                  signal's handler reads them (watch.c)
  *             (I7) a joiner that has called a child is made ready by nobody: its group has a child
- *                  alive until the call returns
+ *                  alive until hob__ctx_call returns
  *
  * REJECTED    Running the child at once in hob_go (Go, Cilk): the parent's next lines would run
  *             after the child's first part, and "never inside this call" is what people expect.
@@ -542,7 +542,7 @@ static inline int fiber_call(struct loop *l, struct fiber *from, struct fiber *f
 static inline bool join_may_call(const struct loop *l, struct group *g, struct runnable *r)
 {
     return r && r->state == RUN_NEW && r != &l->mark &&
-           container_of(r, struct task, run)->group == g && g->n_live == 1 && l->left > 2 &&
+           container_of(r, struct task, run)->group == g && g->n_live == 1 && l->left > 1 &&
            l->idle && !g->scope.cancelled;
 }
 
@@ -566,7 +566,7 @@ static inline void join_call(struct loop *l, struct fiber *f, struct group *g, s
     struct fiber *child = fiber_again(l);
     int rc;
 
-    l->left -= 2; /* there and back */
+    l->left--;
     runq_pop(&l->ready);
     fiber_begin_in(l, child, t, &g->scope);
     rc = SAN_FIBERS ? fiber_call(l, f, child, called_task, child)
@@ -583,10 +583,12 @@ static inline void join_call(struct loop *l, struct fiber *f, struct group *g, s
     else
         fiber_free(l, child);
     if (unlikely(!mine || (l->ready.head && !l->ahead_on) || l->left <= 1 ||
-                 fiber_is_watched(l, f)))
+                 fiber_is_watched(l, f))) {
         join_queue(l, f, g);
-    else
+    } else {
+        l->left--; /* the way back counts when it is gone, which may be many turns later */
         f->run.state = RUN_RUNNING;
+    }
 }
 #endif
 

@@ -733,17 +733,28 @@ TEST(a_join_waits_for_who_was_started_while_it_called_a_child)
 
 static int deferred_parks(void *arg)
 {
-    int r = hob_yield();
+    volatile char local[64];
+    int r;
+
+    memset((char *)local, 8, sizeof local);
+    r = hob_yield();
+    CHECK_INT(local[63], 8);
 
     *(bool *)arg = true;
     return r;
 }
 
+/* With a local that AddressSanitizer keeps off the stack. */
 static int defers(void *arg)
 {
+    volatile char local[64];
     int r = hob_defer(deferred_parks, arg);
 
-    return r < 0 ? r : hob_yield();
+    memset((char *)local, 7, sizeof local);
+    if (r == 0)
+        r = hob_sleep(HOB_US);
+    CHECK_INT(local[63], 7);
+    return r;
 }
 
 static int joins_one_that_defers(void *arg)
@@ -766,4 +777,43 @@ static int joins_one_that_defers(void *arg)
 TEST(what_a_called_child_deferred_may_park)
 {
     CHECK_INT(hob_run(HOB_OPTS(.loops = 1), joins_one_that_defers, NULL), 0);
+}
+
+enum { LEVELS = 1000 };
+
+static uint64_t turns_at_the_end;
+
+/* Each waits for the next, which its join calls: there is an idle stack, from a child before. */
+static int one_level(void *arg)
+{
+    intptr_t n = (intptr_t)arg;
+    hob_group g;
+    int r;
+
+    r = hob_group_open(&g, NULL);
+    if (r == 0)
+        r = hob_go(&g, ends_at_once, NULL);
+    r = hob_group_join(&g, r);
+    if (r < 0 || n == LEVELS) {
+        r = hob_sleep(HOB_US);
+        turns_at_the_end = hob__loop->n_turns;
+        return r;
+    }
+    r = hob_group_open(&g, NULL);
+    if (r == 0)
+        r = hob_go(&g, one_level, (void *)(n + 1));
+    return hob_group_join(&g, r);
+}
+
+static int all_levels(void *arg)
+{
+    int r = one_level(arg);
+
+    CHECK(hob__loop->n_turns - turns_at_the_end >= LEVELS / TURN_SWITCHES);
+    return r;
+}
+
+TEST(the_returns_of_many_called_children_take_as_many_turns_as_switches)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), all_levels, NULL), 0);
 }
