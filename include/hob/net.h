@@ -113,8 +113,8 @@ HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_accept(int fd, hob_t
 /**
  * A listener whose connections are accepted before they are asked for.  The fiber that first waits
  * in hob_listener_accept lets its loop accept what comes, between the calls too: on io_uring (6.10)
- * no system call is made for each.  Elsewhere each connection is accepted when it is asked for, and
- * nothing else differs.
+ * no system call is made for each.  Elsewhere each connection is accepted when it is asked for.
+ * What differs beside that is said at held_max and at hob_listener_close.
  *
  * From then on the listener is of use on that loop only.  Others may accept from the descriptor as
  * well; who gets a connection is the kernel's choice.  For several loops: a listener each, of the
@@ -174,9 +174,14 @@ HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_listener_stop(hob_listen
 /**
  * hob_listener_close - closes the connections that nobody has taken; NULL is a no-op
  *
- * On the loop that accepts for it, unless it was stopped or that loop has ended; nobody accepts.
- * Elsewhere it is a mistake (debug builds abort): a part of it stays until that loop ends.  Then
- * close the descriptor.
+ * On the loop that accepts for it, unless it was stopped or that loop has ended; elsewhere it is a
+ * mistake (debug builds abort): a part of it stays until that loop ends.  Then close the
+ * descriptor.
+ *
+ * Where the loop accepts ahead it keeps the socket, and its address, until its turn ends: to listen
+ * there again at once, hob_listener_stop first.  Nobody accepts when it is closed: where the loop
+ * accepts ahead this is noticed (debug builds abort, else who waits is told -EBADF); elsewhere, and
+ * after a stop, it is not, and who waits for the descriptor waits on.
  */
 HOB_API HOB_ANY_THREAD void hob_listener_close(hob_listener *l);
 

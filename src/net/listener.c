@@ -29,7 +29,8 @@
  *             (I5) while somebody waits it is ON, or the end of the feed is to come
  *             (I6) an arm is given a connection only with the claim of its select
  *
- * THREADS     All on the loop; `orphan` as in intake.c.
+ * THREADS     All on the loop.  Others ask only how many are held, and whether it is on a loop that
+ *             is not theirs: n_held and `home`.  `orphan` as in intake.c.
  *
  * REJECTED    Taking ahead for every descriptor that is accepted from: it is the program's, and
  *               other loops, processes and arms accept from it too.
@@ -67,34 +68,47 @@ struct listeners {
 struct hob_listener {
     struct arm_source source; /* first */
     struct poll_feed poll;
-    struct listeners *at; /* its loop's; NULL: on none */
-    struct list waiters;  /* struct conn_waiter, oldest first */
-    struct list stoppers; /* struct conn_waiter of fibers that wait until it is OFF */
-    struct list node;     /* in at->all */
+    struct listeners *at;        /* its loop's; NULL: on none */
+    _Atomic(struct loop *) home; /* that loop; for others it is only a name */
+    struct list waiters;         /* struct conn_waiter, oldest first */
+    struct list stoppers;        /* struct conn_waiter of fibers that wait until it is OFF */
+    struct list node;            /* in at->all */
     uint8_t phase;
     bool never;   /* no such thing for this descriptor, or stopped for good */
     bool brought; /* a connection, since it is ON */
     _Atomic(bool) orphan;
-    uint32_t held_max, room, n_held, head; /* head: of `held`, the oldest */
+    _Atomic(uint32_t) n_held;
+    uint32_t held_max, room, head; /* head: of `held`, the oldest */
     int held[];
 };
 
 /* ---- connections ---- */
 
+static uint32_t n_held(const hob_listener *l)
+{
+    return atomic_load_explicit(&l->n_held, memory_order_relaxed);
+}
+
+static void held_count(hob_listener *l, uint32_t n)
+{
+    atomic_store_explicit(&l->n_held, n, memory_order_relaxed);
+}
+
 static int held_pop(hob_listener *l)
 {
     int fd = l->held[l->head];
 
-    l->n_held--;
-    l->head = l->n_held == 0 || l->head + 1 == l->room ? 0 : l->head + 1;
+    held_count(l, n_held(l) - 1);
+    l->head = n_held(l) == 0 || l->head + 1 == l->room ? 0 : l->head + 1;
     return fd;
 }
 
 static void held_push(hob_listener *l, int fd)
 {
-    HOB_ASSERT(l->n_held < l->room && list_empty(&l->waiters)); /* (I3), (I1) */
-    uint32_t at = l->head + l->n_held++;
+    HOB_ASSERT(n_held(l) < l->room && list_empty(&l->waiters)); /* (I3), (I1) */
+    uint32_t at = l->head + n_held(l);
     l->held[at < l->room ? at : at - l->room] = fd;
+    held_count(l, n_held(l) + 1);
 }
 
 /* The oldest who waits has it: a connection, or why there is none.  False: nobody wants it. */
@@ -119,6 +133,21 @@ static bool waiters_tell(hob_listener *l, int rc)
 
 /* ---- its loop ---- */
 
+static void listener_enter(hob_listener *l, struct listeners *s)
+{
+    l->at = s;
+    atomic_store_explicit(&l->home, s->loop, memory_order_relaxed);
+    list_push(&s->all, &l->node);
+}
+
+/* Whether it is of use on another loop than this one; NULL: the caller is on none. */
+static bool listener_is_elsewhere(const hob_listener *l, const struct loop *loop)
+{
+    const struct loop *home = atomic_load_explicit(&l->home, memory_order_relaxed);
+
+    return home && home != loop;
+}
+
 static void listener_unfeed(hob_listener *l)
 {
     if (l->phase != ON)
@@ -133,11 +162,12 @@ static void listener_leave(hob_listener *l)
     HOB_ASSERT(l->phase == OFF); /* (I4) */
     list_del(&l->node);
     l->at = NULL;
+    atomic_store_explicit(&l->home, NULL, memory_order_relaxed);
 }
 
 static void listener_delete(hob_listener *l)
 {
-    while (l->n_held > 0)
+    while (n_held(l) > 0)
         hob_close(held_pop(l)); /* (I2) */
     if (l->at)
         listener_leave(l);
@@ -190,9 +220,10 @@ static bool listener_on(hob_listener *l, struct loop *loop)
     if (l->never)
         return false;
     if (!l->at) {
-        if (!(l->at = listeners_of(loop)))
+        struct listeners *s = listeners_of(loop);
+        if (!s)
             return false;
-        list_push(&l->at->all, &l->node);
+        listener_enter(l, s);
     }
     if (!l->at->poller->ops->feed(l->at->poller, &l->poll))
         return false;
@@ -214,7 +245,7 @@ static void listener_accepted(struct poll_feed *pf, int fd)
         listener_unfeed(l);
     } else if (!waiters_tell(l, fd)) {
         held_push(l, fd);
-        if (l->n_held >= l->held_max)
+        if (n_held(l) >= l->held_max)
             listener_unfeed(l); /* (I3) */
     }
 }
@@ -276,7 +307,7 @@ static struct loop *arm_home(const struct hob_arm *pub)
 {
     const hob_listener *l = pub->listener;
 
-    return !l->at || l->at->loop == hob__loop ? hob__loop : NULL;
+    return listener_is_elsewhere(l, hob__loop) ? NULL : hob__loop;
 }
 
 static int arm_try(struct arm *a)
@@ -285,7 +316,7 @@ static int arm_try(struct arm *a)
     hob_listener *l = pub->listener;
 
     pub->fd = l->poll.fd;
-    if (l->n_held == 0)
+    if (n_held(l) == 0)
         return l->phase == OFF ? hob__arm_accept.try(a) : ARM_LATER;
     if (!claim_take(&a->sel->claim)) /* (I6) */
         return ARM_LOST;
@@ -350,14 +381,14 @@ int hob_listener_open(int fd, const struct hob_listener_opts *opts, hob_listener
 
 size_t hob_listener_pending(const hob_listener *l)
 {
-    return l->n_held;
+    return n_held(l);
 }
 
 static int listener_park(hob_listener *l, struct fiber *f, hob_time until)
 {
     struct conn_waiter w = {.fiber = f};
 
-    HOB_ASSERT(l->n_held == 0); /* (I1) */
+    HOB_ASSERT(n_held(l) == 0); /* (I1) */
     list_push(&l->waiters, &w.node);
     f->wait_node = &w.node;
     f->on_fd = l->poll.fd;
@@ -375,10 +406,10 @@ int hob_listener_accept(hob_listener *l, hob_time until)
 
     if (r < 0)
         return r;
-    if (l->at && (!f || f->loop != l->at->loop))
+    if (listener_is_elsewhere(l, f ? f->loop : NULL))
         return HOB_MISUSE(-EBUSY, "a listener is accepted from on another loop");
     for (;;) {
-        if (l->n_held > 0)
+        if (n_held(l) > 0)
             return held_pop(l);
         if (l->phase == OFF && (!f || until == 0 || !listener_on(l, f->loop)))
             return hob_unix_accept(l->poll.fd, until);
@@ -394,7 +425,7 @@ int hob_listener_stop(hob_listener *l)
 {
     struct fiber *f = hob__self();
 
-    if (l->at && (!f || f->loop != l->at->loop))
+    if (listener_is_elsewhere(l, f ? f->loop : NULL))
         return HOB_MISUSE(-EBUSY, "a listener is stopped on another loop");
     l->never = true;
     if (!l->at)
@@ -415,12 +446,12 @@ void hob_listener_close(hob_listener *l)
 {
     if (!l)
         return;
-    if (l->at && l->at->loop != hob__loop) {
+    if (listener_is_elsewhere(l, hob__loop)) {
         atomic_store(&l->orphan, true);
         (void)HOB_MISUSE(0, "a listener is closed on another loop");
         return;
     }
-    if (!list_empty(&l->waiters)) {
+    if (!list_empty(&l->waiters)) { /* who waits by an operation does not need the listener */
         (void)HOB_MISUSE(0, "a listener is closed while somebody accepts");
         while (waiters_tell(l, -EBADF))
             continue;
@@ -430,7 +461,7 @@ void hob_listener_close(hob_listener *l)
         return;
     }
     atomic_store_explicit(&l->orphan, true, memory_order_relaxed);
-    while (l->n_held > 0)
+    while (n_held(l) > 0)
         hob_close(held_pop(l)); /* (I2) */
     listener_unfeed(l);         /* (I4) */
 }

@@ -307,6 +307,8 @@ static int arm_init(struct select *s, uint32_t i)
 
     if ((unsigned)pub->kind > HOB_ARM_LISTENER)
         return HOB_MISUSE(-EINVAL, "an arm of a kind that there is not");
+    if (pub->kind == HOB_ARM_LISTENER && !pub->listener) /* which has the kind */
+        return HOB_MISUSE(-EINVAL, "an arm waits for no listener");
     a->sel = s;
     a->kind = arm_kind_of(pub);
     a->order = i;

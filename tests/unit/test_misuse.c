@@ -239,13 +239,23 @@ static int closes_listener(void *listener)
     return 0;
 }
 
+/* Of this process alone: what a case before holds is free only when the kernel has seen to its end.
+ */
+static int listens(char *ret_name, size_t size)
+{
+    snprintf(ret_name, size, "@hob-test-misuse-%d", (int)getpid());
+    int fd = hob_unix_listen(ret_name, NULL);
+    CHECK(fd >= 0);
+    return fd;
+}
+
 /* A listener whose loop takes ahead, and another thread. */
 static int listener_elsewhere(hob_fn fn)
 {
     hob_listener *l;
-    int fd = hob_unix_listen("@hob-test-misuse", NULL);
+    char name[64];
+    int fd = listens(name, sizeof name);
 
-    CHECK(fd >= 0);
     CHECK_INT(hob_listener_open(fd, NULL, &l), 0);
     CHECK_INT(hob_listener_accept(l, hob_now() + HOB_US), -ETIMEDOUT);
     int r = hob_block(fn, l, HOB_FOREVER);
@@ -268,6 +278,57 @@ static int listener_stopped_elsewhere(void)
 static int listener_closed_elsewhere(void)
 {
     return listener_elsewhere(closes_listener);
+}
+
+static int arm_of_no_listener(void)
+{
+    struct hob_arm arm = HOB_ON_LISTENER(NULL);
+
+    return hob_select(&arm, 1, 0);
+}
+
+static int arm_of_no_channel(void)
+{
+    struct hob_arm arm = HOB_ON_RECV(NULL, NULL);
+
+    return hob_select(&arm, 1, 0);
+}
+
+static int accepts_once(void *listener)
+{
+    int fd = hob_listener_accept(listener, HOB_FOREVER);
+
+    hob_close(fd);
+    return fd < 0 ? fd : 0;
+}
+
+/* Exit status of the process. */
+enum { NOT_AHEAD = 77 };
+
+/* It is noticed only where the loop accepts ahead. */
+static int listener_closed_beneath(void)
+{
+    hob_listener *l;
+    hob_group g;
+    char name[64];
+    int fd = listens(name, sizeof name), peer, r;
+
+    CHECK_INT(hob_listener_open(fd, NULL, &l), 0);
+    CHECK_INT(hob_listener_accept(l, hob_now() + HOB_US), -ETIMEDOUT);
+    CHECK((peer = hob_unix_dial(name, HOB_FOREVER)) >= 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(hob_sleep(HOB_US), 0);
+    if (hob_listener_pending(l) == 0)
+        _exit(NOT_AHEAD);
+    CHECK_INT(accepts_once(l), 0);
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    r = hob_go(&g, accepts_once, l);
+    CHECK_INT(hob_sleep(HOB_US), 0);
+    hob_listener_close(l);
+    r = hob_group_join(&g, r);
+    hob_close(peer);
+    hob_close(fd);
+    return r;
 }
 
 static const struct mistake {
@@ -298,6 +359,8 @@ static const struct mistake {
     {"a listener of a loop used elsewhere", listener_used_elsewhere, -EBUSY},
     {"a listener of a loop stopped elsewhere", listener_stopped_elsewhere, -EBUSY},
     {"a listener of a loop closed elsewhere", listener_closed_elsewhere, 0},
+    {"an arm of no listener", arm_of_no_listener, -EINVAL},
+    {"an arm of no channel", arm_of_no_channel, -EINVAL},
     {"a dump to nobody", dump_to_nobody, -EINVAL},
 };
 
@@ -335,20 +398,36 @@ static int status_of(const struct mistake *m, char *ret_said, size_t size)
     return status;
 }
 
+/* It aborted, and said why; in release it was the error code. */
+static void check_noticed(const struct mistake *m, int status, const char *said)
+{
+#ifdef NDEBUG
+    bool right = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+#else
+    bool right = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(said, ": misuse: ") &&
+                 strncmp(said, "hob: ", 5) == 0;
+#endif
+    if (!right)
+        t_fail(__FILE__, __LINE__, "%s: status %x, said \"%s\"", m->name, (unsigned)status, said);
+}
+
 TEST(each_mistake_aborts_in_debug_and_is_an_error_in_release)
 {
     char said[4096];
 
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
         int status = status_of(&mistakes[i], said, sizeof said);
-#ifdef NDEBUG
-        bool right = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-#else
-        bool right = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
-                     strstr(said, ": misuse: ") && strncmp(said, "hob: ", 5) == 0;
-#endif
-        if (!right)
-            t_fail(__FILE__, __LINE__, "%s: status %x, said \"%s\"", mistakes[i].name,
-                   (unsigned)status, said);
+        check_noticed(&mistakes[i], status, said);
     }
+}
+
+TEST(a_listener_closed_while_somebody_waits_is_noticed_where_its_loop_accepts_ahead)
+{
+    static const struct mistake m = {"a listener closed beneath", listener_closed_beneath, -EBADF};
+    char said[4096];
+    int status = status_of(&m, said, sizeof said);
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_AHEAD)
+        t_skip("no io_uring, or a kernel before 6.10");
+    check_noticed(&m, status, said);
 }
