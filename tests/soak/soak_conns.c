@@ -227,6 +227,19 @@ static void client_round(struct side *side)
 
 /* --- rounds ------------------------------------------------------------------------------- */
 
+/* What is held when the loop has rested: memory of stacks goes back before it sleeps. */
+static struct held held_at_rest(void)
+{
+    struct held before, h = soak_held();
+
+    do {
+        before = h;
+        CHECK_INT(hob_sleep(10 * HOB_MS), 0);
+        h = soak_held();
+    } while (h.rss < before.rss);
+    return h;
+}
+
 /* The first fiber of either process: a round at a word, until there are no more. */
 static int rounds(void *arg)
 {
@@ -237,7 +250,7 @@ static int rounds(void *arg)
             server_round(side);
         else
             client_round(side);
-        side->pair->held[side->which][i < 2 ? i : 2] = soak_held();
+        side->pair->held[side->which][i < 2 ? i : 2] = held_at_rest();
         say(side->ctl, 'd');
     }
     return 0;
