@@ -128,7 +128,16 @@ def end_group(p):
 
 
 RUNNING = set()  # what another thread may have started when this program is told to end
-atexit.register(lambda: [end_group(p) for p in list(RUNNING)])
+ENDING = threading.Event()  # it was: nothing more is started
+
+
+def end_running():
+    ENDING.set()
+    for p in list(RUNNING):
+        end_group(p)
+
+
+atexit.register(end_running)
 
 
 def output_of(command, env=None, most=STEP_MOST):
@@ -139,7 +148,7 @@ def output_of(command, env=None, most=STEP_MOST):
                              env=dict(os.environ, **(env or {})), start_new_session=True)
         RUNNING.add(p)
         try:
-            code = p.wait(most)
+            code = p.wait(0 if ENDING.is_set() else most)
         except subprocess.TimeoutExpired:
             code = 'nothing within %d s' % most
         finally:
@@ -408,6 +417,9 @@ def beside(tally, **lanes):
         t.start()
     try:
         yield
+    except BaseException:
+        end_running()  # or an end would wait for what may take half an hour
+        raise
     finally:
         for t in threads:
             t.add_to(tally)
@@ -489,4 +501,5 @@ def main():
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

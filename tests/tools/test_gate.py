@@ -103,6 +103,19 @@ class Gate(unittest.TestCase):
         self.soaked()
         self.assertEqual(self.tally.failures, ['soak: nothing ran'])
 
+    def test_an_end_waits_for_nothing_that_goes_on_beside(self):
+        self.addCleanup(test_all.ENDING.clear)
+
+        def steps(tally):
+            for _ in range(2):  # the second is not begun
+                tally.fail(str(test_all.output_of(['sleep', '3600'])[0]))
+        with contextlib.redirect_stdout(io.StringIO()), self.assertRaises(KeyboardInterrupt), \
+                test_all.beside(self.tally, lane=steps):
+            while not test_all.RUNNING:
+                pass
+            raise KeyboardInterrupt
+        self.assertEqual((test_all.RUNNING, self.tally.failed), (set(), 2))
+
     def test_what_goes_on_beside_counts_and_is_told_when_it_is_over(self):
         def steps(tally):
             with test_all.Step(tally, 'a step'):
