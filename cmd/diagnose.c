@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,25 @@ static int file_failed(const char *path, int error)
 {
     fprintf(stderr, "hob diagnose: %s: %s\n", path, hob_strerror(error));
     return STATUS_FAILED;
+}
+
+/* Whether a file may be written when all is over; it is not opened, for who reads a pipe would take
+ * the close for the end. */
+static int file_may(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat st;
+    struct buf dir = {0};
+    int r;
+
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode) ? -EISDIR : eaccess(path, W_OK) < 0 ? -errno : 0;
+    if (errno != ENOENT)
+        return -errno;
+    buf_printf(&dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    r = !dir.p ? -ENOMEM : eaccess(dir.p, W_OK | X_OK) < 0 ? -errno : 0;
+    buf_free(&dir);
+    return r;
 }
 
 static int json_put(const char *path, const struct diagnosis *d)
@@ -292,6 +312,10 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
         return usage("--knob and --runs are for --verify");
     if (cmd->verify && (status = verify_prepare(cmd, args)) != STATUS_DONE)
         return status;
+    if (cmd->record && (status = file_may(cmd->record)) < 0)
+        return file_failed(cmd->record, status);
+    if (cmd->json && strcmp(cmd->json, "-") != 0 && (status = file_may(cmd->json)) < 0)
+        return file_failed(cmd->json, status);
     cmd->to = stderr;
     if (cmd->output && !(cmd->to = fopen(cmd->output, "we"))) {
         fprintf(stderr, "hob diagnose: %s: %s\n", cmd->output, strerror(errno));

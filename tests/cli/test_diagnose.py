@@ -691,6 +691,13 @@ class Asked(Diagnose):
             self.assertEqual(r.status, 2, words)
             self.one_line(r.err, '--fail-on', 'is no bound')
 
+    def test_what_cannot_be_written_is_said_before_the_command_runs(self):
+        for option in ('--json', '--record'):
+            for path, why in (('no/such/file', 'No such file'), ('.', 'Is a directory')):
+                r = cli.hob('diagnose', option, path, '--', 'echo', 'ran')
+                self.assertEqual((r.status, r.out), (1, ''), option)
+                self.one_line(r.err, path, why)
+
     def test_a_short_command_is_repeated(self):
         r, report = self.diagnose('sh', '-c', 'echo x; sleep 0.1', options=['--repeat', '8'])
         self.assertEqual((r.status, r.out), (0, 'x\n' * 8))
