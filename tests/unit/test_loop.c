@@ -149,7 +149,8 @@ static int rests_after_a_burst(void *arg)
     CHECK_INT(pthread_create(&t, NULL, waits_for_turns, &s), 0);
     CHECK_INT(hob__park(s.fiber, HOB_WAIT_EVENT, HOB_FOREVER), 7);
     CHECK_INT(pthread_join(t, NULL), 0);
-    CHECK(!hob__stacks_spare(&s.loop->stacks));
+    /* The message may come within the last round, which then does not rest. */
+    CHECK(s.loop->stacks.n_mags <= STACK_KEEP_MIN / STACK_MAGAZINE + 1);
     return 0;
 }
 
