@@ -242,10 +242,10 @@ class Tiers(Diagnose):
         self.one_line(r.stderr, 'not permitted here')
 
     def test_connections_that_may_not_be_taken_are_found_in_the_kernels_list(self):
-        with cli.Site(pages=10, latency='200ms') as site:
+        with cli.Site(pages=10, latency='1s') as site:
             fetch = '''
                 import http.client
-                for _ in range(5):
+                for _ in range(4):  # waits long enough for a starved recorder
                     c = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]))
                     c.request('GET', '/')
                     c.getresponse().read()
