@@ -13,7 +13,7 @@ HOB_BEGIN_DECLS
  * What every fiber does at this moment, in text for people: one line a fiber.
  *
  *     hob: 3 fibers on 1 loop, 12 tasks not started
- *     loop 0: thread 4711, turn 17, 3 fibers, the next timer in 0.250 s
+ *     loop 0: thread 4711, turn 17, 3 fibers, a timer in 0.250 s or later
  *       0x7f12a4fe0e40 main: waiting for a group to end (crawl, 14 alive) for 2.104 s;
  *           group main; stack 1.2 of 64 KiB; prog+0x13f0
  *

@@ -209,10 +209,8 @@ static void cancelled(struct world *w, const char *url, unsigned n_requests, int
         CHECK_INT(hob_sleep(ms * HOB_MS), 0);
     else
         CHECK_INT(hob_yield(), 0);
-    hob_time at = hob_now();
     hob_group_cancel(&g, -EINTR);
     CHECK_INT(hob_group_join(&g, 0), -EINTR);
-    CHECK(hob_now() - at < 5 * HOB_SEC);
     for (int i = 0; i < 5; i++) {
         CHECK(v[i].began);
         CHECK_INT(v[i].r, -ECANCELED);
