@@ -215,6 +215,10 @@ int main(int argc, char **argv)
     }
     for (struct t_case *c = t_cases; c; c = c->next)
         n += strstr(c->name, part) != NULL;
+    if (n == 0) {
+        fprintf(stderr, "no case has \"%s\" in its name\n", part);
+        return 2;
+    }
     if (!only_list)
         printf("1..%u\n", n);
     for (struct t_case *c = t_cases; c; c = c->next) {
