@@ -6,10 +6,11 @@ usage: planted.py [--update] [--only TEXT] LIBRARY CC...
 
 tests/planted/*.plant holds the bugs of a `file`: for each `plant INVARIANT WORDS`, the `gate` that
 must fail (PROGRAM [CASE...] [VARIABLE=VALUE...]), lines taken out (-) and put in (+); `of FILE` where
-another file numbers the invariant; `hangs` where the gate notices by not coming to its end.  Each
+another file numbers the invariant; `hangs` where the gate notices by not coming to its end, and
+`may hang` where it depends on which of two threads is first whether it comes so far.  Each
 is planted in a copy of the tree; the gate is built from that copy with the static LIBRARY behind it,
 and run.  A gate must pass first with nothing planted.  One that skips has not noticed, nor has one
-that runs out of time where no `hangs` says so, and a bug that does not compile tells nothing.
+that runs out of time where neither says so, and a bug that does not compile tells nothing.
 
 Every numbered invariant of the files in LOCK_FREE must have a bug, or a line `without` that says
 why not; a file there that numbers none is a failure.  The score is docs/planted-bugs.md: written
@@ -33,6 +34,7 @@ ROOT = pathlib.Path(tree.HERE)
 SCORE = 'docs/planted-bugs.md'
 COPIED = ('include', 'src', 'tests/lib', 'tests/model', 'tests/unit')
 TIMED_OUT = 'timed out'
+BY = {True: ', by a hang', None: ', by a hang or an assertion', False: ''}
 RUN_MOST = 900  # seconds for a gate that takes a few, on a machine that has much to do
 
 # The inbox with park and unpark, the steal queues, the waiter token, the cause of a group, the
@@ -113,8 +115,8 @@ def parse(path):
             plants.append(now)
         elif word == 'of':  # the file that numbers the invariant, if this is another
             now['owner'] = rest
-        elif word == 'hangs':
-            now['hangs'] = True
+        elif line in ('hangs', 'may hang'):
+            now['hangs'] = True if line == 'hangs' else None
         elif word == 'gate':
             words = shlex.split(rest)
             now['env'] = dict(w.split('=', 1) for w in words if '=' in w)
@@ -240,7 +242,7 @@ def noticed(builder, plant):
         code, text = run(program, plant.args, plant.env)
     if code in (0, tree.SKIP):
         return False, 'not noticed' if code == 0 else 'skipped: ' + said(code, text)
-    if (code == TIMED_OUT) != plant.hangs:
+    if plant.hangs is not None and (code == TIMED_OUT) != plant.hangs:
         return False, ('hangs, which the plant does not say' if code == TIMED_OUT else
                        'does not hang, as the plant says') + ': ' + said(code, text)
     return True, said(code, text)
@@ -263,7 +265,7 @@ def score(plants, without, results):
         gate = ' '.join([plant.gate, *plant.args])
         out.append('| `%s` | %s | %s | %s |' % (
             plant.owner, plant.invariant, plant.what,
-            '`%s`%s' % (gate, ', by a hang' if plant.hangs else '') if good else 'not noticed'))
+            '`%s`%s' % (gate, BY[plant.hangs]) if good else 'not noticed'))
     out += ['', 'Without a bug of their own:', '']
     out += ['* `%s` %s: %s' % (file, invariant, why) for (file, invariant), why in
             sorted(without.items())]
