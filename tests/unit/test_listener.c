@@ -102,20 +102,25 @@ static bool is_ahead(struct hall *h)
 static void everywhere(hob_fn fn, void *arg)
 {
     on_pollers(fn, arg, 0);
-    in_sims(20, fn, arg);
+    in_sims(t_times(20, 2), fn, arg);
     unsetenv("HOB_SIM");
 }
 
 /* ---- many at once ---- */
 
-enum { DIALLERS = 8, DIALS = 25 };
+enum { DIALLERS = 8 };
+
+static int dials_each(void)
+{
+    return t_times(25, 1);
+}
 
 static int dialler(void *arg)
 {
     struct hall *h = arg;
     char c;
 
-    for (int i = 0; i < DIALS; i++) {
+    for (int i = 0; i < dials_each(); i++) {
         int fd = hob_tcp_dial(&h->at, HOB_FOREVER);
         CHECK(fd >= 0);
         CHECK_INT(hob_read(fd, &c, 1, HOB_FOREVER), 1); /* by who was given it */
@@ -130,7 +135,7 @@ static int serves(struct hall *h, int fd)
     CHECK(fd >= 0);
     CHECK_INT(hob_write(fd, "x", 1, HOB_FOREVER), 1);
     hob_close(fd);
-    if (++h->given == DIALLERS * DIALS)
+    if (++h->given == DIALLERS * dials_each())
         return hob_event_set(&h->quit);
     return 0;
 }
@@ -140,7 +145,7 @@ static int by_call(void *arg)
     struct hall *h = arg;
     int r = 0;
 
-    for (int fd = 0; r == 0 && h->given < DIALLERS * DIALS;) {
+    for (int fd = 0; r == 0 && h->given < DIALLERS * dials_each();) {
         fd = hob_listener_accept(h->l, hob_in(200 * HOB_US));
         r = fd == -ETIMEDOUT ? 0 : serves(h, fd);
     }
@@ -173,7 +178,7 @@ static int many(void *arg)
     for (int i = 0; r == 0 && i < 6; i++)
         r = hob_go(&g, i % 2 ? by_call : by_select, &h);
     r = hob_group_join(&g, r);
-    CHECK_INT(h.given, DIALLERS * DIALS);
+    CHECK_INT(h.given, DIALLERS * dials_each());
     CHECK_INT(hob_listener_pending(h.l), 0);
     hall_close(&h);
     return r;
@@ -219,7 +224,7 @@ static int cancelled(void *arg)
     struct hall h;
 
     hall_open(&h, HELD);
-    for (int i = 0; i < 60; i++) {
+    for (int i = t_times(60, 3); i > 0; i--) {
         hob_group g;
         int r = hob_group_open(&g, NULL);
         for (int k = 0; r == 0 && k < 2; k++)
@@ -256,7 +261,7 @@ static int impatient(void *arg)
 
     (void)arg;
     hall_open(&h, HELD);
-    for (int i = 0; i < 200; i++) {
+    for (int i = t_times(200, 5); i > 0; i--) {
         dials(&h, 1);
         int fd = hob_listener_accept(h.l, hob_now() + i % 5 * 1000);
         CHECK(fd >= 0 || fd == -ETIMEDOUT);
@@ -321,14 +326,17 @@ struct far {
     int n;
 };
 
-enum { FAR = 150 };
+static int far_many(void)
+{
+    return t_times(150, 5);
+}
 
 static int far_sends(void *arg)
 {
     struct far *f = arg;
     int r = 0;
 
-    for (int v = 0; v < FAR && r == 0; v++)
+    for (int v = 0; v < far_many() && r == 0; v++)
         if ((r = hob_chan_send(f->ch, &v, HOB_FOREVER)) == 0)
             f->sent++;
     return r;
@@ -338,7 +346,7 @@ static int far_dials(void *arg)
 {
     struct far *f = arg;
 
-    for (int i = 0; i < FAR; i++) {
+    for (int i = 0; i < far_many(); i++) {
         dials(&f->h, 1);
         yields(1);
     }
@@ -350,7 +358,7 @@ static int far_takes(struct far *f)
     int v, n = 0, i;
     struct hob_arm arms[] = {HOB_ON_LISTENER(f->h.l), HOB_ON_RECV(f->ch, &v)};
 
-    while (n < 2 * FAR) {
+    while (n < 2 * far_many()) {
         if ((i = hob_select(arms, 2, HOB_FOREVER)) < 0)
             return i;
         CHECK(arms[i].rc >= 0);
@@ -392,8 +400,8 @@ static int far_away(void *arg)
         r = far_takes(&f);
     r = hob_group_join(&near, r);
     r = hob_group_join(&spread, r);
-    CHECK_INT(f.h.given, FAR);
-    CHECK_INT(f.got, FAR);
+    CHECK_INT(f.h.given, far_many());
+    CHECK_INT(f.got, far_many());
     hob_chan_free(f.ch);
     hall_close(&f.h);
     return r;
@@ -415,16 +423,18 @@ static int nobody_takes(void *arg)
     (void)arg;
     hall_open(&h, HELD);
     warm(&h);
-    for (int i = 0; i < 100; i++) {
+    int n = t_times(100, 3 * HELD);
+    for (int i = 0; i < n; i++) {
         dials(&h, 1);
         yields(2);
     }
     CHECK(hob_listener_pending(h.l) <= 2 * HELD);
-    takes(&h, 100);
+    takes(&h, n);
     warm(&h);
-    dials(&h, 40); /* a batch is taken as it comes */
+    n = t_times(40, 3 * HELD);
+    dials(&h, n); /* a batch is taken as it comes */
     yields(2);
-    takes(&h, 40);
+    takes(&h, n);
     CHECK_INT(hob_listener_pending(h.l), 0);
     hall_close(&h);
     return 0;
@@ -892,8 +902,6 @@ TEST(who_waits_when_it_is_closed_is_told)
 #endif
 }
 
-enum { SHARED = 60 };
-
 /* A listener of its own. */
 static int shares(void *arg)
 {
@@ -920,19 +928,19 @@ static int loops_share(void *arg)
     struct hall h;
     hob_group g;
     char c;
-    int r;
+    int r, n = t_times(60, 6);
 
     (void)arg;
     hall_open(&h, HELD);
     r = hob_group_open(&g, HOB_GROUP_OPTS(.spread = true));
     for (int i = 0; r == 0 && i < 4; i++)
         r = hob_go(&g, shares, &h);
-    dials(&h, SHARED);
-    for (int i = 0; r == 0 && i < SHARED; i++)
+    dials(&h, n);
+    for (int i = 0; r == 0 && i < n; i++)
         CHECK_INT(hob_read(h.peers[i], &c, 1, HOB_FOREVER), 0); /* each was given to somebody */
     h.all_closed = true;
     r = hob_group_join(&g, r);
-    CHECK(r < 0 || h.given == SHARED);
+    CHECK(r < 0 || h.given == n);
     hall_close(&h);
     return r;
 }
