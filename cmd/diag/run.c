@@ -36,9 +36,9 @@
 
 #include <hob/hob.h>
 
+#include "diag/command.h"
 #include "diag/load.h"
 #include "diag/own_trace.h"
-#include "diag/procfs.h"
 #include "diag/source.h"
 #include "lib/wall.h"
 
@@ -373,32 +373,6 @@ static int64_t cpu_of(int who, int64_t *ret_user, int64_t *ret_system)
     return *ret_user + *ret_system;
 }
 
-/* The arguments of a program that runs, which lie in memory with a NUL behind each. */
-static void command_read(pid_t pid, struct buf *text)
-{
-    char line[1024];
-    int n = procfs_read(line, sizeof line, "/proc/%d/cmdline", pid);
-
-    for (int i = 0; i + 1 < n; i++)
-        if (line[i] == '\0')
-            line[i] = ' ';
-    if (n > 0)
-        buf_puts(text, line);
-}
-
-static void set_command(struct run *run)
-{
-    struct buf text = {0};
-
-    for (char *const *a = run->opts->argv; a && *a; a++)
-        buf_printf(&text, "%s%s", a == run->opts->argv ? "" : " ", *a);
-    if (!run->opts->argv)
-        command_read(run->root, &text);
-    if (text.len > 0 && buf_error(&text) == 0)
-        rec_set_text(run->rec, &run->rec->command, text.p);
-    buf_free(&text);
-}
-
 static int run_begin(struct run *run, struct buf *err)
 {
     int r = signals_open(run);
@@ -425,7 +399,7 @@ static int run_begin(struct run *run, struct buf *err)
         return r;
     }
     run->rec->root = run->root;
-    set_command(run);
+    command_note(run->rec, run->opts->argv, run->root);
     run->rec->began = wall_ms() * HOB_MS;
     load_begin(&run->load, run->root, run->rec->attached, run->rec->n_cpus);
     run->begin = (struct rec_begin){
@@ -503,6 +477,8 @@ int run_record(const struct run_opts *opts, struct recording *rec, struct run_en
         rec->wall = now_of(&run);
         run.source->stop(run.state, rec->wall);
         own_trace_join(&run.own, rec, run.begin.base);
+        if (opts->argv && !ret->not_found && !ret->not_run)
+            command_file_note(rec, opts->argv[0]);
         run_sums(&run, cpu, meanwhile);
         say_what_goes_on(&run);
     } else if (run.root_lives && opts->argv) {
