@@ -191,7 +191,8 @@ int measure_threads(const struct measure_frame *f, struct measures *m)
     for (size_t i = 0; i < r->n_threads; i++) {
         struct thread_sums sums = thread_sums(f, &r->threads[i], m);
 
-        m->n_threads += !r->threads[i].is_task;
+        /* what stands for all that was too short to see is no thread */
+        m->n_threads += !r->threads[i].is_task && r->threads[i].tid > 0;
         cpu[i] = sums.cpu;
         io[i] = sums.io;
         procs[r->threads[i].proc].cpu += sums.cpu;

@@ -35,6 +35,8 @@ struct attach {
 
 static void pid_add(struct attach *a, int32_t pid)
 {
+    if (pid == getpid()) /* we are no part of a tree that we were started in */
+        return;
     for (size_t i = 0; i < a->n_pids; i++)
         if (a->pid[i] == pid)
             return;

@@ -151,6 +151,8 @@ static void walk(struct tree *t, int32_t pid, int32_t parent, int depth, int64_t
     char path[64], text[8192];
     struct dirent *e;
 
+    if (pid == t->self) /* started in the tree that we attach to, we are no part of it */
+        return;
     snprintf(path, sizeof path, "/proc/%d/task", pid);
     DIR *d = depth < 64 ? opendir(path) : NULL;
     while (d && (e = readdir(d))) {
@@ -175,7 +177,7 @@ static void look_at_number(struct tree *t, int32_t tid, int64_t now)
     int32_t pid, parent;
 
     if (procfs_read(text, sizeof text, "/proc/%d/status", tid) <= 0 ||
-        procfs_parse_status(text, &pid, &parent) < 0)
+        procfs_parse_status(text, &pid, &parent) < 0 || pid == t->self)
         return;
     bool orphan = parent == t->self && !t->attached;
     if (proc_find(t, pid) || proc_find(t, parent) || orphan)

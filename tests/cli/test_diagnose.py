@@ -813,6 +813,19 @@ class Trees(Diagnose):
         self.assertEqual((r.status, r.out), (1, ''))
         self.one_line(r.err, 'process %d: No such process' % p.pid)
 
+    def test_hob_is_no_part_of_the_tree_that_it_was_started_in(self):
+        for tier in ('1', '2'):
+            rec = self.path('r%s.rec' % tier)
+            r = subprocess.run(['sh', '-c', '"$@" --json - -p $$; exit $?', 'sh', cli.HOB,
+                                'diagnose', '--for', '100ms', '--tier', tier, '--record', rec],
+                               capture_output=True, text=True, timeout=cli.WAIT_MOST)
+            if 'no recording' in r.stderr:
+                continue  # this tier is not to be had
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertEqual(cli.rows_of(r.stdout)[0]['processes'], 1)
+            drawn = cli.hob('timeline', '-w', '80', rec)
+            self.assertNotRegex(drawn.out, r'(?m)^ hob')
+
 
 if __name__ == '__main__':
     cli.main()
