@@ -131,13 +131,27 @@ static int verify_go(struct diagnose_command *cmd, struct diagnosis *d,
     return STATUS_DONE;
 }
 
+/* What a build is to fail on; where nothing is known of it a build that goes on is told so. */
+static int fail_on(const char *words, const struct diagnosis *d)
+{
+    const char *bad;
+
+    if (fail_on_matches(words, d, &bad) == 1) {
+        fprintf(stderr, "hob diagnose: the verdict is one of --fail-on %s\n", words);
+        return STATUS_FOUND;
+    }
+    if (d->ruling.is.unread)
+        fprintf(stderr, "hob diagnose: --fail-on %s was not tried: the verdict is unknown\n",
+                words);
+    return STATUS_DONE;
+}
+
 /* The report and everything that is written beside it. */
 static int conclude(struct diagnose_command *cmd)
 {
     struct report_how how = how_to_report(cmd);
     struct verify v = {0};
     struct diagnosis d;
-    const char *bad;
     int status = STATUS_DONE, r;
 
     if (cmd->rec.failed)
@@ -157,10 +171,8 @@ static int conclude(struct diagnose_command *cmd)
         status = file_failed(cmd->record, r);
     if (cmd->json && json_put(cmd->json, &d) != STATUS_DONE)
         status = STATUS_FAILED;
-    if (status == STATUS_DONE && cmd->fail_on && fail_on_matches(cmd->fail_on, &d, &bad) == 1) {
-        fprintf(stderr, "hob diagnose: the verdict is one of --fail-on %s\n", cmd->fail_on);
-        status = STATUS_FOUND;
-    }
+    if (status == STATUS_DONE && cmd->fail_on)
+        status = fail_on(cmd->fail_on, &d);
     if (v.interrupted)
         cmd->end.status = v.by; /* as a program that this signal ended */
     verify_free(&v);

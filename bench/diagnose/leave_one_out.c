@@ -36,7 +36,7 @@ static bool is_right(const struct known *k, const double *limits)
 
     rule_of(&k->measures, limits, &r);
     mismatch = mismatch_word(r.is.mismatch);
-    return strcmp(hob_bound_word(r.is.bound), k->bound) == 0 &&
+    return !r.is.unread && strcmp(hob_bound_word(r.is.bound), k->bound) == 0 &&
            strcmp(hob_advice_word(r.is.advice), k->advice) == 0 &&
            strcmp(mismatch ? mismatch : "null", k->mismatch) == 0;
 }

@@ -385,7 +385,7 @@ void advice_of(const struct measures *m, const struct ruling *r, const struct pr
     uint32_t cores = m->rec->n_cores ? m->rec->n_cores : 1;
 
     *ret = (struct advice){0};
-    if (advice_own(m, r, p, ret))
+    if (r->is.unread || advice_own(m, r, p, ret))
         return;
     if (cure == N_CURES) {
         fill(ret->what, nothing_to_do(m, r), 0, 0);

@@ -12,7 +12,7 @@
 enum { ADVICE_TEXT = 160 };
 
 struct advice {
-    char what[ADVICE_TEXT];   /* "one process, async" */
+    char what[ADVICE_TEXT];   /* "one process, async"; "": there is no verdict */
     char code[ADVICE_TEXT];   /* a line of code or a command; "" where nothing is to be done */
     char option[ADVICE_TEXT]; /* "-j 4 in place of 1": the command line has it; "": it has none */
 };

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "diag/page.h"
 #include "lib/out.h"
 
 static void put_times(FILE *to, const char *what, double a, double b)
@@ -28,16 +29,27 @@ static void put_numbers(FILE *to, const char *what, double a, double b)
     fprintf(to, "  %-22s %12.2f %12.2f\n", what, a, b);
 }
 
+/* The verdict, and what it does not rest on. */
+static void put_one(const char *name, const struct diagnosis *d, const struct report_how *how,
+                    FILE *to)
+{
+    struct page p;
+
+    fprintf(to, "  %s  ", name);
+    report_line(d, how, to);
+    page_open(&p, how);
+    report_notes(&p, d->rec->notes);
+    (void)page_close(&p, to);
+}
+
 void compare(const struct diagnosis *a, const struct diagnosis *b, const struct report_how *how,
              FILE *to)
 {
     const struct measures *x = &a->measures, *y = &b->measures;
     double wall_a = (double)a->rec->wall / HOB_SEC, wall_b = (double)b->rec->wall / HOB_SEC;
 
-    fputs("  A  ", to);
-    report_line(a, how, to);
-    fputs("  B  ", to);
-    report_line(b, how, to);
+    put_one("A", a, how, to);
+    put_one("B", b, how, to);
     fprintf(to, "\n  %-22s %12s %12s\n", "", "A", "B");
     put_times(to, "wall time", wall_a, wall_b);
     put_times(to, "on CPU", x->all.cpu, y->all.cpu);
@@ -63,7 +75,7 @@ static bool word_is(const char *word, size_t n, const char *text)
 /* Whether any diagnosis could be called so. */
 static bool word_exists(const char *word, size_t n)
 {
-    if (word_is(word, n, "mismatch"))
+    if (word_is(word, n, "mismatch") || word_is(word, n, "unknown"))
         return true;
     for (int i = HOB_BOUND_IDLE; i <= HOB_BOUND_LOCK; i++)
         if (word_is(word, n, hob_bound_word((enum hob_bound)i)))
@@ -89,10 +101,10 @@ int fail_on_matches(const char *words, const struct diagnosis *d, const char **r
             *ret_bad = w;
             return -EINVAL;
         }
-        found |= is && ((word_is(w, n, "mismatch") && is->mismatch != MISMATCH_NONE) ||
-                        word_is(w, n, hob_bound_word(is->bound)) ||
-                        word_is(w, n, hob_advice_word(is->advice)) ||
-                        word_is(w, n, mismatch_word(is->mismatch)));
+        found |= is &&
+                 ((word_is(w, n, "mismatch") && is->mismatch != MISMATCH_NONE) ||
+                  word_is(w, n, reading_bound_word(is)) || word_is(w, n, reading_advice_word(is)) ||
+                  word_is(w, n, mismatch_word(is->mismatch)));
         w += n;
         if (!*w)
             return found;

@@ -21,8 +21,8 @@ static const char *tier_word(enum rec_tier tier)
 
 static void put_reading(struct buf *b, const struct reading *r)
 {
-    out_text(b, "bound", hob_bound_word(r->bound));
-    out_text(b, "advice", hob_advice_word(r->advice));
+    out_text(b, "bound", reading_bound_word(r));
+    out_text(b, "advice", reading_advice_word(r));
     out_text(b, "mismatch", mismatch_word(r->mismatch));
 }
 
@@ -50,7 +50,7 @@ static void put_verdict(struct buf *b, const struct diagnosis *d)
     } else {
         out_null(b, "also");
     }
-    out_text(b, "do", d->advice.what);
+    out_text(b, "do", *d->advice.what ? d->advice.what : NULL);
     out_text(b, "code", *d->advice.code ? d->advice.code : NULL);
     out_text(b, "option", *d->advice.option ? d->advice.option : NULL);
     out_array(b, "tests");

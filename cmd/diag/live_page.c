@@ -46,7 +46,7 @@ static void put_verdict(struct page *p, const struct diagnosis *d, const char *l
 {
     struct buf b = {0};
 
-    report_reading(&b, &d->measures, &d->ruling.is);
+    report_reading(&b, &d->measures, &d->ruling, &d->ruling.is);
     if (d->ruling.close)
         buf_printf(&b, " (a close call: %.0f %% away from another)", d->ruling.margin * 100);
     if (buf_error(&b) == 0)
@@ -282,10 +282,10 @@ void live_line(const struct live_view *v, bool first, struct buf *out)
 {
     const struct measures *m = &v->last->measures;
     const struct reading *is = &v->last->ruling.is;
-    const char *mismatch = mismatch_word(is->mismatch);
+    const char *mismatch = mismatch_word(is->mismatch), *advice = reading_advice_word(is);
 
     if (first)
-        buf_printf(out, "%8s %5s %7s %6s %6s %6s %6s %6s %7s %7s %6s  %-6s %-13s %-13s %s\n",
+        buf_printf(out, "%8s %5s %7s %6s %6s %6s %6s %6s %7s %7s %6s  %-7s %-13s %-13s %s\n",
                    "seconds", "last", "cores", "flight", "cpu%", "io%", "lock%", "sleep%",
                    "nocore%", "foreign", "lost", "bound", "advice", "mismatch", "since-0");
     buf_printf(out, "%8.1f %5.1f %7.2f %6.1f %6.0f %6.0f %6.0f %6.0f %7.0f %7.1f %6llu  ",
@@ -293,6 +293,6 @@ void live_line(const struct live_view *v, bool first, struct buf *out)
                m->in_flight, m->main.run * 100, m->main.io * 100,
                share_of(&m->main, HOB_CLASS_SYNC) * 100, m->main.blame[REC_SLEEP] * 100,
                m->main.no_core * 100, m->foreign, (unsigned long long)v->last->rec->n_lost);
-    buf_printf(out, "%-6s %-13s %-13s %s\n", hob_bound_word(is->bound), hob_advice_word(is->advice),
-               mismatch ? mismatch : "-", hob_bound_word(v->whole->ruling.is.bound));
+    buf_printf(out, "%-7s %-13s %-13s %s\n", reading_bound_word(is), advice ? advice : "-",
+               mismatch ? mismatch : "-", reading_bound_word(&v->whole->ruling.is));
 }

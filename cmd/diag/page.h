@@ -49,8 +49,10 @@ const char *page_dot(const struct page *p);
 const char *page_range(const struct page *p);
 
 /* The parts of a report. */
-void report_reading(struct buf *b, const struct measures *m, const struct reading *r);
+void report_reading(struct buf *b, const struct measures *m, const struct ruling *r,
+                    const struct reading *is);
 void report_mismatch(struct buf *b, const struct measures *m, const struct ruling *r);
+void report_notes(struct page *p, const char *notes);
 void report_shares(struct page *p, const struct diagnosis *d);
 void report_wakers(struct page *p, const struct recording *r);
 void report_what_if(struct page *p, const struct diagnosis *d);

@@ -32,7 +32,8 @@
  *
  *   Fewer commits save waiting and the kernel's work; what it computes for each row stays.
  *
- *   It is refused where it would be a guess: other programs took cores, or the run was too short.
+ *   It is refused where it would be a guess: other programs took cores, the run was too short, or
+ *   most of it could not be read.
  */
 #include <math.h>
 #include <stddef.h>
@@ -457,6 +458,9 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
 {
     double need = cores_needed(m, r, p), spare = cores_usable(m) - need;
 
+    if (r->is.unread)
+        return m->main.wall > 0 ? "most of its time could not be read"
+                                : "nothing of it was recorded";
     if (r->is.mismatch == MISMATCH_LANE && m->fsync < lane_syncs)
         return "what one larger call on the lane would cost was not seen";
     if (too_many_lost(m))

@@ -68,34 +68,118 @@ static const char *io_word(enum rec_kind kind)
     }
 }
 
-static void put_bound(struct buf *b, const struct measures *m, enum hob_bound bound)
+/* The share that the reading hung on: a threshold's figure, or its part of the time as it is. */
+static double share_of(const struct ruling *r, const struct reading *is, enum rule_test t,
+                       double plain)
+{
+    return is->by_size ? plain : r->value[t];
+}
+
+/* Which of the tests for I/O it was. */
+static enum rule_test test_of_io(const struct ruling *r)
+{
+    bool both =
+        r->value[RULE_MIX_CPU] >= r->limit[RULE_MIX_CPU] && r->value[RULE_IO] < r->limit[RULE_IO];
+
+    return both ? RULE_MIX_IO : RULE_IO;
+}
+
+static bool differs(double a, double b)
+{
+    return fabs(a - b) >= .02;
+}
+
+static void put_io(struct buf *b, const struct measures *m, const struct ruling *r,
+                   const struct reading *is)
+{
+    enum rule_test t = test_of_io(r);
+    double share = share_of(r, is, t, m->main.io);
+
+    buf_printf(b, "I/O-bound (%.0f %% waiting for %s", share * 100, io_word(m->io_kind));
+    if (!is->by_size && t == RULE_IO && differs(share, r->value[RULE_MIX_IO]))
+        buf_puts(b, " and the kernel's work for it");
+}
+
+static void put_cpu(struct buf *b, const struct measures *m, const struct ruling *r,
+                    const struct reading *is)
+{
+    const struct measure_span *s = &m->main;
+    double share = share_of(r, is, RULE_CPU, s->run + s->no_core);
+
+    if (differs(share, s->run + s->no_core)) { /* without the time that others took */
+        buf_printf(b, "CPU-bound (%.0f %% computing", share * 100);
+        return;
+    }
+    buf_printf(b, "CPU-bound (%.0f %% computing", s->run * 100);
+    if (s->no_core >= .05)
+        buf_printf(b, ", %.0f %% without a core", s->no_core * 100);
+}
+
+static void put_mixed(struct buf *b, const struct measures *m, const struct ruling *r)
+{
+    buf_printf(b, "both (%.0f %% computing", r->value[RULE_MIX_CPU] * 100);
+    if (m->user < .95)
+        buf_puts(b, " beside the kernel's part");
+    buf_printf(b, ", %.0f %% waiting for %s", r->value[RULE_MIX_IO] * 100, io_word(m->io_kind));
+}
+
+static void put_unread(struct buf *b, const struct measures *m, const struct ruling *r,
+                       const struct reading *is)
+{
+    double plain = m->main.blame[REC_UNKNOWN], share = share_of(r, is, RULE_UNREAD, plain);
+    bool opaque = false;
+
+    if (m->main.wall <= 0) {
+        buf_puts(b, "unknown: nothing of it was recorded");
+        return;
+    }
+    for (size_t i = 0; i < m->rec->n_procs; i++)
+        opaque |= m->rec->procs[i].opaque;
+    buf_printf(b, "unknown: what it waits for could not be read for %.0f %% of the time%s",
+               share * 100, differs(share, plain) ? " that others left it" : "");
+    if (opaque)
+        buf_puts(b, ", as it belongs to another user or is setuid (root can, or CAP_SYS_PTRACE)");
+}
+
+/* Are the rule's shares not of all the time? */
+static bool is_of_less(const struct measures *m, const struct ruling *r)
 {
     const struct measure_span *s = &m->main;
 
-    switch (bound) {
+    return differs(r->value[RULE_MIX_IO], s->io) ||
+           differs(r->value[RULE_CPU], s->run + s->no_core) ||
+           differs(r->value[RULE_SLEEP], s->blame[REC_SLEEP]);
+}
+
+static void put_bound(struct buf *b, const struct measures *m, const struct ruling *r,
+                      const struct reading *is)
+{
+    const double *blame = m->main.blame;
+
+    switch (is->bound) {
     case HOB_BOUND_IO:
-        buf_printf(b, "I/O-bound (%.0f %% waiting for %s)", s->io * 100, io_word(m->io_kind));
+        put_io(b, m, r, is);
         break;
     case HOB_BOUND_CPU:
-        buf_printf(b, "CPU-bound (%.0f %% computing", s->run * 100);
-        if (s->no_core >= .05)
-            buf_printf(b, ", %.0f %% without a core", s->no_core * 100);
-        buf_puts(b, ")");
+        put_cpu(b, m, r, is);
         break;
     case HOB_BOUND_MIXED:
-        buf_printf(b, "both (%.0f %% computing, %.0f %% waiting for %s)",
-                   (s->run + s->no_core) * 100, s->io * 100, io_word(m->io_kind));
+        put_mixed(b, m, r);
         break;
     case HOB_BOUND_SLEEP:
-        buf_printf(b, "sleeps (%.0f %% waiting for the clock)", s->blame[REC_SLEEP] * 100);
+        buf_printf(b, "sleeps (%.0f %% waiting for the clock",
+                   share_of(r, is, RULE_SLEEP, blame[REC_SLEEP]) * 100);
         break;
     case HOB_BOUND_LOCK:
-        buf_printf(b, "waits for its own threads (%.0f %%)", s->blame[REC_LOCK] * 100);
-        break;
+        buf_printf(b, "waits for its own threads (%.0f %%)", blame[REC_LOCK] * 100);
+        return;
     case HOB_BOUND_IDLE:
         buf_puts(b, "idle: nothing of it ran for most of the time");
-        break;
+        return;
     }
+    if (!is->by_size && is_of_less(m, r))
+        buf_puts(b, ", of the time that others left it");
+    buf_puts(b, ")");
 }
 
 static void put_advice_word(struct buf *b, enum hob_advice advice)
@@ -117,19 +201,30 @@ static void put_advice_word(struct buf *b, enum hob_advice advice)
 }
 
 /* Before a verdict that may be wrong. */
-static void put_doubt(struct buf *b, const struct measures *m)
+static void put_doubt(struct buf *b, const struct measures *m, const struct ruling *r)
 {
     const char *doubt = predict_doubt(m);
 
-    if (doubt)
+    if (doubt && !r->is.unread)
         buf_printf(b, "%s to be sure; as far as it was seen: ", doubt);
 }
 
-void report_reading(struct buf *b, const struct measures *m, const struct reading *r)
+static void put_reading(struct buf *b, const struct measures *m, const struct ruling *r,
+                        const struct reading *is, const char *between)
 {
-    put_bound(b, m, r->bound);
-    buf_puts(b, ": ");
-    put_advice_word(b, r->advice);
+    if (is->unread) {
+        put_unread(b, m, r, is);
+        return;
+    }
+    put_bound(b, m, r, is);
+    buf_puts(b, between);
+    put_advice_word(b, is->advice);
+}
+
+void report_reading(struct buf *b, const struct measures *m, const struct ruling *r,
+                    const struct reading *is)
+{
+    put_reading(b, m, r, is, ": ");
 }
 
 static const char *plural(uint32_t n, const char *one, const char *many)
@@ -286,11 +381,11 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
     const struct ruling *r = &d->ruling;
     struct buf b = {0};
 
-    put_doubt(&b, m);
-    report_reading(&b, m, &r->is);
+    put_doubt(&b, m, r);
+    report_reading(&b, m, r, &r->is);
     put_line(p, "VERDICT", PAGE_BOLD, &b);
     if (r->close) {
-        report_reading(&b, m, &r->also);
+        report_reading(&b, m, r, &r->also);
         if (mismatch_word(r->also.mismatch) && r->also.mismatch != r->is.mismatch)
             buf_printf(&b, "; mismatch: %s", mismatch_word(r->also.mismatch));
         buf_printf(&b, " (a close call: %.0f %% away)", r->margin * 100);
@@ -324,10 +419,8 @@ void report_line(const struct diagnosis *d, const struct report_how *how, FILE *
     struct buf b = {0};
 
     page_open(&p, how);
-    put_doubt(&p.out, &d->measures);
-    put_bound(&p.out, &d->measures, d->ruling.is.bound);
-    buf_puts(&p.out, "; ");
-    put_advice_word(&p.out, d->ruling.is.advice);
+    put_doubt(&p.out, &d->measures, &d->ruling);
+    put_reading(&p.out, &d->measures, &d->ruling, &d->ruling.is, "; ");
     if (mismatch_word(d->ruling.is.mismatch))
         buf_printf(&p.out, "; mismatch: %s", mismatch_word(d->ruling.is.mismatch));
     if (!d->prediction.refused && d->prediction.advice.value > 1.02) {

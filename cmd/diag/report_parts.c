@@ -193,11 +193,14 @@ static void put_explained(struct page *p, const struct diagnosis *d)
 
     buf_putc(&p->out, '\n');
     page_styled(p, PAGE_BOLD, "  the rule, step by step");
-    buf_printf(&p->out,
-               "\n   start-up, in neither share: %.2f s; then %.2f s, of these\n"
-               "   on CPU %.0f %%, no core %.0f %%, I/O %.0f %%, sleep %.0f %%, lock %.0f %%\n",
-               m->startup, m->main.wall, m->main.run * 100, m->main.no_core * 100, m->main.io * 100,
-               m->main.blame[REC_SLEEP] * 100, m->main.blame[REC_LOCK] * 100);
+    buf_printf(
+        &p->out,
+        "\n   start-up, in neither share: %.2f s; then %.2f s, of these\n"
+        "   on CPU %.0f %%, no core %.0f %%, I/O %.0f %%, sleep %.0f %%, lock %.0f %%, unread "
+        "%.0f %%\n",
+        m->startup, m->main.wall, m->main.run * 100, m->main.no_core * 100, m->main.io * 100,
+        m->main.blame[REC_SLEEP] * 100, m->main.blame[REC_LOCK] * 100,
+        m->main.blame[REC_UNKNOWN] * 100);
     for (size_t i = 0; i < r->n_asked; i++) {
         enum rule_test t = r->asked[i];
 
@@ -205,8 +208,8 @@ static void put_explained(struct page *p, const struct diagnosis *d)
         put_test(&p->out, r, t, p->ascii);
         buf_printf(&p->out, ": %s\n", r->value[t] >= r->limit[t] ? "yes" : "no");
     }
-    buf_printf(&p->out, "   so: bound %s, advice %s, mismatch %s\n", hob_bound_word(r->is.bound),
-               hob_advice_word(r->is.advice),
+    buf_printf(&p->out, "   so: bound %s, advice %s, mismatch %s\n", reading_bound_word(&r->is),
+               r->is.unread ? "none" : reading_advice_word(&r->is),
                mismatch_word(r->is.mismatch) ? mismatch_word(r->is.mismatch) : "none");
     if (!d->prediction.refused)
         buf_printf(&p->out,
@@ -216,7 +219,7 @@ static void put_explained(struct page *p, const struct diagnosis *d)
 }
 
 /* A line each, under one another. */
-static void put_notes(struct page *p, const char *notes)
+void report_notes(struct page *p, const char *notes)
 {
     const char *label = "notes";
 
@@ -244,7 +247,7 @@ void report_why(struct page *p, const struct diagnosis *d, bool explain)
     if (buf_error(&b) == 0)
         page_words(p, "why", PAGE_BOLD, b.p);
     buf_free(&b);
-    put_notes(p, d->rec->notes);
+    report_notes(p, d->rec->notes);
     if (explain)
         put_explained(p, d);
 }

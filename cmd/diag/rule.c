@@ -4,6 +4,7 @@
  *
  * HOW         First match, on shares of the time after start-up:
  *
+ *     unread >= .5                       nothing is said
  *     sleep >= .5, io < .3               sleeps
  *     most I/O is disk sync, one writer  waits; batches
  *     cpu (user's part) and io >= .25    both; but in flight >= 4, also while it computes, and
@@ -13,7 +14,7 @@
  *     cpu >= .7                          computes: a loop that is blocked; threads that take
  *                                        turns under a lock; too many threads; all cores in use;
  *                                        else more cores
- *     else the largest share
+ *     else the largest share; that of what could not be read is one of them
  *
  *   Of a program that uses hob the loop is not guessed at: its own trace says which fiber held it
  *   and which made it wait, and what jobs, lanes and channels wait for.
@@ -40,6 +41,7 @@ static const double close_call = .1;
 /* Samples widen short turns, so that they seem to overlap; but who waits for a lock cannot run. */
 static const double in_wait_most = 1.5;
 static const double foreign_min = .1; /* of the cores; less than that is taken as none */
+static const double unread_min = .1;  /* of the time: less is not worth a question */
 
 struct facts {
     const struct measures *m;
@@ -95,6 +97,7 @@ static void facts_gather(const struct measures *m, double *value)
     double cpu = s->cpu > 0 ? s->cpu : 1e-9;
     double part = without_others(m);
 
+    value[RULE_UNREAD] = s->blame[REC_UNKNOWN] / part;
     value[RULE_SLEEP] = s->blame[REC_SLEEP] / part;
     value[RULE_SLEEP_IO] = value[RULE_MIX_IO] = s->io / part;
     value[RULE_IO] = value[RULE_FSYNC_IO] = io_with_kernel(m, part);
@@ -178,7 +181,7 @@ static bool is_network(enum rec_kind kind)
 static struct reading reading_io(struct facts *f)
 {
     const struct measures *m = f->m;
-    struct reading r = {HOB_BOUND_IO, HOB_ADVICE_CONCURRENCY, MISMATCH_NONE, PATTERN_NONE};
+    struct reading r = {.bound = HOB_BOUND_IO, .advice = HOB_ADVICE_CONCURRENCY};
 
     if (loop_stands(f)) {
         r.mismatch = MISMATCH_LOOP_BLOCKED;
@@ -198,7 +201,7 @@ static struct reading reading_io(struct facts *f)
 
 static struct reading reading_cpu(struct facts *f)
 {
-    struct reading r = {HOB_BOUND_CPU, HOB_ADVICE_PARALLELISM, MISMATCH_NONE, PATTERN_NONE};
+    struct reading r = {.bound = HOB_BOUND_CPU, .advice = HOB_ADVICE_PARALLELISM};
 
     if (loop_is_blocked(f)) {
         r.mismatch = MISMATCH_LOOP_BLOCKED;
@@ -221,7 +224,7 @@ static struct reading reading_cpu(struct facts *f)
 
 static struct reading reading_mixed(struct facts *f)
 {
-    struct reading r = {HOB_BOUND_MIXED, HOB_ADVICE_BOTH, MISMATCH_NONE, PATTERN_NONE};
+    struct reading r = {.bound = HOB_BOUND_MIXED, .advice = HOB_ADVICE_BOTH};
 
     if (loop_is_blocked(f))
         r.mismatch = MISMATCH_LOOP_BLOCKED;
@@ -268,8 +271,8 @@ static struct reading reading_of_bound(struct facts *f, enum hob_bound bound)
     case HOB_BOUND_MIXED:
         return reading_mixed(f);
     case HOB_BOUND_IDLE:
-        return (struct reading){bound, HOB_ADVICE_NONE, MISMATCH_NONE,
-                                f->m->server ? PATTERN_NO_LOAD : PATTERN_NONE};
+        return (struct reading){.bound = bound,
+                                .pattern = f->m->server ? PATTERN_NO_LOAD : PATTERN_NONE};
     case HOB_BOUND_SLEEP:
         return (struct reading){bound, HOB_ADVICE_NONE,
                                 loop_stands(f) ? MISMATCH_LOOP_BLOCKED : MISMATCH_NONE,
@@ -277,7 +280,7 @@ static struct reading reading_of_bound(struct facts *f, enum hob_bound bound)
     case HOB_BOUND_LOCK:
         break;
     }
-    return (struct reading){bound, HOB_ADVICE_NONE, MISMATCH_NONE, PATTERN_NONE};
+    return (struct reading){.bound = bound};
 }
 
 static struct reading reading_of(struct facts *f, enum hob_bound bound)
@@ -285,64 +288,83 @@ static struct reading reading_of(struct facts *f, enum hob_bound bound)
     return reading_own(f, reading_of_bound(f, bound));
 }
 
-enum { N_SHARES = 5 };
+enum { N_SHARES = 6 };
+
+struct share {
+    double of; /* the time */
+    enum hob_bound bound;
+    bool unread;
+};
 
 /* The bounds by their share of the time, the largest first. */
-static void shares_rank(const struct measures *m, enum hob_bound bound[N_SHARES],
-                        double share[N_SHARES])
+static void shares_rank(const struct measures *m, struct share ret[N_SHARES])
 {
     const double *b = m->main.blame;
-    const struct {
-        enum hob_bound bound;
-        double share;
-    } all[N_SHARES] = {
-        {HOB_BOUND_IO, m->main.io},
-        {HOB_BOUND_CPU, m->main.run + m->main.no_core},
-        {HOB_BOUND_SLEEP, b[REC_SLEEP]},
-        {HOB_BOUND_LOCK, b[REC_LOCK]},
-        {HOB_BOUND_IDLE,
-         b[REC_ACCEPT] + b[REC_IDLE] + b[REC_TTY] + b[REC_SIGNAL] + b[REC_PIPE] + b[REC_CHILD]},
+    const struct share all[N_SHARES] = {
+        {m->main.io, HOB_BOUND_IO, false},
+        {m->main.run + m->main.no_core, HOB_BOUND_CPU, false},
+        {b[REC_SLEEP], HOB_BOUND_SLEEP, false},
+        {b[REC_LOCK], HOB_BOUND_LOCK, false},
+        {b[REC_ACCEPT] + b[REC_IDLE] + b[REC_TTY] + b[REC_SIGNAL] + b[REC_PIPE] + b[REC_CHILD],
+         HOB_BOUND_IDLE, false},
+        {b[REC_UNKNOWN], HOB_BOUND_IDLE, true},
     };
 
     for (size_t i = 0; i < N_SHARES; i++) {
         size_t at = i;
 
-        for (; at > 0 && share[at - 1] < all[i].share; at--) {
-            share[at] = share[at - 1];
-            bound[at] = bound[at - 1];
-        }
-        share[at] = all[i].share;
-        bound[at] = all[i].bound;
+        for (; at > 0 && ret[at - 1].of < all[i].of; at--)
+            ret[at] = ret[at - 1];
+        ret[at] = all[i];
     }
 }
 
-/* `largest` is set where no threshold decided but which share is the largest. */
-static struct reading rule(struct facts *f, bool *largest)
+static struct reading reading_unread(void)
 {
-    enum hob_bound bound[N_SHARES];
-    double share[N_SHARES];
+    return (struct reading){.bound = HOB_BOUND_IDLE, .unread = true};
+}
+
+static struct reading reading_of_share(struct facts *f, const struct share *s)
+{
+    struct reading r = s->unread ? reading_unread() : reading_of(f, s->bound);
+
+    r.by_size = true;
+    return r;
+}
+
+static bool could_not_be_read(struct facts *f)
+{
+    const struct measure_span *s = &f->m->main;
+
+    return s->wall <= 0 || (s->blame[REC_UNKNOWN] >= unread_min && ask(f, RULE_UNREAD));
+}
+
+static struct reading rule(struct facts *f)
+{
+    struct share share[N_SHARES];
 
     f->n_asked = 0;
-    *largest = false;
+    if (could_not_be_read(f))
+        return reading_unread();
     if (ask(f, RULE_SLEEP) && !ask(f, RULE_SLEEP_IO))
         return reading_of(f, HOB_BOUND_SLEEP);
     if (ask(f, RULE_FSYNC) && ask(f, RULE_FSYNC_IO) && !ask(f, RULE_FSYNC_FLIGHT))
-        return (struct reading){HOB_BOUND_IO, HOB_ADVICE_BATCHES, MISMATCH_NONE,
-                                PATTERN_COMMIT_PER_ROW};
+        return (struct reading){
+            .bound = HOB_BOUND_IO, .advice = HOB_ADVICE_BATCHES, .pattern = PATTERN_COMMIT_PER_ROW};
     if (ask(f, RULE_MIX_CPU) && ask(f, RULE_MIX_IO))
         return reading_of(f, HOB_BOUND_MIXED);
     if (ask(f, RULE_IO))
         return reading_of(f, HOB_BOUND_IO);
     if (ask(f, RULE_CPU))
         return reading_of(f, HOB_BOUND_CPU);
-    shares_rank(f->m, bound, share);
-    *largest = true;
-    return reading_of(f, bound[0]);
+    shares_rank(f->m, share);
+    return reading_of_share(f, &share[0]);
 }
 
 static bool same_reading(const struct reading *a, const struct reading *b)
 {
-    return a->bound == b->bound && a->advice == b->advice && a->mismatch == b->mismatch;
+    return a->bound == b->bound && a->advice == b->advice && a->mismatch == b->mismatch &&
+           a->unread == b->unread;
 }
 
 /* The tests that it hung on: flipped, they change it; then the others.  The last asked come first:
@@ -350,7 +372,7 @@ static bool same_reading(const struct reading *a, const struct reading *b)
 static void why_gather(struct facts *f, struct ruling *ret)
 {
     struct facts other = *f;
-    bool largest, decides[N_RULE_TESTS] = {false};
+    bool decides[N_RULE_TESTS] = {false};
 
     ret->margin = INFINITY;
     ret->nearest = N_RULE_TESTS;
@@ -358,7 +380,7 @@ static void why_gather(struct facts *f, struct ruling *ret)
         double distance = fabs(ret->value[t] / ret->limit[t] - 1);
 
         other.pass[t] = !other.pass[t];
-        struct reading r = rule(&other, &largest);
+        struct reading r = rule(&other);
         other.pass[t] = !other.pass[t];
         decides[t] = !same_reading(&r, &ret->is);
         if (decides[t] && distance < ret->margin) {
@@ -376,7 +398,6 @@ static void why_gather(struct facts *f, struct ruling *ret)
 void rule_of(const struct measures *m, const double *limits, struct ruling *ret)
 {
     struct facts f = {.m = m};
-    bool largest;
 
     *ret = (struct ruling){0};
     facts_gather(m, ret->value);
@@ -385,20 +406,19 @@ void rule_of(const struct measures *m, const double *limits, struct ruling *ret)
         ret->limit[t] = limits ? limits[t] : tests[t].threshold;
         f.pass[t] = ret->value[t] >= ret->limit[t];
     }
-    ret->is = ret->also = rule(&f, &largest);
+    ret->is = ret->also = rule(&f);
     memcpy(ret->asked, f.asked, sizeof(ret->asked));
     ret->n_asked = f.n_asked;
     why_gather(&f, ret);
-    if (largest) {
-        enum hob_bound bound[N_SHARES];
-        double share[N_SHARES];
+    if (ret->is.by_size) {
+        struct share share[N_SHARES];
 
-        shares_rank(m, bound, share);
-        double distance = share[0] > 0 ? 1 - share[1] / share[0] : 0;
+        shares_rank(m, share);
+        double distance = share[0].of > 0 ? 1 - share[1].of / share[0].of : 0;
         if (distance < ret->margin) {
             ret->margin = distance;
             ret->nearest = N_RULE_TESTS;
-            ret->also = reading_of(&f, bound[1]);
+            ret->also = reading_of_share(&f, &share[1]);
         }
     }
     ret->close = ret->margin <= close_call;
@@ -417,6 +437,16 @@ const char *rule_text(enum rule_test t)
 }
 
 #define WORD(name, word) word,
+const char *reading_bound_word(const struct reading *r)
+{
+    return r->unread ? "unknown" : hob_bound_word(r->bound);
+}
+
+const char *reading_advice_word(const struct reading *r)
+{
+    return r->unread ? NULL : hob_advice_word(r->advice);
+}
+
 const char *mismatch_word(enum mismatch m)
 {
     static const char *const words[] = {MISMATCH_MAP(WORD)};

@@ -47,6 +47,7 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
 
 /* X(NAME, threshold, what is compared) */
 #define RULE_TEST_MAP(X)                                                                           \
+    X(UNREAD, .50, "part of the time that could not be read")                                      \
     X(SLEEP, .50, "sleep share")                                                                   \
     X(SLEEP_IO, .30, "I/O share")                                                                  \
     X(FSYNC, .50, "part of the I/O that is disk sync")                                             \
@@ -92,6 +93,8 @@ struct reading {
     enum hob_advice advice;
     enum mismatch mismatch;
     enum pattern pattern;
+    bool unread;  /* there is none: most of the time could not be read, or there was nothing to */
+    bool by_size; /* no threshold decided, but that its share is the largest */
 };
 
 enum { RULE_WHY = 6 };
@@ -116,6 +119,11 @@ void rule_of(const struct measures *m, const double *limits, struct ruling *ret)
 /** rule_threshold - that of a test; rule_text: what it compares */
 double rule_threshold(enum rule_test t);
 const char *rule_text(enum rule_test t);
+
+/** reading_bound_word, reading_advice_word - as in JSON: "unknown" and NULL where nothing was read
+ */
+const char *reading_bound_word(const struct reading *r);
+const char *reading_advice_word(const struct reading *r);
 
 /** mismatch_word, pattern_word - as in JSON; NULL for none */
 const char *mismatch_word(enum mismatch m);

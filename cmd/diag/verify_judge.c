@@ -167,6 +167,8 @@ static enum verify_word judge_word(const struct verify_knob *vk, const struct re
 {
     struct turned up = turned(vk, true), down = turned(vk, false);
 
+    if (r->unread)
+        return VERIFY_UNTRIED;
     if (r->advice == HOB_ADVICE_FEWER_THREADS)
         return down.tried && vk->knob.workers ? word_of(down.gain > .95) : VERIFY_UNTRIED;
     if (vk->knob.kind == KNOB_CORES || !up.tried)

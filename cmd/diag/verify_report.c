@@ -230,6 +230,10 @@ static void put_word(struct page *p, const struct verify_knob *vk, const struct 
 {
     struct buf b = {0};
 
+    if (d->ruling.is.unread) {
+        page_words(p, "", PAGE_DIM, "there is no verdict that these times could try");
+        return;
+    }
     buf_printf(&b, "the verdict (%s, advice: %s) ", hob_bound_word(d->ruling.is.bound),
                hob_advice_word(d->ruling.is.advice));
     switch (vk->word) {

@@ -342,6 +342,36 @@ class Tiers(Diagnose):
                            timeout=cli.WAIT_MOST, cwd='/')
         self.assertEqual((r.returncode, r.stdout), (6, want), r.stderr)
 
+    @unittest.skipIf(os.geteuid() != 0, 'only root can become nobody')
+    def test_of_one_that_cannot_be_read_nothing_is_said(self):
+        """A setuid command: no verdict, no advice, and a build is told that it was not tried."""
+        os.chmod(self.folder, 0o755)
+        shutil.copy(cli.HOB, self.path('hob'))
+        shutil.copy('/usr/bin/sleep', self.path('owner'))
+        os.chmod(self.path('owner'), 0o4755)
+        for tier in ('1', '2'):
+            for word, status in (('parallelism,sleep,mismatch', 0), ('unknown', 3)):
+                r = subprocess.run([*self.UNPRIVILEGED, self.path('hob'), 'diagnose', '--tier', tier,
+                                    '--json', '-', '--fail-on', word, '--', self.path('owner'),
+                                    '0.5'], capture_output=True, text=True, timeout=cli.WAIT_MOST,
+                                   cwd='/')
+                if 'no recording' in r.stderr:
+                    continue  # this tier is not to be had
+                told = cli.rows_of(r.stdout)[0]
+                if told['shares'].get('unknown', 0) < .6:
+                    self.skipTest('not setuid in %s, or it had no core: %s' % (self.folder,
+                                                                               told['shares']))
+                self.assertEqual([told['verdict'][k] for k in ('bound', 'advice', 'do', 'code')],
+                                 ['unknown', None, None, None])
+                self.assertIn('could not be read', told['prediction']['refused'])
+                said = ' '.join(r.stderr.split())
+                self.assertIn('VERDICT unknown: what it waits for could not be read', said)
+                self.assertIn('another user or is setuid', said)
+                self.assertNotIn('DO THIS', said)
+                self.assertEqual(r.returncode, status, said)
+                self.assertEqual('--fail-on %s was not tried: the verdict is unknown' % word in said,
+                                 status == 0, said)
+
 
 class Terminal(Diagnose):
     """What a shell does with a job of its own process group on a terminal."""

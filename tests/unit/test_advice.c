@@ -108,6 +108,19 @@ TEST(who_runs_an_installed_program_is_not_told_to_write_it)
     rec_free(&s.rec);
 }
 
+TEST(where_there_is_no_verdict_there_is_no_advice)
+{
+    struct scene s;
+
+    scene_open(&s, LANG_C, "./program");
+    s.r.is = (struct reading){.unread = true};
+    advice_of(&s.m, &s.r, &s.p, &s.a);
+    CHECK_STR(s.a.what, "");
+    CHECK_STR(s.a.code, "");
+    CHECK_STR(s.a.option, "");
+    rec_free(&s.rec);
+}
+
 TEST(an_option_of_the_command_line_comes_first)
 {
     struct scene s;

@@ -206,6 +206,82 @@ TEST(lost_records_are_said)
     rec_free(&r);
 }
 
+/* Ten rounds of 100 ms: so long on CPU, without a core, and waiting; others keep the cores. Without
+ * the first turn, which is start-up. */
+static char *page_of(double run, double ready, bool kernel)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    made_open(&r, 2);
+    rec_set_text(&r, &r.command, "./program");
+    uint32_t t = made_thread(&r, 10, 10, 0, "/nonexistent/program");
+    for (int i = 0; i < 10; i++) {
+        made_run(&r, t, i * 100, i * 100 + run);
+        made_ready(&r, t, i * 100 + run, i * 100 + run + ready);
+        made_wait(&r, t, i * 100 + run + ready, i * 100 + 100, REC_NET, "tcp 10.0.0.1:80");
+    }
+    r.user = (int64_t)(kernel ? 0 : 10 * run * HOB_MS);
+    r.system = (int64_t)(kernel ? 10 * run * HOB_MS : 0);
+    r.foreign = ready > 0 ? 2 : 0;
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 400});
+    rec_free(&r);
+    return text;
+}
+
+TEST(the_verdict_has_the_share_that_decided)
+{
+    static const struct {
+        double run, ready;
+        bool kernel;
+        const char *want;
+    } rows[] = {
+        {20, 64, false,
+         "both (56 % computing, 44 % waiting for the network, of the time that others left "
+         "it):"},
+        {5, 45, false,
+         "I/O-bound (92 % waiting for the network, of the time that others left it):"},
+        {40, 0, true, "I/O-bound (100 % waiting for the network and the kernel's work for it):"},
+        {10, 0, false, "I/O-bound (91 % waiting for the network):"},
+        {90, 0, false, "CPU-bound (90 % computing):"},
+        {30, 65, false, "CPU-bound (86 % computing, of the time that others left it):"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = page_of(rows[i].run, rows[i].ready, rows[i].kernel);
+        if (!holds(text, rows[i].want))
+            t_fail(__FILE__, __LINE__, "row %zu: no \"%s\" in %s", i, rows[i].want, text);
+        free(text);
+    }
+}
+
+TEST(what_could_not_be_read_is_said_and_nothing_else)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    made_open(&r, 2);
+    rec_set_text(&r, &r.command, "./program");
+    uint32_t t = made_thread(&r, 10, 10, 0, "/nonexistent/program");
+    made_run(&r, t, 0, 10);
+    made_wait(&r, t, 10, 1000, REC_UNKNOWN, NULL);
+    r.procs[0].opaque = true;
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 400});
+    CHECK(holds(text, "unknown: what it waits for could not be read for 99 % of the time, as it "
+                      "belongs to another user or is setuid"));
+    CHECK(holds(text, "no prediction: most of its time could not be read"));
+    CHECK(!holds(text, "DO THIS"));
+    CHECK(!holds(text, "what if"));
+    free(text);
+    text = text_of(&d, NULL);
+    CHECK(holds(text, "\"verdict\":{\"bound\":\"unknown\",\"advice\":null,\"mismatch\":null"));
+    CHECK(holds(text, "\"do\":null"));
+    free(text);
+    rec_free(&r);
+}
+
 TEST(an_empty_recording_still_makes_a_page)
 {
     struct recording r;

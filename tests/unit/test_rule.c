@@ -232,6 +232,50 @@ TEST(the_clock_and_an_idle_server_want_nothing)
     CHECK_STR(pattern_word(ruled(&m).is.pattern), "no-load");
 }
 
+TEST(what_could_not_be_read_has_no_verdict)
+{
+    struct measures m = figures(.02, 0, 0);
+    struct ruling r;
+
+    m.main.blame[REC_UNKNOWN] = .98;
+    r = ruled(&m);
+    CHECK_STR(reading_bound_word(&r.is), "unknown");
+    CHECK(reading_advice_word(&r.is) == NULL);
+    CHECK(mismatch_word(r.is.mismatch) == NULL);
+    CHECK_INT(r.why[0], RULE_UNREAD);
+    m.main.run = .42; /* most of the rest is no majority */
+    m.main.blame[REC_UNKNOWN] = .45;
+    m.main.blame[REC_PIPE] = .13;
+    CHECK_STR(reading_bound_word(&(struct reading){.unread = ruled(&m).is.unread}), "unknown");
+    m.main.run = .75;
+    m.main.blame[REC_UNKNOWN] = .25;
+    m.main.blame[REC_PIPE] = 0;
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    CHECK(!ruled(&m).is.unread);
+}
+
+TEST(close_to_half_unread_both_are_said)
+{
+    struct measures m = figures(.03, .5, 1);
+
+    m.main.blame[REC_UNKNOWN] = .47;
+    struct ruling r = ruled(&m);
+    CHECK(r.close && !r.is.unread && r.also.unread);
+    CHECK_INT(r.nearest, RULE_UNREAD);
+    m.main.blame[REC_UNKNOWN] = .05; /* too little to be asked for */
+    r = ruled(&m);
+    for (size_t i = 0; i < r.n_asked; i++)
+        CHECK(r.asked[i] != RULE_UNREAD);
+}
+
+TEST(where_nothing_was_recorded_nothing_is_said)
+{
+    struct measures m = figures(0, 0, 0);
+
+    m.main.wall = m.all.wall = 0;
+    CHECK(ruled(&m).is.unread);
+}
+
 TEST(a_close_call_gives_both_readings_and_names_the_threshold)
 {
     struct measures m = figures(.1, .9, 3.8);
