@@ -369,10 +369,20 @@ static int compare_files(struct diagnose_command *cmd, const char *path_a, const
     return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
+/* What is about a run or its verdict says nothing of two recordings: not to be passed over. */
+static bool asks_for_a_run(const struct diagnose_command *cmd)
+{
+    return cmd->pid || cmd->tier || cmd->repeat || cmd->run.most || cmd->run.follow || cmd->live ||
+           cmd->view.every || cmd->output || cmd->record || cmd->json || cmd->fail_on ||
+           cmd->explain || cmd->verify || cmd->knobs.n || cmd->runs;
+}
+
 static int compare_go(struct diagnose_command *cmd, const struct option_args *args)
 {
     if (args->n != 2)
         return usage("--compare wants two recordings");
+    if (asks_for_a_run(cmd))
+        return usage("--compare goes with no other option");
     cmd->to = stdout;
     return compare_files(cmd, args->operand[0], args->operand[1]);
 }

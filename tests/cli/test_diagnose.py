@@ -762,6 +762,35 @@ class Asked(Diagnose):
         r = cli.hob('diagnose', '--compare', a)
         self.assertEqual(r.status, 2)
 
+    def test_what_comparing_has_no_use_for_is_refused(self):
+        """Not passed over: a build would take the status for an answer."""
+        rec, other = self.path('rec'), self.path('other')
+        self.diagnose('true', options=['--record', rec])
+        for options in (['--fail-on', 'sleep'], ['--json', other], ['-o', other],
+                        ['--record', other], ['-p', '1'], ['--for', '1s'], ['--follow'], ['--live'],
+                        ['--every', '1s'], ['--tier', '2'], ['--explain'], ['--repeat', '2'],
+                        ['--verify'], ['--knob', 'cores'], ['--runs', '2']):
+            r = cli.hob('diagnose', *options, '--compare', rec, rec)
+            self.assertEqual((r.status, r.out), (2, ''), options)
+            self.one_line(r.err, '--compare goes with no other option')
+            self.assertFalse(os.path.exists(other), options)
+
+    def test_a_recording_that_was_cut_is_compared_as_one(self):
+        self.diagnose('sleep', '0.3', options=['--record', self.path('rec')])
+        with open(self.path('rec'), 'rb') as f:
+            whole = f.read()
+        read = 0
+        for n in range(0, len(whole), 29):
+            r = cli.hob('diagnose', '--compare', self.write('cut', whole[:n]), self.path('rec'))
+            if r.status == 1:
+                self.one_line(r.err, 'not a recording')
+                continue
+            read += 1
+            self.assertEqual((r.status, r.err), (0, ''))
+            self.assertIn('the file is cut', r.out)
+            self.assertNotIn('I/O-bound (0 %', r.out)
+        self.assertGreater(read, 2)
+
 
 class Trees(Diagnose):
     DAEMON = '''
