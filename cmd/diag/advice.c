@@ -209,10 +209,11 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
     [LANG_SQL] =
         {
             [CURE_CONCURRENCY] = "{n} sessions at once (pool size {n}; xargs -P {n} over files)",
-            [CURE_PARALLELISM] = "{p} sessions, or parallel workers of the server",
+            /* what computes or reads is this process: no server of it would */
+            [CURE_PARALLELISM] = "{p} sessions at once, each with its part of the work",
             [CURE_BOTH] = "{n} sessions at once",
             [CURE_BATCH] = "BEGIN; many rows; COMMIT",
-            [CURE_FILES] = "{n} sessions at once, or effective_io_concurrency = {n}",
+            [CURE_FILES] = "{n} sessions at once, each with its part of the work",
             [CURE_POOL_IO] =
                 "fewer sessions, each with many statements sent at once (pipeline mode)",
             [CURE_LOOP] = "a session of its own for the long statement",
@@ -392,6 +393,8 @@ void advice_of(const struct measures *m, const struct ruling *r, const struct pr
         return;
     }
     double n = p->concurrency.in_flight > 0 ? p->concurrency.in_flight : 20;
+    if (r->is.bound == HOB_BOUND_SLEEP && m->told > 0)
+        n = 2.0 * m->told; /* nobody knows where it ends: --verify tries */
     fill(ret->what, word_of(m, cure), n, cores);
     fill(ret->code, code_of(m, cure), n, cores);
     option_of(m, cure, n, cores, ret->option);

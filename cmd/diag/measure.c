@@ -100,6 +100,7 @@ int measure_take(const struct recording *r, struct measures *ret)
     if (err == 0)
         err = measure_looks(&f, &m);
     if (err == 0) {
+        m.told = measure_told(r);
         sums(&m);
         *ret = m;
     }

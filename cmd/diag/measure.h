@@ -93,11 +93,13 @@ struct measures {
     uint32_t io_procs, io_threads; /* that do a real part of the waiting for I/O */
     bool forked;                   /* those processes are copies of one program, made by it */
     bool server;                   /* a process listens, and waits for clients */
-    uint32_t worst;                /* index of the process that burns or waits most */
-    enum language language;        /* its language */
-    bool script;                   /* a shell started it, among others */
-    bool installed;                /* its program's file is where packages put theirs */
-    double foreign;                /* cores that other programs kept busy, mean */
+    uint32_t told;  /* processes that sleep, end, and follow one another, so many at once as an
+                     * option of the command line says; 0: they are not, or it does not */
+    uint32_t worst; /* index of the process that burns or waits most */
+    enum language language; /* its language */
+    bool script;            /* a shell started it, among others */
+    bool installed;         /* its program's file is where packages put theirs */
+    double foreign;         /* cores that other programs kept busy, mean */
 
     struct measure_peer peers[MEASURE_PEERS]; /* by blame, largest first */
     size_t n_peers;

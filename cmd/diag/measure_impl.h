@@ -63,6 +63,9 @@ static inline double measure_overlap(const struct recording *r, double overlap, 
     return r->tier == REC_T2 && crowd > nearly && crowd > overlap ? crowd : overlap;
 }
 
+/** measure_told - whether an option says how many processes sleep at once */
+uint32_t measure_told(const struct recording *r);
+
 /** measure_looks - how long loops computed while events waited */
 int measure_looks(const struct measure_frame *f, struct measures *m);
 

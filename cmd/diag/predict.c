@@ -461,6 +461,8 @@ static const char *refusal(const struct measures *m, const struct ruling *r,
     if (r->is.unread)
         return m->main.wall > 0 ? "most of its time could not be read"
                                 : "nothing of it was recorded";
+    if (r->is.bound == HOB_BOUND_SLEEP && r->is.advice == HOB_ADVICE_CONCURRENCY)
+        return "what sleeps was not counted as operations; --verify tries it";
     if (r->is.mismatch == MISMATCH_LANE && m->fsync < lane_syncs)
         return "what one larger call on the lane would cost was not seen";
     if (too_many_lost(m))

@@ -274,9 +274,10 @@ static struct reading reading_of_bound(struct facts *f, enum hob_bound bound)
         return (struct reading){.bound = bound,
                                 .pattern = f->m->server ? PATTERN_NO_LOAD : PATTERN_NONE};
     case HOB_BOUND_SLEEP:
-        return (struct reading){bound, HOB_ADVICE_NONE,
-                                loop_stands(f) ? MISMATCH_LOOP_BLOCKED : MISMATCH_NONE,
-                                PATTERN_NONE};
+        if (loop_stands(f))
+            return (struct reading){.bound = bound, .mismatch = MISMATCH_LOOP_BLOCKED};
+        return (struct reading){.bound = bound,
+                                .advice = f->m->told ? HOB_ADVICE_CONCURRENCY : HOB_ADVICE_NONE};
     case HOB_BOUND_LOCK:
         break;
     }
@@ -436,7 +437,6 @@ const char *rule_text(enum rule_test t)
     return tests[t].text;
 }
 
-#define WORD(name, word) word,
 const char *reading_bound_word(const struct reading *r)
 {
     return r->unread ? "unknown" : hob_bound_word(r->bound);
@@ -447,6 +447,7 @@ const char *reading_advice_word(const struct reading *r)
     return r->unread ? NULL : hob_advice_word(r->advice);
 }
 
+#define WORD(name, word) word,
 const char *mismatch_word(enum mismatch m)
 {
     static const char *const words[] = {MISMATCH_MAP(WORD)};

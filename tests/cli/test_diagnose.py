@@ -468,6 +468,32 @@ class Written(Diagnose):
         row['shares'] = {k: v for k, v in row['shares'].items() if k in ('run', 'no_core', 'io')}
         self.assertEqual(keys_of(row) - named, set())  # other shares are by kind of wait
 
+    def test_what_stands_for_the_unseen_is_no_thread(self):
+        r, _ = self.diagnose('sleep', '0.3', options=['--tier', '2', '--json', self.path('v.json')])
+        self.assertEqual(r.status, 0, r.err)
+        self.assertEqual(cli.rows_of(self.read('v.json'))[0]['threads'], 1)
+
+    def test_one_that_is_over_at_once_is_known_as_installed(self):
+        """Whoever runs a distribution's program is not told to write it."""
+        for tier in ('1', '2'):
+            for _ in range(10):
+                r, report = self.diagnose('true', options=['--tier', tier])
+                if 'no recording' in r.err:
+                    break
+                self.assertNotIn('hob_', report)
+
+    def test_an_option_that_keeps_sleeps_apart_is_turned_up(self):
+        json_file = self.path('v.json')
+        r, report = self.diagnose('sh', '-c', 'seq 8 | xargs -P 2 -n 1 sh -c "sleep 0.1"',
+                                  options=['--json', json_file])
+        self.assertEqual(r.status, 0, r.err)
+        told = cli.rows_of(self.read(json_file))[0]
+        if told['verdict']['bound'] != 'sleep':
+            self.skipTest('other programs kept it from running: %s' % told['shares'])
+        self.assertEqual((told['verdict']['advice'], told['verdict']['option']),
+                         ('concurrency', '-P 4 in place of 2'), report)
+        self.assertIn('--verify tries it', told['prediction']['refused'])
+
     def test_advice_for_its_own_option(self):
         """An option that says how many at once is found, in front of a line of code."""
         json_file = self.path('v.json')

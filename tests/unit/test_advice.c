@@ -108,6 +108,22 @@ TEST(who_runs_an_installed_program_is_not_told_to_write_it)
     rec_free(&s.rec);
 }
 
+TEST(a_client_that_computes_itself_has_no_server_to_ask)
+{
+    struct scene s;
+
+    scene_open(&s, LANG_SQL, "client :memory:");
+    s.m.installed = true;
+    scene_advise(&s, HOB_ADVICE_PARALLELISM, MISMATCH_NONE);
+    CHECK(holds(s.a.code, "4 sessions"));
+    CHECK(!holds(s.a.code, "server"));
+    s.m.io_kind = REC_DISK;
+    scene_advise(&s, HOB_ADVICE_CONCURRENCY, MISMATCH_NONE);
+    CHECK(holds(s.a.code, "24 sessions"));
+    CHECK(!holds(s.a.code, "effective_io"));
+    rec_free(&s.rec);
+}
+
 TEST(where_there_is_no_verdict_there_is_no_advice)
 {
     struct scene s;
@@ -118,6 +134,21 @@ TEST(where_there_is_no_verdict_there_is_no_advice)
     CHECK_STR(s.a.what, "");
     CHECK_STR(s.a.code, "");
     CHECK_STR(s.a.option, "");
+    rec_free(&s.rec);
+}
+
+TEST(an_option_that_keeps_sleeps_apart_is_turned_up)
+{
+    struct scene s;
+
+    scene_open(&s, LANG_SHELL, "sh -c seq 9 | xargs -P 2 -n 1 nap");
+    made_thread(&s.rec, 11, 11, 10, "/bin/nap"); /* two at a time */
+    s.m.told = 2;
+    s.p.concurrency.in_flight = 0;
+    s.r.is = (struct reading){.bound = HOB_BOUND_SLEEP, .advice = HOB_ADVICE_CONCURRENCY};
+    advice_of(&s.m, &s.r, &s.p, &s.a);
+    CHECK_STR(s.a.option, "-P 4 in place of 2");
+    CHECK_STR(s.a.code, "");
     rec_free(&s.rec);
 }
 

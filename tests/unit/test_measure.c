@@ -713,6 +713,53 @@ TEST(workers_forked_from_their_own_program_are_told_from_a_shells_children)
     }
 }
 
+TEST(what_stands_for_the_unseen_is_no_thread)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    r.tier = REC_T2;
+    made_wait(&r, made_thread(&r, 10, 10, 0, "/opt/prog"), 0, 90, REC_SLEEP, NULL);
+    made_run(&r, rec_thread_new(&r, 10, 0), 90, 100);
+    struct measures m = take(&r);
+    CHECK_INT(m.n_threads, 1);
+    CHECK_NEAR(m.all.cpu, .01, 1e-9); /* its time counts */
+    rec_free(&r);
+}
+
+/* A list of sleeps, `at_once` of them at a time, each a process of `ms`. */
+static uint32_t told_of(const char *command, int n, int at_once, double ms, bool end)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    rec_set_text(&r, &r.command, command);
+    uint32_t shell = made_thread(&r, 10, 10, 0, "/bin/sh");
+    made_wait(&r, shell, 0, n * ms / at_once, REC_CHILD, NULL);
+    for (int i = 0; i < n; i++) {
+        uint32_t t = made_thread(&r, 11 + i, 11 + i, 10, "/bin/nap");
+        double from = i / at_once * ms;
+
+        made_wait(&r, t, from, from + ms, REC_SLEEP, NULL);
+        r.procs[i + 1].born = (int64_t)(from * HOB_MS);
+        if (end)
+            r.procs[i + 1].died = (int64_t)((from + ms) * HOB_MS);
+    }
+    uint32_t told = take(&r).told;
+    rec_free(&r);
+    return told;
+}
+
+TEST(an_option_may_say_how_many_sleep_at_once)
+{
+    CHECK_INT(told_of("run list -P 2 nap", 8, 2, 50, true), 2);
+    CHECK_INT(told_of("run list -j1 nap", 3, 1, 50, true), 1);
+    CHECK_INT(told_of("run list nap", 8, 2, 50, true), 0);
+    CHECK_INT(told_of("run list -P 2 nap", 3, 2, 50, true), 0);  /* no second round */
+    CHECK_INT(told_of("serve --workers=2", 2, 2, 50, false), 0); /* they stay */
+    CHECK_INT(told_of("serve --workers=2", 8, 8, 50, false), 0);
+}
+
 TEST(the_language_is_that_of_the_process_that_does_the_work)
 {
     struct recording r;

@@ -232,6 +232,18 @@ TEST(the_clock_and_an_idle_server_want_nothing)
     CHECK_STR(pattern_word(ruled(&m).is.pattern), "no-load");
 }
 
+TEST(sleeps_that_an_option_keeps_apart_want_more_at_once)
+{
+    struct measures m = figures(.05, 0, 0);
+
+    m.main.blame[REC_SLEEP] = .95;
+    m.told = 2;
+    CHECK_RULING(&m, "sleep", "concurrency", no_mismatch);
+    m.has_loop = true;
+    m.loop_slept = .9;
+    CHECK_RULING(&m, "sleep", "neither", "loop-blocked");
+}
+
 TEST(what_could_not_be_read_has_no_verdict)
 {
     struct measures m = figures(.02, 0, 0);
