@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct draw_look draw_looks[N_LOOKS] = {
@@ -107,6 +108,16 @@ void draw_tick(struct buf *b, int64_t at, int64_t step, int64_t range)
     for (int64_t unit = u->ns; unit > 1 && step % unit; unit /= 10)
         digits++;
     buf_printf(b, "%.*f %s", digits, (double)at / (double)u->ns, u->name);
+}
+
+const char *draw_figure(char to[DRAW_FIGURE], double x)
+{
+    bool part = x < .995, whole = x >= 99.95 || fabs(x - round(x)) < (part ? .005 : .05);
+
+    if (x > 0 && x < .005)
+        return strcpy(to, "<0.01");
+    snprintf(to, DRAW_FIGURE, "%.*f", whole ? 0 : part ? 2 : 1, x);
+    return to;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

@@ -48,6 +48,10 @@ int64_t draw_step(int64_t range, int most);
 /** draw_tick - what stands at a tick: in the unit of the range, with no more digits than needed */
 void draw_tick(struct buf *b, int64_t at, int64_t step, int64_t range);
 
+enum { DRAW_FIGURE = 32 };
+/** draw_figure - a count or a mean in few characters: "4", "0.37", "39.7", "<0.01"; returns `to` */
+const char *draw_figure(char to[DRAW_FIGURE], double x);
+
 /* What draw_char answers for an octet that is not UTF-8: this and the octet. */
 enum { DRAW_NO_CHAR = 0x110000 };
 

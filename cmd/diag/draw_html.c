@@ -43,6 +43,8 @@ static void row(struct buf *b, const struct picture *p, const struct picture_lan
 
 static void table(struct buf *b, const struct picture *p, const char *title)
 {
+    char x[DRAW_FIGURE], y[DRAW_FIGURE];
+
     buf_puts(b, "<table><caption>");
     draw_xml(b, title);
     buf_puts(b, ": time of each lane by what it did; of ");
@@ -55,10 +57,11 @@ static void table(struct buf *b, const struct picture *p, const char *title)
     for (size_t i = 0; i < p->n_lanes; i++)
         row(b, p, &p->lanes[i], p->used);
     buf_puts(b, "</tbody></table>\n");
-    buf_printf(b, "<p>Cores busy: %.3g of %.3g on average.", p->cores_mean, picture_cores(p));
+    buf_printf(b, "<p>Cores busy: %s of %s on average.", draw_figure(x, p->cores_mean),
+               draw_figure(y, picture_cores(p)));
     if (p->in_flight_max > 0)
-        buf_printf(b, " Operations in flight: %.3g on average, at most %.3g.", p->in_flight_mean,
-                   p->in_flight_max);
+        buf_printf(b, " Operations in flight: %s on average, at most %s.",
+                   draw_figure(x, p->in_flight_mean), draw_figure(y, p->in_flight_max));
     if (p->more_cores + p->more_threads + p->more_tasks)
         buf_printf(b, " Not shown: %u more cores, %u more threads, %u more tasks.", p->more_cores,
                    p->more_threads, p->more_tasks);

@@ -398,7 +398,7 @@ static void axis_draw(struct draw_page *pg, double top)
 static void panel_draw(struct draw_page *pg, const struct picture *p, const char *title)
 {
     double top;
-    char about[64];
+    char about[2 * DRAW_FIGURE + 16], mean[DRAW_FIGURE], most[DRAW_FIGURE];
 
     if (title) {
         text_at(pg, "h", 16, pg->y + 16, title);
@@ -419,9 +419,11 @@ static void panel_draw(struct draw_page *pg, const struct picture *p, const char
         more(pg, p->more_threads, "thread");
     more(pg, p->more_tasks, "task");
     pg->y += GAP;
-    snprintf(about, sizeof about, "%.3g, up to %.3g", p->in_flight_mean, p->in_flight_max);
+    snprintf(about, sizeof about, "mean %s of %s", draw_figure(mean, p->in_flight_mean),
+             draw_figure(most, p->in_flight_max));
     curve_draw(pg, p, "in flight", "fly", p->in_flight, p->in_flight_max, about);
-    snprintf(about, sizeof about, "%.3g of %.3g", p->cores_mean, picture_cores(p));
+    snprintf(about, sizeof about, "mean %s of %s", draw_figure(mean, p->cores_mean),
+             draw_figure(most, picture_cores(p)));
     if (p->cores_mean > 0)
         curve_draw(pg, p, "cores busy", "busy", p->cores, picture_cores(p), about);
     axis_draw(pg, top);

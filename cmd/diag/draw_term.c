@@ -4,7 +4,7 @@
  *
  * HOW           core 0 ▕▂ ▇▇▃  ▁▏  5 %            height: share busy; tint: which thread
  *               main   ▕████╳╳╳▏ lock 52 %        what the slice's time went to
- *               in flight ▂▆▆▁   3.9 mean         eighths of the highest
+ *               in flight ▂▆▆▁   mean 3.9 of 8    eighths of the highest
  *                       0   100 ms   200 ms
  *                       █ on CPU  ╳ lock          what occurs, no more
  *
@@ -36,7 +36,7 @@ enum {
     NAME = 12,
     NAME_WIDE = 20
 };
-enum { EDGES = 3, NOTE = 15 }; /* blank and two edges; what stands at the right */
+enum { EDGES = 3, NOTE = 17 }; /* blank and two edges; what stands at the right */
 enum { NO_COLOUR = -1, ESCAPED = 16 };
 
 static const char *const eighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -342,9 +342,9 @@ static void thread_line(struct sheet *s, const struct picture_lane *lane)
 }
 
 static void curve_line(struct sheet *s, const char *name, enum picture_look look,
-                       const float *cells, double highest, double mean, const char *of)
+                       const float *cells, double highest, double mean, double of)
 {
-    char note[64];
+    char note[2 * DRAW_FIGURE + 16], x[DRAW_FIGURE], y[DRAW_FIGURE];
 
     if (highest <= 0)
         return;
@@ -352,7 +352,9 @@ static void curve_line(struct sheet *s, const char *name, enum picture_look look
     pen_colour(&s->pen, draw_looks[look].dark, draw_looks[look].ansi);
     for (uint32_t i = 0; i < s->p->n_cells; i++)
         level(s, cells[i] / highest);
-    snprintf(note, sizeof note, "%.3g%s", mean, of);
+    snprintf(note, sizeof note, "mean %s of %s", draw_figure(x, mean), draw_figure(y, of));
+    if (of <= 0 || strlen(note) > NOTE - 1)
+        snprintf(note, sizeof note, "mean %s", x);
     line_close(s, s->p->n_cells, note);
 }
 
@@ -366,15 +368,16 @@ static void more_line(struct sheet *s, uint32_t n, const char *what)
 static void axis_line(struct sheet *s, int64_t range)
 {
     int64_t step = draw_step(range, (int)s->plot / 12 + 1);
+    int64_t from = s->pen.how->from_zero ? s->pen.how->from : 0;
     uint32_t at = 0;
 
     buf_printf(s->pen.b, " %*s", (int)s->name + 2, "");
-    for (int64_t t = 0; t <= range; t += step) {
-        uint32_t column = (uint32_t)((double)t / (double)range * s->plot);
+    for (int64_t t = (from + step - 1) / step * step; t <= from + range; t += step) {
+        uint32_t column = (uint32_t)((double)(t - from) / (double)range * s->plot);
         struct buf text = {0};
 
         buf_puts(&text, s->pen.how->ascii ? "'" : "╵");
-        draw_tick(&text, t, step, range);
+        draw_tick(&text, t, step, from + range);
         uint32_t wide = (uint32_t)text.len - (s->pen.how->ascii ? 0 : 2); /* ╵ is three octets */
         if (!text.failed && column >= at && column + wide <= s->plot + s->note) {
             for (; at < column; at++)
@@ -430,7 +433,6 @@ static uint32_t name_columns(const struct recording *rec, uint32_t width)
 static void sheet_draw(struct sheet *s, int64_t range)
 {
     const struct picture *p = s->p;
-    char of[32];
 
     for (size_t i = 0; i < p->n_lanes; i++) {
         if (i > 0 && p->lanes[i].type != p->lanes[i - 1].type && p->lanes[i - 1].type == LANE_CORE)
@@ -442,14 +444,9 @@ static void sheet_draw(struct sheet *s, int64_t range)
     }
     more_line(s, p->more_threads, "thread");
     more_line(s, p->more_tasks, "task");
-    if (p->in_flight_max > 0) {
-        snprintf(of, sizeof of, " of %.3g", p->in_flight_max);
-        curve_line(s, "in flight", LOOK_NET, p->in_flight, p->in_flight_max, p->in_flight_mean, of);
-    }
-    of[0] = '\0';
-    if (p->rec->n_cores)
-        snprintf(of, sizeof of, " of %u", p->rec->n_cores);
-    curve_line(s, "cores", LOOK_CPU, p->cores, picture_cores(p), p->cores_mean, of);
+    curve_line(s, "in flight", LOOK_NET, p->in_flight, p->in_flight_max, p->in_flight_mean,
+               p->in_flight_max);
+    curve_line(s, "cores", LOOK_CPU, p->cores, picture_cores(p), p->cores_mean, p->rec->n_cores);
     axis_line(s, range);
     if (!s->pen.how->no_legend)
         legend_line(s);

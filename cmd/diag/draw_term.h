@@ -17,6 +17,7 @@ struct draw_term_how {
     bool ascii;
     uint32_t max_cores, max_lanes; /* 0: 8, 12 */
     int64_t from, to;              /* to 0: the whole recording */
+    bool from_zero;                /* the axis counts from the recording's beginning, not `from` */
     int64_t range;                 /* time that the width stands for; 0: to - from */
     const char *title;             /* above it; NULL: none */
     bool no_legend;                /* another picture below it has one */

@@ -12,6 +12,7 @@
 
 #include "diag/live_impl.h"
 #include "diag/page.h"
+#include "diag/picture.h"
 
 enum {
     LABEL = 12,
@@ -27,11 +28,13 @@ enum {
 static void put_head(struct page *p, const struct live_view *v)
 {
     const struct recording *r = v->whole->rec;
+    const char *tier = report_tier(r->tier);
     struct buf right = {0};
     uint32_t used;
 
-    buf_printf(&right, "%.1f s   %s%s%s", (double)v->now * 1e-9, v->keys, *v->keys ? "   " : "",
-               report_tier(r->tier));
+    buf_printf(&right, "%.1f s   %s%s", (double)v->now * 1e-9, v->keys, *v->keys ? "   " : "");
+    bool narrow = p->width <= 40 + right.len + strlen(tier);
+    buf_add(&right, tier, narrow ? strcspn(tier, ":") : strlen(tier));
     buf_puts(&p->out, p->ascii ? " hob diagnose --live - " : " hob diagnose --live — ");
     uint32_t room = p->width > 40 + right.len ? p->width - 26 - (uint32_t)right.len : 12;
     used = page_name(p, v->command ? v->command : "?", room);
@@ -163,10 +166,9 @@ static void put_thread(struct page *p, const struct recording *r, const struct r
     const struct rec_thread *t = &r->threads[row->thread];
     double wall = r->wall > 0 ? (double)r->wall : 1;
     const struct rec_proc *proc = &r->procs[t->proc];
-    const char *exe = strrchr(proc->exe, '/'), *name = t->name[0] ? t->name : exe ? exe + 1 : "?";
 
     buf_puts(&p->out, "   ");
-    page_pad(p, page_name(p, name, NAME), NAME + 1);
+    page_pad(p, page_name(p, picture_name(r, row->thread), NAME), NAME + 1);
     buf_printf(&p->out, "%8d %8d %5.0f %% %5.0f %%  ", proc->pid, t->tid, row->run / wall * 100,
                row->ready / wall * 100);
     if (row->kind != REC_NO_KIND) {

@@ -19,6 +19,8 @@
 
 enum { CORES_MOST = 8, BESIDE = 8 }; /* lines that are no lanes: title, curves, axis, legend */
 
+enum { NAME_LEAST = 6, NAME_MOST = 24 };
+
 #define RANGE_LEAST HOB_US
 
 struct show {
@@ -30,17 +32,48 @@ struct show {
     bool over;
 };
 
-static void put_title(const struct show *s, struct buf *b)
+/* "255 ms to 935 ms"; where three digits would not tell them apart "680.0012 ms + 1.00 us". */
+static void put_range(const struct show *s, struct buf *b)
 {
-    buf_putc(b, ' ');
-    draw_term_name(b, s->how->title ? s->how->title : "", 24, s->how->ascii);
-    buf_puts(b, "  ");
-    draw_time(b, s->from);
-    buf_puts(b, " to ");
-    draw_time(b, s->to);
+    int64_t length = s->to - s->from;
+
+    if (length < s->to / 100) {
+        draw_tick(b, s->from, draw_step(length, 10), s->to);
+        buf_puts(b, " + ");
+        draw_time(b, length);
+    } else {
+        draw_time(b, s->from);
+        buf_puts(b, " to ");
+        draw_time(b, s->to);
+    }
     buf_puts(b, " of ");
     draw_time(b, s->end);
-    buf_puts(b, "   arrows pan, + - zoom, 0 all, q ends\n");
+}
+
+/* What the keys do stands there first: the name has what is left. */
+static void put_title(const struct show *s, struct buf *b)
+{
+    const char *keys = "   arrows pan, + - zoom, 0 all, q ends";
+    struct buf range = {0};
+    uint32_t columns = s->screen.columns;
+
+    put_range(s, &range);
+    if (1 + range.len + strlen(keys) > columns)
+        keys = "   q ends";
+    size_t used = 1 + range.len + strlen(keys);
+    buf_putc(b, ' ');
+    if (used + 2 + NAME_LEAST <= columns) {
+        size_t room = columns - used - 2;
+
+        draw_term_name(b, s->how->title ? s->how->title : "",
+                       (uint32_t)(room < NAME_MOST ? room : NAME_MOST), s->how->ascii);
+        buf_puts(b, "  ");
+    }
+    buf_add(b, range.p, range.len);
+    buf_puts(b, keys);
+    buf_putc(b, '\n');
+    b->failed |= range.failed;
+    buf_free(&range);
 }
 
 static int show_draw(struct show *s)
@@ -56,6 +89,7 @@ static int show_draw(struct show *s)
     how.width = s->screen.columns;
     how.ascii |= s->how->ascii;
     how.from = s->from;
+    how.from_zero = true;
     how.to = s->to;
     how.max_cores = rows / 3 < 1 ? 1 : rows / 3 > CORES_MOST ? CORES_MOST : rows / 3;
     how.max_lanes = rows > how.max_cores + BESIDE ? rows - how.max_cores - BESIDE : 1;

@@ -35,13 +35,13 @@ const char *report_tier(enum rec_tier tier)
     case REC_T0:
         return "T0: exact, from the program's own trace";
     case REC_T1:
-        return "exact switches, no root";
+        return "T1: exact switches";
     case REC_T1_PLUS:
-        return "T1+, exact switches and wake-ups";
+        return "T1+: exact switches and wake-ups";
     case REC_T2:
         break;
     }
-    return "samples of /proc, no root";
+    return "T2: samples of /proc";
 }
 
 static void put_seconds(struct buf *b, double s)
@@ -323,6 +323,15 @@ static void put_gain(struct page *p, struct buf *b, const struct diagnosis *d)
         buf_printf(b, "%s knee at %.0f in flight, no gain beyond", page_dot(p), d->prediction.knee);
 }
 
+/* What sleeps or has nothing to do would not be faster on a quiet machine. */
+static bool nothing_to_gain(const struct diagnosis *d)
+{
+    enum hob_bound bound = d->ruling.is.bound;
+
+    return (bound == HOB_BOUND_SLEEP || bound == HOB_BOUND_IDLE) &&
+           d->ruling.is.advice == HOB_ADVICE_NONE && !predict_doubt(&d->measures);
+}
+
 /* The server's own capacity caps the gain. */
 static void put_limit(struct buf *b, const struct diagnosis *d)
 {
@@ -402,7 +411,7 @@ static void put_verdict(struct page *p, const struct diagnosis *d)
     put_line(p, "", PAGE_BOLD, &b);
     buf_puts(&b, d->advice.code);
     put_line(p, "", PAGE_BOLD, &b);
-    if (d->prediction.refused)
+    if (d->prediction.refused && !nothing_to_gain(d))
         buf_printf(&b, "no prediction: %s", d->prediction.refused);
     else
         put_gain(p, &b, d);

@@ -43,7 +43,7 @@ void report(const struct diagnosis *d, const struct report_how *how, FILE *to);
 /** report_line - the verdict in one line, as `--compare` and logs want it */
 void report_line(const struct diagnosis *d, const struct report_how *how, FILE *to);
 
-/** report_tier - "exact switches, no root" */
+/** report_tier - "T1: exact switches" */
 const char *report_tier(enum rec_tier tier);
 
 #endif

@@ -7,22 +7,28 @@
 #include <string.h>
 
 #include "diag/page.h"
+#include "diag/picture.h"
 #include "diag/report.h"
 #include "diag/wakers.h"
 
-enum { NAME_COLUMNS = 30, BAR_COLUMNS = 22 };
+enum { NAME_COLUMNS = 30, BAR_MOST = 22, BAR_LEAST = 8 };
 
 static void put_share(struct page *p, const char *kind, const char *name, double share, double wall)
 {
-    uint32_t used;
+    const uint32_t left = 14 + NAME_COLUMNS + 1 + 18; /* where the bar begins */
+    uint32_t used, room = p->width > left ? p->width - left : 0;
 
     buf_puts(&p->out, "   ");
     buf_printf(&p->out, "%-11s", kind);
     used = page_name(p, name, NAME_COLUMNS);
     page_pad(p, used, NAME_COLUMNS + 1);
-    buf_printf(&p->out, "%8.2f s %4.0f %% ", share * wall, share * 100);
-    if (p->width >= 14 + NAME_COLUMNS + 18 + BAR_COLUMNS)
-        page_bar(p, share, BAR_COLUMNS);
+    buf_printf(&p->out, "%8.2f s %4.0f %%", share * wall, share * 100);
+    if (room >= BAR_LEAST && share > 0) {
+        buf_putc(&p->out, ' ');
+        page_bar(p, share, room < BAR_MOST ? room : BAR_MOST);
+    }
+    if (p->out.len && p->out.p[p->out.len - 1] == ' ')
+        p->out.len--; /* the bar of next to nothing */
     buf_putc(&p->out, '\n');
 }
 
@@ -75,7 +81,7 @@ void report_shares(struct page *p, const struct diagnosis *d)
     if (m->all.no_core >= .005)
         put_share(p, "no core", "could run, and had none", m->all.no_core, m->all.wall);
     if (m->wait > 0)
-        buf_printf(&p->out, "  in flight %.1f mean%s %.0f max     ", m->in_flight, page_dot(p),
+        buf_printf(&p->out, "  in flight %.1f while any%s %.0f max     ", m->in_flight, page_dot(p),
                    m->in_flight_max);
     else
         buf_puts(&p->out, "  ");
@@ -108,7 +114,7 @@ static uint32_t put_thread(struct page *p, const struct recording *r, uint32_t t
         snprintf(number, sizeof number, " (%d)", pid);
     else
         snprintf(number, sizeof number, " (%d/%d)", pid, t->tid);
-    uint32_t used = page_name(p, t->name[0] ? t->name : "?", columns - (uint32_t)strlen(number));
+    uint32_t used = page_name(p, picture_name(r, thread), columns - (uint32_t)strlen(number));
     buf_puts(&p->out, number);
     return used + (uint32_t)strlen(number);
 }
@@ -131,8 +137,10 @@ void report_wakers(struct page *p, const struct recording *r)
 
     if (r->tier != REC_T1_PLUS || wakers_take(r, &table) < 0 || table.n_waits == 0)
         return;
-    page_styled(p, PAGE_BOLD, "  who ended the waits for others");
-    buf_putc(&p->out, '\n');
+    if (table.n_rows > 0) {
+        page_styled(p, PAGE_BOLD, "  who ended the waits for others");
+        buf_putc(&p->out, '\n');
+    }
     for (size_t i = 0; i < table.n_rows; i++)
         put_waker(p, r, &table.row[i]);
     buf_printf(&p->out, "  wakers known: %.0f %% of %llu waits for locks, pipes and children\n\n",

@@ -22,8 +22,8 @@
  *   The rule records each test it asks.  A close call is found by flipping one test at a time:
  *   where the reading changes, the distance of the figure to the threshold is how close it was.
  *
- *   The thresholds were tuned on 25 programs; docs/diagnose-accuracy.md has how they do without
- *   each of them in turn, and on programs that nobody here wrote.
+ *   The thresholds were tuned on 25 programs; docs/design/0013-diagnose-rule.md has how they do
+ *   without each of them in turn, and docs/diagnosed.md on programs that nobody here wrote.
  */
 #include <math.h>
 #include <string.h>

@@ -62,7 +62,22 @@ TEST(ticks_fit_and_differ)
     CHECK_STR(tick_of(0, HOB_MS, HOB_SEC), "0");
     CHECK_STR(tick_of(1500 * HOB_MS, 500 * HOB_MS, 2 * HOB_SEC), "1.5 s");
     CHECK_STR(tick_of(120 * HOB_SEC, 60 * HOB_SEC, 600 * HOB_SEC), "2 min");
+    CHECK_STR(tick_of(680000500, 500, 680001 * HOB_US), "680.0005 ms");
     buf_free(&b);
+}
+
+TEST(figures_are_short_and_never_a_false_zero)
+{
+    static const struct {
+        double x;
+        const char *text;
+    } rows[] = {{0, "0"},       {.00372, "<0.01"}, {.365, "0.36"},  {.9966, "1"},
+                {4, "4"},       {3.99, "4"},       {1.25, "1.2"},   {39.7, "39.7"},
+                {99.96, "100"}, {9876.4, "9876"},  {10000, "10000"}};
+    char text[DRAW_FIGURE];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        CHECK_STR(draw_figure(text, rows[i].x), rows[i].text);
 }
 
 TEST(markup_and_controls_do_not_get_through)
@@ -170,6 +185,25 @@ TEST(any_width_is_kept)
         for (char *line = strtok(b.p, "\n"); line; line = strtok(NULL, "\n"))
             CHECK(strlen(line) <= width);
     }
+    buf_free(&b);
+    rec_free(&r);
+}
+
+TEST(an_axis_counts_from_where_the_picture_begins_or_from_zero)
+{
+    struct draw_term_how how = {.width = 80, .ascii = true};
+    struct recording r;
+
+    scene(&r);
+    how.from = r.wall / 4;
+    how.to = r.wall / 2;
+    buf_reset(&b);
+    CHECK_INT(draw_term(&r, &how, &b), 0);
+    CHECK(strstr(b.p, " '0 ") != NULL);
+    how.from_zero = true;
+    buf_reset(&b);
+    CHECK_INT(draw_term(&r, &how, &b), 0);
+    CHECK(strstr(b.p, " '0 ") == NULL);
     buf_free(&b);
     rec_free(&r);
 }

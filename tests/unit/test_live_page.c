@@ -66,7 +66,7 @@ TEST(a_page_has_it_all)
     for (const char **s =
              (const char *[]){"--live — prog \\x1b[31m", "q ends", "LAST 0.1s", "SINCE 0 s",
                               "in flight 1.0", "tcp 10.0.0.1:80", "foreign load: 1.5 cores",
-                              "7 records were lost", "exact switches, no root", NULL};
+                              "7 records were lost", "T1: exact switches", NULL};
          *s; s++)
         if (!strstr(b.p, *s))
             t_fail(__FILE__, __LINE__, "'%s' is not in\n%s", *s, b.p);
@@ -99,6 +99,20 @@ TEST(a_page_keeps_to_its_lines_from_the_threads_on)
             t_fail(__FILE__, __LINE__, "%u lines of %u:\n%s", lines_of(&b), rows, b.p);
         buf_free(&b);
     }
+    rec_free(&r);
+}
+
+TEST(a_narrow_page_has_the_tier_without_its_words)
+{
+    struct buf b;
+
+    made();
+    r.tier = REC_T1_PLUS;
+    b = page_of(20, &(struct draw_term_how){.width = 80, .ascii = true});
+    size_t head = strcspn(b.p, "\n");
+    CHECK(head <= 80);
+    CHECK(strncmp(b.p + head - 4, " T1+", 4) == 0);
+    buf_free(&b);
     rec_free(&r);
 }
 

@@ -152,6 +152,65 @@ TEST(no_line_is_wider_than_the_terminal)
     rec_free(&r);
 }
 
+TEST(shares_have_bars_at_80_columns_and_no_line_ends_with_a_blank)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    make(&r, "/usr/bin/python3.11", "python3 a.py");
+    CHECK_INT(diagnose(&r, &d), 0);
+    for (uint32_t width = 60; width <= 120; width += 10) {
+        char *text = text_of(&d, &(struct report_how){.width = width, .ascii = true});
+        CHECK(width < 80 || holds(text, " % ##########"));
+        CHECK(!holds(text, " \n"));
+        free(text);
+    }
+    rec_free(&r);
+}
+
+TEST(nobody_who_ended_waits_has_no_heading)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/dash");
+    snprintf(r.threads[t].name, sizeof r.threads[t].name, "sh");
+    made_wait(&r, t, 0, 500, REC_PIPE, NULL);
+    made_run(&r, t, 500, 510);
+    r.tier = REC_T1_PLUS;
+    CHECK_INT(diagnose(&r, &d), 0);
+    char *text = text_of(&d, &(struct report_how){.width = 100});
+    CHECK(!holds(text, "who ended"));
+    CHECK(holds(text, "wakers known: 0 % of 1 waits"));
+    free(text);
+    rec_add_wake(&r, &(struct rec_wake){.at = 500 * HOB_MS, .woken = t, .waker = t});
+    CHECK_INT(diagnose(&r, &d), 0);
+    text = text_of(&d, &(struct report_how){.width = 100});
+    CHECK(holds(text, "who ended the waits for others\n   pipe       dash (10) "));
+    free(text);
+    rec_free(&r);
+}
+
+TEST(a_sleeper_is_not_sent_to_a_quiet_machine)
+{
+    struct recording r;
+    struct diagnosis d;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/sleep");
+    made_run(&r, t, 0, 1);
+    made_wait(&r, t, 1, 1000, REC_SLEEP, NULL);
+    r.foreign = 2;
+    CHECK_INT(diagnose(&r, &d), 0);
+    CHECK(d.prediction.refused != NULL);
+    char *text = text_of(&d, &(struct report_how){.width = 200});
+    CHECK(holds(text, "no gain to be expected"));
+    CHECK(!holds(text, "quiet machine"));
+    free(text);
+    rec_free(&r);
+}
+
 TEST(processes_one_after_the_other_are_not_a_pool)
 {
     struct recording r;
