@@ -31,7 +31,7 @@
 #include "lib/option.h"
 #include "lib/out.h"
 
-enum { LOOPS_MOST = 64, TASKS_MOST = 256, WAITS_MOST = 64, PATIENCE_S = 3 };
+enum { LOOPS_MOST = 64, TASKS_MOST = 256, WAITS_MOST = 64 };
 
 struct loop_seen {
     int tid;
@@ -189,10 +189,10 @@ static int ask(FILE *to, struct seen *ret)
     return silence(to);
 }
 
-/* A program answers one at a time, and others wait unseen: nothing here waits for long. */
-static int socket_open(const char *path)
+/* A program answers one at a time, and others wait unseen: nothing here waits for longer. */
+static int socket_open(const char *path, hob_dur most)
 {
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    const struct timeval patience = {.tv_sec = most / HOB_SEC, .tv_usec = most % HOB_SEC / HOB_US};
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -216,7 +216,7 @@ static int socket_open(const char *path)
 
 /* The program's own owner names the directory: root may look at anybody's.  -EAGAIN: others wait.
  */
-static int program_open(int64_t pid)
+static int program_open(int64_t pid, hob_dur most)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     char path[300], proc[32];
@@ -225,7 +225,7 @@ static int program_open(int64_t pid)
 
     if (runtime && *runtime == '/') {
         snprintf(path, sizeof path, "%s/hob/%" PRId64 ".sock", runtime, pid);
-        fd = socket_open(path);
+        fd = socket_open(path, most);
     }
     snprintf(proc, sizeof proc, "/proc/%" PRId64, pid);
     if (fd == -EAGAIN)
@@ -234,11 +234,11 @@ static int program_open(int64_t pid)
         return -ESRCH;
     if (fd < 0) {
         snprintf(path, sizeof path, "/tmp/hob-%u/%" PRId64 ".sock", (unsigned)st.st_uid, pid);
-        fd = socket_open(path);
+        fd = socket_open(path, most);
     }
     if (fd < 0 && fd != -EAGAIN) {
         snprintf(path, sizeof path, "/run/user/%u/hob/%" PRId64 ".sock", (unsigned)st.st_uid, pid);
-        fd = socket_open(path);
+        fd = socket_open(path, most);
     }
     return fd;
 }
@@ -268,9 +268,9 @@ static void draw_loops(struct buf *b, const struct seen *s, const struct seen *b
         if (l->slice > 0)
             buf_printf(b, " in slices of %.0f us", (double)l->slice / HOB_US);
         buf_printf(b, ", %.0f turns/s", rate(l->turns, o->turns, wall));
-        if (l->turns == o->turns && busy > 0.5)
-            buf_puts(b, "   HELD by one fiber: it computes; use hob_offload");
         buf_putc(b, '\n');
+        if (l->turns == o->turns && busy > 0.5)
+            buf_puts(b, "          HELD by one fiber: it computes; use hob_offload\n");
     }
 }
 
@@ -324,7 +324,7 @@ static void draw_task(struct buf *b, const struct seen *before, const struct tas
     else
         buf_printf(b, " %12s\n", "-");
     for (unsigned i = 0; i < t->n_waits; i++)
-        buf_printf(b, "%38s %8ld  %s\n", "", t->wait[i].n, t->wait[i].text);
+        buf_printf(b, "  %-43s %8ld\n", t->wait[i].text, t->wait[i].n);
 }
 
 static void draw(struct buf *b, struct seen *s, const struct seen *before)
@@ -442,7 +442,7 @@ static int watch(FILE *to, int64_t pid, hob_dur delay, int64_t count)
 }
 
 /* What is asked for, once the command line is read. */
-static int top_go(const struct option_args *args, hob_dur delay, int64_t count)
+static int top_go(const struct option_args *args, hob_dur delay, hob_dur timeout, int64_t count)
 {
     char *rest;
     int64_t pid = args->n == 1 ? strtoll(args->operand[0], &rest, 10) : 0;
@@ -452,7 +452,7 @@ static int top_go(const struct option_args *args, hob_dur delay, int64_t count)
                 args->n ? args->operand[0] : "");
         return STATUS_USAGE;
     }
-    int fd = program_open(pid);
+    int fd = program_open(pid, timeout);
     FILE *to = fd < 0 ? NULL : fdopen(fd, "r");
     if (fd == -EAGAIN) {
         say_silent(pid);
@@ -472,26 +472,28 @@ static int top_go(const struct option_args *args, hob_dur delay, int64_t count)
 
 int cmd_top(int argc, char *const argv[])
 {
-    hob_dur delay = HOB_SEC;
+    hob_dur delay = HOB_SEC, timeout = 3 * HOB_SEC;
     int64_t count = 0;
     const struct option options[] = {
         OPTION_DURATION('d', "delay", &delay, 50 * HOB_MS, HOB_SEC * 3600, "TIME",
                         "between two looks (1s)"),
         OPTION_INT('n', "count", &count, 0, INT32_MAX, "N", "looks; 0 goes on (0)"),
+        OPTION_DURATION(0, "timeout", &timeout, HOB_MS, HOB_SEC * 3600, "TIME",
+                        "for an answer (3s)"),
         OPTION_END,
     };
     const struct option_command command = {
         .name = "hob top",
         .usage = "hob top [OPTION]... PID",
-        .about = "Shows what the loops, the pool and the tasks of a running program do, by what\n"
-                 "they wait for. The program must have been started with HOB_TOP=1. q ends.",
+        .about = "Shows what the loops, the pool and the tasks of a running program do, by what "
+                 "they wait for.  The program must have been started with HOB_TOP=1.  q ends.",
         .options = options};
     struct option_args args;
     int status = option_start(&command, argc, argv, &args);
 
     if (status >= 0)
         return status;
-    status = top_go(&args, delay, count);
+    status = top_go(&args, delay, timeout, count);
     option_free(&command, &args);
     return status;
 }
