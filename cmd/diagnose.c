@@ -80,6 +80,35 @@ static int file_may(const char *path)
     return r;
 }
 
+/* The folder of a file, and where its own name begins. */
+static int file_folder(const char *path, struct stat *ret, const char **ret_name)
+{
+    const char *slash = strrchr(path, '/');
+    struct buf dir = {0};
+    int r;
+
+    buf_printf(&dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    r = !dir.p ? -ENOMEM : stat(dir.p, ret) < 0 ? -errno : 0;
+    buf_free(&dir);
+    *ret_name = slash ? slash + 1 : path;
+    return r;
+}
+
+/* Whether what is written to one takes the place of the other; what is no file (/dev/null) takes
+ * all that comes. */
+static bool files_same(const char *a, const char *b)
+{
+    const char *name_a, *name_b;
+    struct stat x, y;
+    bool there = stat(a, &x) == 0;
+
+    if (there != (stat(b, &y) == 0) || (there && !S_ISREG(x.st_mode)))
+        return false;
+    if (!there && (file_folder(a, &x, &name_a) < 0 || file_folder(b, &y, &name_b) < 0))
+        return false;
+    return x.st_dev == y.st_dev && x.st_ino == y.st_ino && (there || strcmp(name_a, name_b) == 0);
+}
+
 static int json_put(const char *path, const struct diagnosis *d)
 {
     FILE *to = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
@@ -302,6 +331,24 @@ static int verify_prepare(struct diagnose_command *cmd, const struct option_args
     return r < 0 ? STATUS_USAGE : STATUS_DONE;
 }
 
+/* What would do nothing where it stands; NULL: nothing. */
+static const char *misplaced(const struct diagnose_command *cmd)
+{
+    const char *json = cmd->json && strcmp(cmd->json, "-") != 0 ? cmd->json : NULL;
+
+    if (cmd->view.every && !cmd->live)
+        return "--every goes with --live";
+    if (cmd->run.follow && cmd->pid)
+        return "--follow goes with a command, not with -p";
+    if (json && cmd->record && files_same(json, cmd->record))
+        return "--json and --record name one file";
+    if (json && cmd->output && files_same(json, cmd->output))
+        return "--json and -o name one file";
+    if (cmd->record && cmd->output && files_same(cmd->record, cmd->output))
+        return "--record and -o name one file";
+    return NULL;
+}
+
 static int checked_go(struct diagnose_command *cmd, const struct option_args *args)
 {
     const char *bad;
@@ -322,6 +369,8 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
         return usage("--verify goes with neither -p nor --for, --follow, --repeat");
     if (!cmd->verify && (cmd->knobs.n || cmd->runs))
         return usage("--knob and --runs are for --verify");
+    if ((bad = misplaced(cmd)))
+        return usage(bad);
     if (cmd->verify && (status = verify_prepare(cmd, args)) != STATUS_DONE)
         return status;
     if (cmd->record && (status = file_may(cmd->record)) < 0)

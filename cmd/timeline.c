@@ -62,6 +62,8 @@ static int draw_here(const struct timeline *t)
     for (size_t i = 0; i < d->n_runs; i++)
         if (d->window[i].to - d->window[i].from > how.range)
             how.range = d->window[i].to - d->window[i].from;
+    if (d->n_runs && t->title)
+        buf_printf(&b, " %s\n", t->title); /* each window has its own below it */
     for (size_t i = 0; i < n && r == 0; i++) {
         if (d->n_runs) {
             how.from = d->window[i].from;
@@ -86,9 +88,10 @@ static int draw_here(const struct timeline *t)
 /* On a terminal, anew whenever its size changes. */
 static int draw_on(const struct timeline *t)
 {
-    struct draw_term_how how = {.title = t->title ? t->title : t->args.operand[0],
-                                .max_lanes = (uint32_t)t->lanes,
-                                .ascii = t->ascii};
+    const char *slash = strrchr(t->args.operand[0], '/');
+    const char *name = slash && slash[1] ? slash + 1 : t->args.operand[0];
+    struct draw_term_how how = {
+        .title = t->title ? t->title : name, .max_lanes = (uint32_t)t->lanes, .ascii = t->ascii};
     int r = live_timeline(&t->drawn.rec, &how);
 
     return r < 0 ? say("", hob_strerror(r)) : STATUS_DONE;
@@ -124,6 +127,26 @@ static int format_find(struct timeline *t)
     return STATUS_DONE;
 }
 
+/* What would do nothing in the form that is drawn; NULL: nothing. */
+static const char *misplaced(const struct timeline *t)
+{
+    bool term = t->format == DRAW_TERM, page = t->format == DRAW_HTML || t->format == DRAW_SVG;
+
+    if (t->ascii && !term)
+        return "--ascii goes with the terminal";
+    if (t->lanes && !term)
+        return "-n goes with the terminal";
+    if (t->max_size && !page)
+        return "--max-size goes with a page (html, svg)";
+    if (t->width && !term && !page)
+        return "-w goes with the terminal or a page (html, svg)";
+    if (t->title && !term && !page)
+        return "--title goes with the terminal or a page (html, svg)";
+    if (t->interactive && t->width)
+        return "-i is as wide as the terminal: leave -w out";
+    return NULL;
+}
+
 static int load(struct timeline *t)
 {
     const char *path = t->demo ? "the demo" : t->args.operand[0];
@@ -152,7 +175,7 @@ int cmd_timeline(int argc, char *const argv[])
         OPTION_INT('n', "lanes", &t.lanes, 1, 64, "N", "threads and tasks in a terminal (12)"),
         OPTION_SIZE(0, "max-size", &t.max_size, 20000, 100000000, "SIZE",
                     "of a page; slices of time are made wider until it fits (300kB)"),
-        OPTION_STRING(0, "title", &t.title, "TEXT", "above the picture (the command)"),
+        OPTION_STRING(0, "title", &t.title, "TEXT", "above the picture (of a page: the command)"),
         OPTION_FLAG(0, "ascii", &t.ascii, "draw with ASCII characters"),
         OPTION_FLAG('i', "interactive", &t.interactive,
                     "stay: draw anew when the terminal's size changes, pan and zoom by keys"),
@@ -165,6 +188,7 @@ int cmd_timeline(int argc, char *const argv[])
         .about = "Draws a recording of 'hob diagnose --record FILE', or of a program's own trace.",
         .options = options};
     int status = option_start(&command, argc, argv, &t.args);
+    const char *bad;
 
     if (status >= 0)
         return status;
@@ -172,6 +196,8 @@ int cmd_timeline(int argc, char *const argv[])
         status = usage(t.demo ? "--demo draws no file" : "one recording is needed");
     else
         status = format_find(&t);
+    if (status == STATUS_DONE && (bad = misplaced(&t)))
+        status = usage(bad);
     if (status == STATUS_DONE && (status = load(&t)) == STATUS_DONE) {
         status = t.interactive           ? draw_on(&t)
                  : t.format == DRAW_TERM ? draw_here(&t)

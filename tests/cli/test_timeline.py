@@ -213,6 +213,11 @@ class Terminal(cli.Case):
         self.assertRegex(lines[1], r'^ A .*(█+▒+){15,}')
         self.assertRegex(lines[2], r'^ B .*(▒+█+){15,}')
 
+    def test_curves_say_what_their_figure_is(self):
+        out = self.draw('mixed', '--width', '80')
+        self.assertRegex(out, r'(?m)^ in flight .*▏ mean \d[0-9.]* of \d[0-9.]*$')
+        self.assertRegex(out, r'(?m)^ cores .*▏ mean \d[0-9.]* of 2$')
+
     def test_nothing_seen(self):
         self.assertIn('0', self.draw('empty'))
 
@@ -263,11 +268,21 @@ class OnATerminal(cli.Case):
                            ('--', '0 to 1.36 s'), ('x\x1b[Z', '0 to 1.36 s')):
             t.types(keys)
             t.picture(lambda lines, says=says: says + ' of' in plain(lines))
+        t.types('+')
+        t.picture(lambda lines: re.search(r" '0\.6 s +'0\.8 s", plain(lines)))  # not from 0
         t.types('++++++++++++++++++++++++++++++++')  # no closer than a microsecond
-        t.picture(lambda lines: ' 680 ms to 680 ms' in plain(lines))
+        t.picture(lambda lines: re.search(r' 680\.00\d\d ms \+ 1\.00 us of', plain(lines)))
         t.types('\x03')
         self.assertEqual(t.ended()[1], 0)
         self.assertEqual(termios.tcgetattr(t.there), t.was)
+
+    def test_what_the_keys_do_is_not_cut(self):
+        for columns, keys in ((120, 'arrows pan, + - zoom, 0 all, q ends'),
+                              (80, 'arrows pan, + - zoom, 0 all, q ends'), (40, 'q ends')):
+            t = self.interactive(columns=columns)
+            t.picture(lambda lines, keys=keys: COLOURS.sub('', lines[1]).endswith('   ' + keys))
+            t.types('q')
+            self.assertEqual(t.ended()[1], 0)
 
     def test_it_wants_a_terminal_and_a_file(self):
         r = cli.hob('timeline', '-i', scene(self, 'mixed'))
@@ -395,6 +410,11 @@ class Viewers(cli.Case):
 
 
 class Demo(cli.Case):
+    def test_a_title_stands_above_both_runs(self):
+        r = cli.hob('timeline', '--demo', '--title', 'two models')
+        self.assertEqual((r.status, r.err), (0, ''))
+        self.assertRegex(r.out, r'^ two models\n one core, ')
+
     def test_on_the_terminal(self):
         r = cli.hob('timeline', '--demo', '--width', '90', env={**os.environ, 'LC_ALL': 'C.UTF-8'})
         self.assertEqual((r.status, r.err), (0, ''))
@@ -452,6 +472,18 @@ class Mistakes(cli.Case):
             r = cli.hob('timeline', *args)
             self.assertEqual(r.status, 2, args)
             self.one_line(r.err, 'hob timeline: ')
+
+    def test_what_would_do_nothing_in_the_form_that_is_drawn(self):
+        rec, out = scene(self, 'turns'), self.path('x')
+        for args in (['-o', out + '.html', '--ascii'], ['-o', out + '.svg', '-n', '3'],
+                     ['-f', 'json', '-n', '3'], ['--max-size', '100kB'],
+                     ['-f', 'pftrace', '--max-size', '100kB'], ['-f', 'json', '-w', '800'],
+                     ['-f', 'pftrace', '--title', 'x']):
+            r = cli.hob('timeline', *args, rec)
+            self.assertEqual((r.status, r.out), (2, ''), args)
+            self.one_line(r.err, 'hob timeline: ' + args[-1 if args[-1] == '--ascii' else -2] +
+                          ' goes with ')
+        self.assertEqual([n for n in os.listdir(self.folder) if n.startswith('x')], [])
 
     def test_a_file_that_cannot_be_written(self):
         rec = scene(self, 'turns')
