@@ -29,6 +29,18 @@ os.execv(sys.argv[1], sys.argv[1:])
 '''
 
 
+def with_cores(case, run, others_most=float('inf')):
+    """What a run tells during which other programs left it the cores, and had no more than that
+    part of them: one sample after the other comes late where they have, and the program's own
+    shares do not tell."""
+    for _ in range(RUNS):
+        told = run()
+        if (told['shares'].get('no_core', 0) < STARVED and
+                told['foreign_load'] <= others_most * told['cores_usable']):
+            return told
+    case.skipTest('other programs had the cores, in each of %d runs' % RUNS)
+
+
 class Own(cli.Case):
     def setUp(self):
         super().setUp()
@@ -62,12 +74,7 @@ class Own(cli.Case):
 class Faults(Own):
     def fault(self, name, bound, advice, mismatch, call, **env):
         """The verdict, and which of hob's calls it names."""
-        for _ in range(RUNS):
-            told = self.diagnose(FAULTS, name, **env)
-            if told['shares'].get('no_core', 0) < STARVED:
-                break
-        else:
-            self.skipTest('other programs had the cores, in each of %d runs' % RUNS)
+        told = with_cores(self, lambda: self.diagnose(FAULTS, name, **env))
         self.is_tier_0(told)
         v = told['verdict']
         context = self.read('report')
@@ -131,11 +138,14 @@ class Faults(Own):
         self.assertAlmostEqual(told['in_flight_max'], 40, delta=0.5)
 
     def test_on_samples_as_well(self):
-        r = subprocess.run([PYTHON, '-c', NO_PERF, cli.HOB, 'diagnose', '-o', self.path('report'),
-                            '--json', self.path('v.json'), FAULTS, 'loop-blocks'], env=self.env,
-                           capture_output=True, text=True, timeout=cli.WAIT_MOST)
-        self.assertEqual(r.returncode, 0, r.stderr)
-        told = self.told()
+        def run():
+            r = subprocess.run([PYTHON, '-c', NO_PERF, cli.HOB, 'diagnose', '-o',
+                                self.path('report'), '--json', self.path('v.json'), FAULTS,
+                                'loop-blocks'], env=self.env, capture_output=True, text=True,
+                               timeout=cli.WAIT_MOST)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            return self.told()
+        told = with_cores(self, run, others_most=0.5)
         self.is_tier_0(told)
         self.assertIn('not tier 1', told['recording']['notes'])
         self.assertEqual(told['verdict']['mismatch'], 'loop-blocked', self.read('report'))

@@ -197,10 +197,19 @@ class Lines(Live):
         self.assertNotIn('\x1b', rest)
 
     def test_a_command_and_its_output(self):
-        r = cli.hob('diagnose', '--live', '--every', '20ms', 'sh', '-c', 'sleep 0.3; echo x; exit 4')
-        self.assertEqual((r.status, r.out), (4, 'x\n'))
-        self.assertRegex(r.err, r'(?m)^ +seconds ')
-        self.assertRegex(r.err, r'(?m)^ +0\.\d +0\.\d ')
+        hob = cli.hob_start('diagnose', '--live', '--every', '20ms', 'sh', '-c',
+                            'read a; echo "$a"; exit 4', stdin=subprocess.PIPE, text=True)
+        for stream in (hob.stdin, hob.stdout, hob.stderr):
+            self.addCleanup(stream.close)
+        self.addCleanup(hob.wait)
+        self.addCleanup(hob.kill)
+        self.assertRegex(hob.stderr.readline(), r'^ +seconds ')
+        self.assertRegex(hob.stderr.readline(), r'^ +\d+\.\d +\d+\.\d ')
+        hob.stdin.write('x\n')  # not before there was a line
+        hob.stdin.flush()
+        self.assertIn('VERDICT', hob.stderr.read())
+        self.assertEqual(hob.stdout.read(), 'x\n')
+        self.assertEqual(hob.wait(cli.WAIT_MOST), 4)
 
     def test_nobody_reads_them(self):
         r, w = os.pipe()
