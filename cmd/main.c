@@ -2,10 +2,6 @@
  *
  * main.c - the hob tool: finds the command and runs it
  */
-#include <errno.h>
-#include <malloc.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,18 +11,16 @@
 
 static const struct command {
     const char *name;
-    command_fn *run;
+    command_fn *run; /* NULL: hob-net has it */
     const char *about;
 } commands[] = {
-    {"crawl", cmd_crawl, "follow links: fetch concurrently, parse in parallel, store durably"},
+    {"crawl", NULL, "follow links: fetch concurrently, parse in parallel, store durably"},
     {"diagnose", cmd_diagnose, "run a command, and say what it waits for and what would help"},
-    {"fetch", cmd_fetch, "fetch URLs, many at once"},
+    {"fetch", NULL, "fetch URLs, many at once"},
     {"timeline", cmd_timeline, "draw a recording: who ran when, and what the others waited for"},
     {"top", cmd_top, "watch a running program's loops, pool and tasks"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands, NAME_MAX_LEN = 24 };
-
-void (*tool_pipe_was)(int);
 
 static const struct command *find(const char *name)
 {
@@ -93,14 +87,19 @@ static int unknown(const char *name)
     return STATUS_USAGE;
 }
 
+static int start(const struct command *c, int argc, char *const argv[])
+{
+    return c->run ? c->run(argc - 1, argv + 1) : net_start(argv);
+}
+
 /* "hob help fetch" is "hob fetch -h". */
 static int help(const char *name)
 {
-    char *const asked[] = {(char *)name, (char *)"-h", NULL};
+    char *const asked[] = {(char *)"hob", (char *)name, (char *)"-h", NULL};
     const struct command *c = name ? find(name) : NULL;
 
     if (c)
-        return c->run(2, asked);
+        return start(c, 3, asked);
     if (name)
         return unknown(name);
     put_help(stdout);
@@ -113,7 +112,7 @@ static int run(int argc, char *const argv[])
     const struct command *c = find(name);
 
     if (c)
-        return c->run(argc - 1, argv + 1);
+        return start(c, argc, argv);
     if (strcmp(name, "help") == 0)
         return help(argc > 2 ? argv[2] : NULL);
     if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
@@ -128,20 +127,7 @@ static int run(int argc, char *const argv[])
     return STATUS_USAGE;
 }
 
-/* Pages come and go: memory that goes back to the kernel after each comes again as page faults. */
-enum { KEEP_FREE = 64 << 20, MAPPED_FROM = 8 << 20 };
-
 int main(int argc, char *argv[])
 {
-    mallopt(M_TRIM_THRESHOLD, KEEP_FREE);
-    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
-    mallopt(M_TOP_PAD, 1 << 20);
-    /* A reader that went away is an error like a full disk. */
-    tool_pipe_was = signal(SIGPIPE, SIG_IGN);
-    int status = run(argc, argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
-        fprintf(stderr, "hob: standard output: %s\n", strerror(errno));
-        status = STATUS_FAILED;
-    }
-    return status;
+    return tool_main(argc, argv, run);
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """test_tool.py HOB SITE - the tool itself: its commands, help, mistakes"""
 import os
+import shutil
 import unittest
 
 import cli
@@ -52,6 +53,41 @@ class Tool(cli.Case):
                                    text=True, timeout=cli.WAIT_MOST)
         self.assertEqual(r.returncode, 1)
         self.one_line(r.stderr, 'hob: standard output: No space left on device')
+
+    def run_it(self, path, *args):
+        return cli.subprocess.run([path, *args], capture_output=True, text=True,
+                                  timeout=cli.WAIT_MOST)
+
+    def test_hob_net_is_found_through_a_symbolic_link_to_hob(self):
+        link = os.path.join(self.folder, 'link')
+        os.symlink(cli.HOB, link)
+        r = self.run_it(link, 'fetch', '-h')
+        self.assertEqual((r.returncode, r.stderr, r.stdout), (0, '', cli.hob('fetch', '-h').out))
+
+    def test_hob_net_missing_is_told_and_the_other_commands_work(self):
+        alone = shutil.copy(cli.HOB, os.path.join(self.folder, 'hob'))
+        for args in (('fetch', 'http://127.0.0.1/'), ('crawl', '-h'), ('help', 'fetch')):
+            r = self.run_it(alone, *args)
+            self.assertEqual((r.returncode, r.stdout), (1, ''))
+            name = next(a for a in args if a != 'help')
+            self.one_line(r.stderr, 'hob %s: /' % name, '/hob-net: No such file or directory')
+        self.assertEqual(self.run_it(alone, '-h').stdout, cli.hob('-h').out)
+        self.assertEqual(self.run_it(alone, 'top', '-h').returncode, 0)
+
+    def test_hob_net_that_may_not_be_run_is_told(self):
+        alone = shutil.copy(cli.HOB, os.path.join(self.folder, 'hob'))
+        with open(os.path.join(self.folder, 'hob-net'), 'w', encoding='utf-8'):
+            pass
+        r = self.run_it(alone, 'fetch', '-h')
+        self.assertEqual((r.returncode, r.stdout), (1, ''))
+        self.one_line(r.stderr, 'hob fetch: /', '/hob-net: Permission denied')
+
+    def test_hob_net_by_itself_says_what_it_is(self):
+        net = os.path.join(os.path.dirname(os.path.realpath(cli.HOB)), 'hob-net')
+        for args in ((), ('diagnose', '--', 'true')):
+            r = self.run_it(net, *args)
+            self.assertEqual((r.returncode, r.stdout), (2, ''))
+            self.one_line(r.stderr, "hob-net: ", "'hob crawl' and 'hob fetch'")
 
 
 class DemoSite(cli.Case):

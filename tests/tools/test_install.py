@@ -124,10 +124,28 @@ class Install(unittest.TestCase):
         library = scripts[0].split('/share/gdb/auto-load/')[1][:-len('-gdb.py')]
         self.assertIn(library, self.installed)
 
+    def needs(self, name):
+        """The libraries that an installed executable names itself."""
+        return re.findall(r'NEEDED.*\[(.*?)\.so', run(['readelf', '-d', self.one(name)]))
+
+    def test_only_the_commands_that_talk_to_servers_need_their_libraries(self):
+        libraries = {'libcurl', 'libxml2', 'libicuuc', 'libsqlite3'}
+        self.assertEqual(libraries - set(self.needs('hob-net')), set())
+        needs = set(self.needs('hob'))
+        self.assertIn('libc', needs)
+        self.assertEqual(needs & (libraries | {'libcares', 'libssl', 'libcrypto'}), set())
+
+    def test_the_tool_finds_its_other_half_wherever_it_is_installed(self):
+        link = os.path.join(self.folder.name, 'link')
+        os.symlink(self.one('hob'), link)
+        for hob in (self.one('hob'), link):
+            for command in ('fetch', 'crawl', 'diagnose'):
+                self.assertIn('usage: hob %s ' % command, run([hob, command, '-h']))
+
     def test_nothing_but_the_promised_is_installed(self):
         for f in self.installed:
             self.assertRegex(f, r'/include/hob/|/libhob\.(a|so)|/hob\.pc$|/man/man\d/|/bin/hob$|'
-                                r'/share/gdb/auto-load/')
+                                r'/libexec/hob/hob-net$|/share/gdb/auto-load/')
 
 
 if __name__ == '__main__':
