@@ -272,7 +272,7 @@ static void sums_take(const struct load *l, const struct recording *rec, struct 
 {
     struct load_sums s = {.recorder = rec->recorder_cpu, .busy = load_busy(l)};
 
-    s.noise = (1 + load_cores(l)) * (HOB_SEC / sysconf(_SC_CLK_TCK));
+    s.noise = (1 + rec->n_cores) * (HOB_SEC / sysconf(_SC_CLK_TCK));
     s.own = rec->user + rec->system;
     s.system = rec->system;
     if (rec->user < 0 || rec->system < 0) {
@@ -280,7 +280,8 @@ static void sums_take(const struct load *l, const struct recording *rec, struct 
         s.system = s.own;
     }
     s.peers = peers_cpu(l, rec);
-    s.kernel = kernel_cpu(l);
+    if (load_foreign(&s) > 0)
+        s.kernel = kernel_cpu(l); /* hundreds of files, at the end of which somebody waits */
     *ret = s;
 }
 

@@ -326,12 +326,14 @@ static int lanes_cores(struct picture *p, uint32_t most)
 {
     struct picture_turn *turns;
     struct core_turns *cores;
-    size_t n, n_cores = 0;
+    size_t n, most_cores = 0, n_cores = 0;
     int r = picture_turns(p->rec, &turns, &n);
 
     if (r < 0)
         return r;
-    cores = calloc(REC_NO_CORE, sizeof *cores);
+    for (size_t i = 0; i < n; i++)
+        most_cores += i == 0 || turns[i].core != turns[i - 1].core;
+    cores = calloc(most_cores + 1, sizeof *cores);
     r = cores ? 0 : -ENOMEM;
     for (size_t i = 0, end; i < n && r == 0; i = end) {
         for (end = i + 1; end < n && turns[end].core == turns[i].core;)
