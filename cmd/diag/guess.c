@@ -37,15 +37,21 @@ static void guesses_age(struct guesses *g)
     g->looks /= 2;
 }
 
-void guesses_saw(struct guesses *g, uint8_t kind, const struct look *look, int64_t lasted,
-                 int64_t tick)
+void guesses_weigh(struct guesses *g, uint8_t kind, const struct look *look, double weight)
 {
     struct guess *s = slot_of(g, kind, look->peer);
-    int64_t stands_for = tick - lasted, least = tick / 1000; /* better than knowing nothing */
 
     s->flags = look->flags & REC_IVAL_SET;
     s->in_flight = look->in_flight;
-    s->weight += (double)(stands_for > least ? stands_for : least);
+    s->weight += weight;
+}
+
+void guesses_saw(struct guesses *g, uint8_t kind, const struct look *look, int64_t lasted,
+                 int64_t tick)
+{
+    int64_t stands_for = tick - lasted, least = tick / 1000; /* better than knowing nothing */
+
+    guesses_weigh(g, kind, look, (double)(stands_for > least ? stands_for : least));
     if (++g->looks >= LOOKS_MOST)
         guesses_age(g);
 }

@@ -29,6 +29,9 @@ struct guesses {
 void guesses_saw(struct guesses *g, uint8_t kind, const struct look *look, int64_t lasted,
                  int64_t tick);
 
+/** guesses_weigh - waiting of a kind that stands for `weight` ns of it. */
+void guesses_weigh(struct guesses *g, uint8_t kind, const struct look *look, double weight);
+
 /** guesses_merge - what `from` saw, added to g. */
 void guesses_merge(struct guesses *g, const struct guesses *from);
 

@@ -8,11 +8,7 @@
  *             what is older), then looks at the waits that are open (switches.h).  A program that
  *             does nothing gets longer ticks, one that keeps the recorder busy too.
  *
- *   A record costs half a microsecond.  Above BUSY_RATE switches a second that would slow the
- *   program: then they are taken for a part of each 100 ms, and the rest is filled with what was
- *   seen.  An event that is only switched off still costs a third of a microsecond a switch, since
- *   the kernel goes through a thread's events whether they count or not; so between two turns
- *   there are none (while few threads live: giving all of them new ones costs time, too).
+ * SEE         perf_turns.c for programs that switch too often to record all of it
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,19 +31,7 @@
 #define DEBT_LARGE (4 * HOB_MS) /* computed beyond that */
 #define TICK_DEBT  (5 * HOB_MS)
 
-#define BUSY_RATE  50000.0 /* switches a second */
-#define CALM_RATE  40000.0
-#define TURN       (100 * HOB_MS)
-#define TURN_COSTS 200 /* a turn lasts so many times what its two ends cost, if that is longer */
-#define TURN_ON    (10 * HOB_MS) /* of it, while there are no more than this a second: */
-#define TURN_RATE  100000.0
-#define TURN_LEAST (2 * HOB_MS)
-#define RATE_EVERY (50 * HOB_MS)
-enum {
-    RATE_ENOUGH = 5000, /* switches of which it is clear before */
-    DROP_MOST = 64,     /* threads that are given events anew in each turn */
-    HEARD_MOST = 256    /* threads that are heard when they wake others */
-};
+enum { HEARD_MOST = 256 }; /* threads that are heard when they wake others */
 
 struct perf {
     const struct rec_begin *b;
@@ -58,15 +42,9 @@ struct perf {
     int64_t last;       /* the last one */
     uint64_t n_ticks;
     int64_t cpu_at, cpu; /* when the recorder's CPU time was asked for last, and what it was */
-    int64_t rate_at;     /* likewise the switches, */
-    uint64_t rate_n;
-    double rate;            /* and how many there were a second */
-    size_t n_found;         /* threads that were there before us */
-    bool short_of;          /* time: it has computed more than it may */
-    bool duty, on;          /* takes turns; and is on */
-    bool dropped, may;      /* off: there are no events; what may_drop found */
-    int64_t turn, on_time;  /* when this turn began; all time on */
-    int64_t all, turn_cost; /* of a turn, on and off; what its ends cost */
+    size_t n_found;      /* threads that were there before us */
+    bool short_of;       /* time: it has computed more than it may */
+    struct turns turns;
 };
 
 static const char *why_refused(int r)
@@ -105,113 +83,6 @@ static void drain(struct perf *p, int64_t until)
     events_drain(&p->events, p->switches, until, p->b->base);
 }
 
-static void ask_may(void *arg, int32_t pid)
-{
-    struct perf *p = arg;
-
-    p->may = p->may && events_may(pid);
-}
-
-/* Could all that lives be found again and be given events anew? */
-static bool may_drop(struct perf *p)
-{
-    if (switches_live(p->switches) > DROP_MOST)
-        return false;
-    p->may = true;
-    switches_pids(p->switches, ask_may, p);
-    return p->may;
-}
-
-static void turn_off(struct perf *p, int64_t now)
-{
-    p->dropped = may_drop(p);
-    if (p->dropped)
-        events_drop(&p->events);
-    else
-        events_switch(&p->events, false);
-    p->on_time += now - p->turn;
-    drain(p, p->b->base + now + HOB_SEC); /* nothing is written any more */
-    switches_pause(p->switches, now);
-}
-
-static void turn_on(struct perf *p, int64_t now)
-{
-    int error = 0;
-
-    switches_resume(p->switches, now);
-    if (!p->dropped) {
-        events_switch(&p->events, true);
-        return;
-    }
-    if (attach_tree(&p->events, p->switches, p->b, true, &error) > 0)
-        rec_note(p->b->rec, "some threads are seen only in part: %s", hob_strerror(error));
-    p->dropped = false;
-}
-
-static void turn_to(struct perf *p, bool on, int64_t now)
-{
-    int64_t began = look_cpu();
-
-    if (on)
-        turn_on(p, now);
-    else
-        turn_off(p, now);
-    p->turn_cost = on ? look_cpu() - began : p->turn_cost + look_cpu() - began;
-    if (!on)
-        p->all = p->turn_cost * TURN_COSTS > TURN ? p->turn_cost * TURN_COSTS : TURN;
-    p->on = on;
-    p->turn = now;
-}
-
-/* How long records are taken in each turn. */
-static int64_t turn_length(const struct perf *p)
-{
-    double on = (double)TURN_ON * (double)p->all / (double)TURN;
-
-    if (p->rate > TURN_RATE)
-        on *= TURN_RATE / p->rate;
-    return on > (double)TURN_LEAST ? (int64_t)on : TURN_LEAST;
-}
-
-/* What costs the program time. */
-static uint64_t records(const struct perf *p)
-{
-    return p->b->rec->n_switches + switches_wakes_heard(p->switches);
-}
-
-/* How many records a second there are while they are made; turns begin and end by it. */
-static void rate_look(struct perf *p, int64_t now, int64_t every)
-{
-    int64_t d = now - p->rate_at;
-    uint64_t n = records(p) - p->rate_n;
-
-    if (d <= 0 || (d < every && n < RATE_ENOUGH))
-        return;
-    p->rate = (double)n * HOB_SEC / (double)d;
-    p->rate_n = records(p);
-    p->rate_at = now;
-    if (!p->duty && p->rate > BUSY_RATE)
-        rec_note(p->b->rec,
-                 "at more than %.0f switches a second only a part of each 100 ms was "
-                 "recorded, and the rest filled with what was seen then",
-                 BUSY_RATE);
-    p->duty = p->rate > (p->duty ? CALM_RATE : BUSY_RATE);
-}
-
-static void duty_look(struct perf *p, int64_t now)
-{
-    if (p->on && !p->duty) {
-        rate_look(p, now, RATE_EVERY);
-    } else if (p->on && now - p->turn >= turn_length(p)) {
-        rate_look(p, now, 0);
-        turn_to(p, false, now);
-    } else if (!p->on && now - p->turn >= p->all - turn_length(p)) {
-        turn_to(p, true, now);
-        p->rate_n = records(p);
-        p->rate_at = now;
-    }
-}
-
 static int64_t cpu_used(void)
 {
     struct rusage u;
@@ -246,12 +117,12 @@ static void tick_look(struct perf *p, int64_t now)
 /* While nothing happens the ticks grow, so that a wait as long as the one before is looked at. */
 static int64_t tick_next(struct perf *p, bool quiet)
 {
-    int64_t on = turn_length(p);
+    int64_t most = turns_next(&p->turns);
 
-    if (!p->on)
-        return p->all - on;
-    if (p->duty)
-        return p->tick < on / 2 ? p->tick : on / 2;
+    if (!p->turns.on)
+        return most;
+    if (p->turns.duty)
+        return p->tick < most ? p->tick : most;
     p->idle = !quiet ? 0 : p->idle ? p->idle * 2 : p->tick;
     if (p->idle > TICK_QUIET)
         p->idle = TICK_QUIET;
@@ -284,12 +155,13 @@ static int64_t perf_tick(void *state, int64_t now)
 
     while (epoll_wait(p->events.wake, ev, 8, 0) == 8)
         ;
-    if (p->on)
+    if (p->turns.on)
         drain(p, p->b->base + now);
     quiet = switches_quiet(p->switches);
-    switches_look(p->switches, now, now - p->last, !p->short_of);
+    if (!p->turns.rests)
+        switches_look(p->switches, now, now - p->last, !p->short_of);
     wakes_look(p, now);
-    duty_look(p, now);
+    turns_look(&p->turns, now);
     tick_look(p, now);
     p->n_ticks++;
     p->b->rec->tick = now / (int64_t)p->n_ticks;
@@ -307,7 +179,7 @@ static void perf_open_now(void *state, int64_t now, rec_open_fn *f, void *arg)
 {
     struct perf *p = state;
 
-    switches_open(p->switches, p->on ? now : p->turn, f, arg);
+    switches_open(p->switches, turns_seen(&p->turns, now), f, arg);
 }
 
 /* --- begin and end ---------------------------------------------------------------------------- */
@@ -361,7 +233,7 @@ static int perf_start(const struct rec_begin *begin, void **ret, const char **wh
 
     if (!p)
         return -ENOMEM;
-    *p = (struct perf){.b = begin, .tick = TICK_FIRST, .on = true, .all = TURN};
+    *p = (struct perf){.b = begin, .tick = TICK_FIRST};
     r = perf_open(p);
     if (r < 0) {
         *why = why_refused(r);
@@ -371,6 +243,7 @@ static int perf_start(const struct rec_begin *begin, void **ret, const char **wh
     begin->rec->tier = p->events.has_wakes ? REC_T1_PLUS : REC_T1;
     p->cpu = cpu_used();
     p->n_found = p->b->rec->n_threads;
+    turns_init(&p->turns, begin, &p->events, p->switches);
     *ret = p;
     return 0;
 }
@@ -381,13 +254,11 @@ static void perf_stop(void *state, int64_t now)
     struct recording *rec = p->b->rec;
     size_t n_bad = 0;
 
-    if (p->on) {
+    if (p->turns.on)
         drain(p, hob_now());
-        p->on_time += now - p->turn;
-    } else {
-        switches_resume(p->switches, now);
-    }
-    switches_look(p->switches, now, now - p->last, true);
+    turns_end(&p->turns, now);
+    if (!p->turns.rests)
+        switches_look(p->switches, now, now - p->last, true);
     switches_finish(p->switches, now);
     looker_finish(p->looker);
     for (size_t i = 0; i < p->events.n_cpus; i++)
@@ -401,7 +272,7 @@ static void perf_stop(void *state, int64_t now)
         rec->n_lost = n_lost; /* no record came after these to say so */
     if (rec->n_lost)
         rec_note(rec, "%llu switch records were lost", (unsigned long long)rec->n_lost);
-    rec->duty = now > 0 ? (double)p->on_time / (double)now : 1;
+    rec->duty = now > 0 ? (double)p->turns.on_time / (double)now : 1;
     rec->tick = p->n_ticks ? now / (int64_t)p->n_ticks : TICK_FIRST;
     perf_free(p);
 }

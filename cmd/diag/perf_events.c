@@ -6,7 +6,9 @@
  *             thread starts.  This needs no privilege while perf_event_paranoid is 2 or less.
  *
  * HOW         The ring of a CPU belongs to an event of our own, which never counts; the threads'
- *             events write into it.  So those may come and go, and the ring stays.
+ *             events write into it.  So those may come and go, and the ring stays.  In a rest
+ *             (perf_turns.c) the rings go, too: while any event on a thread is open on this
+ *             machine, our own as well, each switch of a thread that ever had one costs more.
  *
  *   Where it is permitted a second event a thread and CPU says who woke whom (wakers.h, T1+).
  *
@@ -22,6 +24,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <hob/rt.h>
 
 #include "diag/perf_impl.h"
 
@@ -79,7 +83,10 @@ static int ring_map(struct events *e, size_t i)
             continue;
         held->page = at;
         held->bytes = page + size;
-        e->rings[i] = (struct ring){.data = (const unsigned char *)at + page, .size = size};
+        e->rings[i] = (struct ring){.data = (const unsigned char *)at + page,
+                                    .size = size,
+                                    .n_bad = e->rings[i].n_bad,
+                                    .wakes = e->rings[i].wakes};
         return 0;
     }
     return -EPERM;
@@ -117,21 +124,50 @@ int events_open(struct events *e, size_t n_cpus)
     return r;
 }
 
-void events_close(struct events *e)
+static void rings_close(struct events *e)
 {
-    events_drop(e);
-    for (size_t i = 0; e->held && i < e->n_cpus; i++) {
+    for (size_t i = 0; e->held && e->rings && i < e->n_cpus; i++) {
         if (e->held[i].page)
             munmap(e->held[i].page, e->held[i].bytes);
         if (e->held[i].fd >= 0)
-            close(e->held[i].fd);
+            close(e->held[i].fd); /* which takes it out of the epoll set, too */
+        e->held[i] = (struct events_ring){.fd = -1};
+        e->rings[i] = (struct ring){.n_bad = e->rings[i].n_bad, .wakes = e->rings[i].wakes};
     }
+}
+
+void events_rest(struct events *e)
+{
+    events_drop(e);
+    rings_close(e);
+}
+
+int events_wake(struct events *e)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < e->n_cpus; i++)
+        r = ring_open(e, i);
+    if (r < 0)
+        rings_close(e);
+    return r;
+}
+
+void events_close(struct events *e)
+{
+    events_drop(e);
+    rings_close(e);
     if (e->wake >= 0)
         close(e->wake);
     free(e->held);
     free(e->rings);
     free(e->threads.fd);
     free(e->wakers.fd);
+}
+
+int64_t events_now(void)
+{
+    return hob_now();
 }
 
 void events_drain(struct events *e, struct switches *s, int64_t until, int64_t base)

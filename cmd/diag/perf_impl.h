@@ -70,8 +70,57 @@ uint64_t events_lost(const struct events *e);
 /** events_drop - watch nobody any more; what was written can still be read. */
 void events_drop(struct events *e);
 
+/**
+ * events_rest, events_wake - between them not one event of ours is open, on a thread or to hold a
+ * ring
+ *
+ * All that was written is read already; wake stays the same descriptor.  events_wake returns 0 or
+ * why a ring could not be had again: then there is none.
+ */
+void events_rest(struct events *e);
+int events_wake(struct events *e);
+
+/** events_now - the time that a record would have now. */
+int64_t events_now(void);
+
 /** events_drain - all records older than `until`, in order of time, at times since `base`. */
 void events_drain(struct events *e, struct switches *s, int64_t until, int64_t base);
+
+/* perf_turns.c */
+
+/* Records for a part of the time. */
+struct turns {
+    const struct rec_begin *b;
+    struct events *events;
+    struct switches *switches;
+    bool duty, on;        /* takes turns; and is on */
+    bool dropped, may;    /* off: there are no events; what may_drop found */
+    bool rests;           /* off: for long, and not even rings */
+    bool no_rests, stuck; /* the kernel does not count; rings could not be had again */
+    unsigned n_short;     /* turns that were short */
+    int64_t began;        /* this turn, or this gap */
+    int64_t rested;       /* the last look in a rest */
+    int64_t on_time;      /* in all, but for this turn */
+    int64_t all, cost;    /* of a turn, on and off; what its ends cost */
+    int64_t calm_since;   /* it takes none */
+    int64_t rate_at;      /* when the switches were counted last, */
+    uint64_t rate_n;
+    double rate; /* and how many there were a second */
+};
+
+void turns_init(struct turns *t, const struct rec_begin *b, struct events *e, struct switches *s);
+
+/** turns_look - once a tick: begins and ends turns. */
+void turns_look(struct turns *t, int64_t now);
+
+/** turns_next - ns until the next tick at the latest, while it takes turns. */
+int64_t turns_next(const struct turns *t);
+
+/** turns_seen - until when it is known what went on. */
+int64_t turns_seen(const struct turns *t, int64_t now);
+
+/** turns_end - the recording ends; what was written is drained. */
+void turns_end(struct turns *t, int64_t now);
 
 /* perf_attach.c */
 

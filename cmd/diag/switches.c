@@ -67,6 +67,17 @@ static struct guesses *guesses_of(struct switches *s, struct guesses **at)
     return *at;
 }
 
+/* The next gap is filled with waits of these kinds. */
+static void kinds_add(struct switches *s, struct thread *t, const struct rec_ival *wait)
+{
+    const struct look look = {
+        .flags = wait->flags, .peer = wait->peer, .in_flight = wait->in_flight};
+    struct guesses *g = guesses_of(s, &t->kinds);
+
+    if (g)
+        guesses_weigh(g, wait->kind, &look, (double)(wait->to - wait->from));
+}
+
 static void close_wait(struct switches *s, struct thread *t, int64_t at)
 {
     int64_t end = t->awake_at > t->since && t->awake_at < at ? t->awake_at : at;
@@ -89,6 +100,8 @@ static void close_wait(struct switches *s, struct thread *t, int64_t at)
         if (t->guesses && t->guesses->looks >= LOOKS_FOR_A_GUESS)
             guesses_give(t->guesses, &v);
     }
+    if (s->gaps)
+        kinds_add(s, t, &v);
     if (v.kind != REC_UNKNOWN && v.to - v.from > t->main_wait_lasted) {
         t->main_wait_lasted = v.to - v.from;
         t->main_wait = (struct look){

@@ -45,6 +45,25 @@ void switches_look(struct switches *s, int64_t now, int64_t tick, bool spare);
 void switches_pause(struct switches *s, int64_t now);
 void switches_resume(struct switches *s, int64_t now);
 
+/**
+ * switches_rest - after switches_pause: this gap will be a long one, filled with the kernel's
+ * counts
+ *
+ * Return: false: the kernel does not count for us; it is a gap like any other.
+ */
+bool switches_rest(struct switches *s, int64_t now);
+
+/** switches_rest_look - fill it up to now; costs some microseconds a thread. */
+struct switches_rested {
+    int64_t lasted; /* since the last look, */
+    uint64_t turns; /* how often a thread was put on a core in this time */
+    bool more;      /* there are threads or processes that were not there before */
+};
+void switches_rest_look(struct switches *s, int64_t now, struct switches_rested *ret);
+
+/** switches_rest_end - and there are records again; or, the last time, the recording ends. */
+void switches_rest_end(struct switches *s, int64_t now, bool last);
+
 /** switches_open - calls f for each thread whose state is known; waits not looked at are left out
  */
 void switches_open(struct switches *s, int64_t now, rec_open_fn *f, void *arg);

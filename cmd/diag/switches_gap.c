@@ -4,6 +4,7 @@
  *
  * WHAT        Above so many switches a second records are taken in turns (perf.c).  A gap is filled
  *             with what each thread did in the turn before it: sums stay right, order is lost.
+ *             One that lasts seconds is filled by switches_rest.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -57,9 +58,16 @@ static void thread_resume(void *arg, struct thread *t, int64_t now)
         if (t->state == REC_WAIT)
             switches_wait_begins(s, t); /* maybe another one than before */
     }
+    switches_turn_begins(t);
+}
+
+void switches_turn_begins(struct thread *t)
+{
     memset(t->sum, 0, sizeof t->sum);
     t->main_wait_lasted = 0;
     t->main_wait.kind = REC_UNKNOWN;
+    if (t->kinds)
+        *t->kinds = (struct guesses){0};
     t->changed = false;
 }
 

@@ -45,6 +45,8 @@ struct switches {
     bool has_wakes;
     struct wakers wakers;
     bool gaps; /* there was a pause: what the kernel counts covers more than what was recorded */
+    int64_t rest_at; /* when the kernel's counts were read last */
+    size_t rest_kin; /* and how many threads and children there were then */
 };
 
 void pids_add(struct switches *s, struct pids *a, int32_t pid);
@@ -60,6 +62,9 @@ void switches_gone(struct switches *s, struct thread *t, int64_t at);
 
 /** switches_wait_begins - what it is for is not known yet. */
 void switches_wait_begins(struct switches *s, struct thread *t);
+
+/** switches_turn_begins - what it does from now on is what the next gap is filled with. */
+void switches_turn_begins(struct thread *t);
 
 /** switches_woke - a thread that has a core again after a wait (at the time `at`). */
 void switches_woke(struct switches *s, struct thread *t, int64_t at);

@@ -154,6 +154,7 @@ void threads_remove(struct threads *ts, struct thread *t)
     if (--t->proc->n_threads == 0) /* (I1) */
         proc_remove(ts, t->proc);
     free(t->guesses);
+    free(t->kinds);
     free(t);
 }
 

@@ -42,7 +42,12 @@ struct thread {
     int64_t sum[REC_N_STATES];
     struct look main_wait; /* the longest */
     int64_t main_wait_lasted;
+    struct guesses *kinds; /* of its waits, by how long they were; freed with it */
     bool changed;
+    /* at the last look of a rest */
+    uint64_t rest_run, rest_delay, rest_turns; /* as the kernel counts them */
+    uint32_t rest_run_ppm, rest_ready_ppm;     /* of the time before it */
+    bool rest_idle;                            /* it was not on a core in that time */
 };
 
 struct threads {

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,12 +148,13 @@ bool wakers_dear(size_t born, size_t n_cpus, int64_t now)
     return born > BORN_FEW && costs > DEAR_FIRST + now / DEAR_SHARE;
 }
 
-static int held = -1; /* an event of our own that never counts */
+static int held = -1; /* an event that never counts, on a CPU: one on a thread, our own or not,
+                       * would keep the kernel looking for events at each switch */
 
 int wakers_hold(const struct wakers_format *f)
 {
     if (held < 0)
-        held = wakers_open(f, 0, -1, true, false);
+        held = wakers_open(f, -1, sched_getcpu(), true, false);
     return held < 0 ? held : 0;
 }
 

@@ -740,6 +740,63 @@ class Lost(Diagnose):
         self.assertGreater(recording['lost'], 1000)
 
 
+RESTS = '''
+    import time
+    hob = os.getppid()
+    here, there = os.pipe()
+    back, forth = os.pipe()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if os.fork() == 0:
+        os.close(there)
+        while os.read(here, 1):
+            os.write(forth, b'x')
+        os._exit(0)
+
+    def recorded():
+        with open('/proc/%d/maps' % hob) as f:
+            return '[perf_event]' in f.read()
+
+    def until(state, busy, most):
+        end = time.monotonic() + most
+        while recorded() != state:
+            for _ in range(1000 if busy else 0):
+                os.write(there, b'x')
+                os.read(back, 1)
+            if time.monotonic() > end:
+                print('recorded' if not state else 'not recorded', flush=True)
+                os._exit(0)
+
+    if not recorded():
+        print('never', flush=True)
+        os._exit(0)
+    until(False, True, 60)
+    late = os.fork()
+    if late == 0:
+        until(True, False, 60)
+        os._exit(0)
+    os.waitpid(late, 0)
+    os.close(there)
+    os.wait()
+    '''
+
+
+class Rests(Diagnose):
+    def test_what_starts_in_a_rest_is_found_when_it_ends(self):
+        """Too many switches: hob closes what it records with, until the program does less."""
+        json_file = self.path('v.json')
+        r, _ = self.diagnose(*script(RESTS), options=['--tier', '1', '--json', json_file])
+        if 'no recording' in r.err or r.out == 'never\n':
+            self.skipTest('no switches are recorded here')
+        self.assertEqual(r.status, 0, r.err)
+        if r.out == 'recorded\n':
+            self.skipTest('this machine cannot make so many switches a second now')
+        self.assertEqual(r.out, '')
+        row = cli.rows_of(self.read(json_file))[0]
+        self.assertEqual(row['processes'], 3)
+        self.assertLess(row['recording']['duty'], 1)
+        self.assertIn('for a part of the time', row['recording']['notes'])
+
+
 class Late(Diagnose):
     """Signals that come when the command has ended and hob has not."""
 
