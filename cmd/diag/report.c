@@ -328,7 +328,7 @@ static bool nothing_to_gain(const struct diagnosis *d)
 {
     enum hob_bound bound = d->ruling.is.bound;
 
-    return (bound == HOB_BOUND_SLEEP || bound == HOB_BOUND_IDLE) &&
+    return (bound == HOB_BOUND_SLEEP || bound == HOB_BOUND_IDLE) && !d->ruling.is.unread &&
            d->ruling.is.advice == HOB_ADVICE_NONE && !predict_doubt(&d->measures);
 }
 

@@ -756,6 +756,15 @@ RESTS = '''
         with open('/proc/%d/maps' % hob) as f:
             return '[perf_event]' in f.read()
 
+    def events():
+        n = 0
+        for fd in os.listdir('/proc/%d/fd' % hob):
+            try:
+                n += 'perf_event' in os.readlink('/proc/%d/fd/%s' % (hob, fd))
+            except OSError:
+                pass
+        return n
+
     def until(state, busy, most):
         end = time.monotonic() + most
         while recorded() != state:
@@ -773,6 +782,9 @@ RESTS = '''
     late = os.fork()
     if late == 0:
         until(True, False, 60)
+        end = time.monotonic() + 60
+        while events() < 4 * os.cpu_count() and time.monotonic() < end:
+            pass  # a ring for each core, and of each of three processes an event there
         os._exit(0)
     os.waitpid(late, 0)
     os.close(there)
