@@ -33,6 +33,7 @@
 
 #include <hob/group.h>
 
+#include "sched/blame.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 
@@ -183,6 +184,8 @@ int hob__deferred_run(struct fiber *f, struct runnable **deferred, int rc)
     struct runnable *first;
     int r;
 
+    if (deferred == &f->deferred && f->scope != f->own_scope)
+        hob__left_open(f); /* before its frame is taken for one that lives */
     group_init(&shield, l, f, true);
     hob__group_shield(&shield, HOB_DEFER_TIME);
     while ((first = *deferred)) { /* one of them may defer another */

@@ -50,6 +50,7 @@
 
 #include "base/assert.h"
 #include "sched/ahead.h"
+#include "sched/blame.h"
 #include "sched/fold.h"
 #include "sched/life.h"
 #include "sched/park.h"
@@ -165,7 +166,8 @@ static inline void fiber_begin(struct loop *l, struct fiber *f, struct task *t)
 /* Returns who has waited for it, or NULL. */
 static inline struct fiber *fiber_end(struct loop *l, struct fiber *f, int rc)
 {
-    HOB_ASSERT(f->scope == f->own_scope); /* (I3) */
+    if (unlikely(f->scope != f->own_scope)) /* (I3) */
+        hob__left_open(f);
     if (unlikely(trace_accounted(&f->trace)))
         hob__traced_end(l, f);
     list_cut(&f->member);

@@ -123,6 +123,10 @@ int hob_group_open(hob_group *storage, const struct hob_group_opts *opts)
     struct group *g = group_of(storage);
     struct fiber *f = hob__self();
 
+#ifndef NDEBUG
+    if (f && f->scope == &g->scope)
+        return HOB_MISUSE(-EINVAL, "this storage holds a group that is still open: join that one");
+#endif
     if (likely(f && !opts)) {
         group_init(g, f->loop, f, false);
         return 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <hob/hob.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -576,23 +578,100 @@ TEST(what_is_shielded_goes_on_until_it_ends)
     each_world_run(cancels_shielded, NULL, ran_reset, -ESTALE);
 }
 
+/* Ends with a group open whose frame is gone: by itself, or by what it called. */
 static int forgets_to_join(void *arg)
 {
-    static hob_group g;
+    hob_group g;
 
-    (void)arg;
-    return hob_group_open(&g, NULL);
+    if (arg && hob_defer(quick, NULL) < 0)
+        return -ENOMEM;
+    return hob_group_open(&g, HOB_GROUP_OPTS(.name = "forgotten"));
 }
 
-TEST(a_fiber_that_ends_with_an_open_group_aborts)
+static int has_who_forgets(void *arg)
 {
-    int status;
-    pid_t pid = fork();
+    hob_group g;
+    int r = hob_group_open(&g, HOB_GROUP_OPTS(.name = "pages"));
 
+    if (r == 0)
+        r = hob_go(&g, forgets_to_join, arg);
+    return hob_group_join(&g, r);
+}
+
+struct forgets {
+    hob_fn fn;
+    void *arg;
+    const char *fiber;
+    bool started; /* by a hob_go that can be named */
+};
+
+/* In a process of its own: its wait status, and what it said. */
+static int status_of(const struct forgets *c, char *ret_said, size_t size)
+{
+    struct rlimit no_core = {0, 0};
+    int fds[2], status;
+    size_t n = 0;
+    ssize_t k;
+
+    CHECK(pipe(fds) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
     if (pid == 0) {
-        (void)!hob_run(NULL, forgets_to_join, NULL);
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        dup2(fds[1], STDERR_FILENO);
+        (void)!hob_run(NULL, c->fn, c->arg);
         _exit(0);
     }
+    close(fds[1]);
+    while (n < size - 1 && (k = read(fds[0], ret_said + n, size - 1 - n)) > 0)
+        n += (size_t)k;
+    ret_said[n] = '\0';
+    close(fds[0]);
     CHECK_INT(waitpid(pid, &status, 0), pid);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    return status;
 }
+
+TEST(a_fiber_that_ends_with_an_open_group_aborts_and_says_what_to_do)
+{
+    static const struct forgets all[] = {
+        {forgets_to_join, NULL, "fiber \"main\" ", false},
+        {has_who_forgets, NULL, "fiber \"pages\" ", true},
+        {has_who_forgets, &ran, "fiber \"pages\" ", true},
+    };
+    char said[4096];
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        int status = status_of(&all[i], said, sizeof said);
+
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        if (strncmp(said, "hob: ", 5) != 0 || !strstr(said, all[i].fiber) ||
+            !strstr(said, "hob_group_join before every return") || !strstr(said, "; runs ") ||
+            !strstr(said, ", started at ") == all[i].started)
+            t_fail(__FILE__, __LINE__, "it said \"%s\"", said);
+        CHECK(!strstr(said, "invariant") && !strstr(said, "forgotten"));
+    }
+}
+
+#ifndef NDEBUG
+static int opens_again(void *arg)
+{
+    hob_group g;
+    int r = hob_group_open(&g, NULL);
+
+    (void)arg;
+    if (r == 0)
+        r = hob_group_open(&g, NULL);
+    return hob_group_join(&g, r);
+}
+
+TEST(a_group_that_is_open_is_not_opened_again)
+{
+    static const struct forgets c = {.fn = opens_again};
+    char said[4096];
+    int status = status_of(&c, said, sizeof said);
+
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    CHECK(strstr(said, "hob: hob_group_open: misuse: ") == said);
+}
+#endif
