@@ -28,15 +28,44 @@ static void put_origin(struct text *t, const struct fiber *f)
     }
 }
 
+static void put_who(struct text *t, const struct fiber *f)
+{
+    hob__text_put(t, "hob: fiber \"");
+    hob__text_put_name(t, hob__fiber_name(f));
+    hob__text_put(t, "\" ");
+}
+
+static __attribute__((noreturn, cold)) void say(const struct text *t)
+{
+    fprintf(stderr, "%s\n", t->p ? t->p : "hob: a fiber's mistake, and no memory to say which");
+    abort();
+}
+
 void hob__left_open(const struct fiber *f)
 {
     struct text t = {0};
 
-    hob__text_put(&t, "hob: fiber \"");
-    hob__text_put_name(&t, hob__fiber_name(f));
-    hob__text_put(&t, "\" returned with a group of its own still open: each hob_group_open needs "
-                      "its hob_group_join before every return"); /* (I1) */
+    put_who(&t, f);
+    hob__text_put(&t, "returned with a group of its own still open: each hob_group_open needs its "
+                      "hob_group_join before every return"); /* (I1) */
     put_origin(&t, f);
-    fprintf(stderr, "%s\n", t.p ? t.p : "hob: a fiber returned with a group still open: join it");
-    abort();
+    say(&t);
+}
+
+void hob__left_locked(const struct fiber *f, const char *lock)
+{
+    struct text t = {0};
+
+    put_who(&t, f);
+    hob__text_put(&t, "ended while it holds ");
+    if (lock) {
+        hob__text_put(&t, "the lock \"");
+        hob__text_put_name(&t, lock);
+        hob__text_put(&t, "\"");
+    } else {
+        hob__text_put(&t, "a lock");
+    }
+    hob__text_put(&t, ": unlock it before every return");
+    put_origin(&t, f);
+    say(&t);
 }

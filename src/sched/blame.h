@@ -10,4 +10,7 @@ struct fiber;
 /* Its function has returned, and a group that it opened is still open: says so, and aborts. */
 __attribute__((noreturn, cold)) void hob__left_open(const struct fiber *f);
 
+/* It holds a lock, of this name or NULL: the same. */
+__attribute__((noreturn, cold)) void hob__left_locked(const struct fiber *f, const char *lock);
+
 #endif

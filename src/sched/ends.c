@@ -34,6 +34,7 @@
 #include <hob/group.h>
 
 #include "sched/blame.h"
+#include "sched/hold.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 
@@ -172,7 +173,7 @@ int hob__task_reply(void *arg)
     int rc = ask->fn(arg);
 
     if (unlikely(f->deferred))
-        rc = hob__deferred_run(f, &f->deferred, rc);
+        rc = hob__fiber_deferred(f, rc);
     *ask->to = rc; /* (I9) */
     return rc;
 }
@@ -184,11 +185,9 @@ int hob__deferred_run(struct fiber *f, struct runnable **deferred, int rc)
     struct runnable *first;
     int r;
 
-    if (deferred == &f->deferred && f->scope != f->own_scope)
-        hob__left_open(f); /* before its frame is taken for one that lives */
     group_init(&shield, l, f, true);
     hob__group_shield(&shield, HOB_DEFER_TIME);
-    while ((first = *deferred)) { /* one of them may defer another */
+    while ((first = *deferred) && first != &hob__holds) { /* one of them may defer another */
         struct task *t = container_of(first, struct task, run);
         hob_fn fn = t->fn;
         void *arg = t->arg;
@@ -199,6 +198,18 @@ int hob__deferred_run(struct fiber *f, struct runnable **deferred, int rc)
             rc = r;
     }
     group_fini(&shield);
+    return rc;
+}
+
+int hob__fiber_deferred(struct fiber *f, int rc)
+{
+    if (f->scope != f->own_scope)
+        hob__left_open(f); /* before its frame is taken for one that lives */
+    if (f->deferred != &hob__holds)
+        rc = hob__deferred_run(f, &f->deferred, rc);
+    f->deferred = NULL;
+    if (f->n_holds)
+        hob__holds_left(f);
     return rc;
 }
 

@@ -312,6 +312,8 @@ static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
     f->deferred = NULL;
     f->counted = f->told = false;
     f->on_fd = -1;
+    f->holder = f->n_holds = 0;
+    f->held = NULL;
     f->timer.set = false;
     f->timer.fire = fiber_timeout;
     f->trace.flags = 0;
@@ -404,7 +406,7 @@ static void fiber_main(void *arg)
     for (;;) {
         int rc = f->task->fn(f->task->arg);
         if (unlikely(f->deferred))
-            rc = hob__deferred_run(f, &f->deferred, rc);
+            rc = hob__fiber_deferred(f, rc);
         struct fiber *joiner = fiber_end(l, f, rc);
         if (joiner) {
             fiber_set_ready(l, joiner);
@@ -523,7 +525,7 @@ static int called_deferred(void *arg)
     struct fiber *f = arg;
 
     san_enter(&f->san);
-    return hob__deferred_run(f, &f->deferred, f->wake_rc);
+    return hob__fiber_deferred(f, f->wake_rc);
 }
 
 static inline int fiber_call(struct loop *l, struct fiber *from, struct fiber *f,

@@ -190,7 +190,7 @@ struct fiber {
     struct loop *loop;
     struct scope *scope;       /* innermost */
     struct scope *own_scope;   /* the one it is a member of */
-    struct runnable *deferred; /* struct task: calls for its end, the newest first */
+    struct runnable *deferred; /* struct task: calls for its end, the newest first; hold.h */
     struct list member;        /* in own_scope->members */
     struct list *wait_node;    /* what of it stands in the queue it is parked on; NULL: nothing */
     void (*abort)(struct fiber *f);
@@ -198,6 +198,7 @@ struct fiber {
     const void *on;          /* what it is parked on, where park.h says so */
     struct chan_waiter chan; /* its own, for it waits for one at a time */
     int on_fd;               /* the descriptor it is parked on; -1: none */
+    uint32_t n_holds;        /* locks it holds */
     hob_time since;          /* while parked: the time at the start of the turn it parked in */
     struct timer timer;
     struct task *task; /* what it was started from; goes home with the result */
@@ -205,6 +206,9 @@ struct fiber {
     struct trace_task trace;
     struct fiber *fold_next; /* fold.c: the next one noted in the window ... */
     uint64_t fold_window;    /* ... of this number */
+    uint64_t holder;         /* its number as one who holds locks; 0: none yet */
+    const void *held;        /* one of these locks, or NULL; debug builds only, as is ... */
+    const char *held_name;   /* ... its name */
 };
 
 /* What a higher layer keeps a loop: made there when it is first wanted, closed with the loop, on

@@ -67,6 +67,9 @@ void hob__cancel_swallowed(struct fiber *f, int rc);
  * negative the first negative of theirs. */
 int hob__deferred_run(struct fiber *f, struct runnable **deferred, int rc);
 
+/* The same of a fiber whose function has returned; and what becomes of its locks (hold.h). */
+int hob__fiber_deferred(struct fiber *f, int rc);
+
 static inline void scope_init(struct scope *s, struct group *g, struct scope *parent)
 {
     s->parent = parent;

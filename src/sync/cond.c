@@ -18,7 +18,7 @@ struct cond {
 struct cond_pass {
     struct pass pass; /* first */
     struct mutex *mutex;
-    const void *who;
+    uint64_t who;
     bool unlocked;
 };
 
@@ -43,7 +43,7 @@ static void cond_queued(struct pass *p)
     struct cond_pass *cp = container_of(p, struct cond_pass, pass);
 
     if (cp->mutex->owner != cp->who)
-        hob__gate_wake(p, HOB_MISUSE(-EPERM, "a condition with a mutex that is not the caller's"));
+        hob__gate_wake(p, -EPERM);
     else
         cp->unlocked = hob__mutex_unlock(cp->mutex, cp->who) == 0; /* (I1) */
 }
@@ -63,10 +63,11 @@ static int wait_at_home(struct cond *c, struct cond_pass *p, hob_time until)
     if (r)
         return r;
     if (p->mutex->owner != p->who)
-        return HOB_MISUSE(-EPERM, "a condition with a mutex that is not the caller's");
+        return -EPERM;
     if (until == 0)
         return -ETIMEDOUT;
     (void)hob__mutex_unlock(p->mutex, p->who);
+    hold_given(p->mutex);
     r = hob__gate_park(&c->gate, &p->pass, HOB_WAIT_COND, until, false); /* (I1) */
     hob__mutex_lock_shielded(p->mutex);                                  /* (I2) */
     return r;
@@ -79,8 +80,10 @@ static int wait_elsewhere(struct cond *c, struct cond_pass *p, hob_time until)
     if (until == 0)
         return -ETIMEDOUT;
     r = hob__gate_pass(&c->gate, &p->pass, HOB_WAIT_COND, until);
-    if (p->unlocked)
+    if (p->unlocked) {
+        hold_given(p->mutex);
         hob__mutex_lock_shielded(p->mutex); /* (I2) */
+    }
     return r;
 }
 
@@ -90,11 +93,13 @@ int hob_cond_wait(hob_cond *storage, hob_mutex *mutex, hob_time until)
     struct cond_pass p = {.pass.try = cond_try,
                           .pass.queued = cond_queued,
                           .mutex = mutex_of(mutex),
-                          .who = gate_who()};
+                          .who = holder_self()};
 
     if (!c->gate.home || p.mutex->gate.home != c->gate.home)
         return HOB_MISUSE(-EINVAL, "a condition and its mutex have one home");
-    return gate_is_home(&c->gate) ? wait_at_home(c, &p, until) : wait_elsewhere(c, &p, until);
+    int r = gate_is_home(&c->gate) ? wait_at_home(c, &p, until) : wait_elsewhere(c, &p, until);
+    return r == -EPERM ? HOB_MISUSE(-EPERM, "a condition with a mutex that is not the caller's")
+                       : r;
 }
 
 static int cond_wake(struct cond *c, bool all)

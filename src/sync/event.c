@@ -11,6 +11,7 @@
 #include <hob/event.h>
 
 #include "base/assert.h"
+#include "sched/hold.h"
 #include "sync/gate.h"
 #include "sync/select.h"
 
@@ -132,12 +133,12 @@ enum once_state { ONCE_NEW, ONCE_RUNS, ONCE_DONE };
 struct once {
     struct gate gate; /* first */
     enum once_state state;
-    const void *runner; /* while it runs */
+    uint64_t runner; /* while it runs; else 0 */
 };
 
 struct once_pass {
     struct pass pass; /* first */
-    const void *who;
+    uint64_t who;
 };
 
 enum { YOURS = 1 }; /* result of a pass: the caller is to run its fn */
@@ -152,7 +153,7 @@ static struct once *once_of(hob_once *o)
 static int once_try(struct pass *p, bool first)
 {
     struct once *o = container_of(p->gate, struct once, gate);
-    const void *who = container_of(p, struct once_pass, pass)->who;
+    uint64_t who = container_of(p, struct once_pass, pass)->who;
 
     (void)first; /* who waits, waits for somebody's run */
     if (o->state == ONCE_DONE)
@@ -170,14 +171,14 @@ int hob_once_init(hob_once *storage, const char *name)
 
     o->gate.home = NULL;
     o->state = ONCE_NEW;
-    o->runner = NULL;
+    o->runner = 0;
     return hob__gate_init(&o->gate, name);
 }
 
 static int once_ended(struct once *o, bool done)
 {
     o->state = done ? ONCE_DONE : ONCE_NEW;
-    o->runner = NULL;
+    o->runner = 0;
     hob__gate_admit(&o->gate); /* (I2) */
     return 0;
 }
@@ -192,7 +193,7 @@ static void ended_start(struct remote *r)
 int hob_once_do(hob_once *storage, hob_fn fn, void *arg, hob_time until)
 {
     struct once *o = once_of(storage);
-    struct once_pass p = {.pass.try = once_try, .who = gate_who()};
+    struct once_pass p = {.pass.try = once_try, .who = holder_self()};
     struct change c = {.object = o};
     int r, ran;
 

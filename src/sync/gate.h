@@ -69,14 +69,6 @@ static inline bool gate_is_home(const struct gate *g)
     return likely(l && l == g->home && l->current);
 }
 
-/* Who asks, to be compared: the fiber; of a plain thread, something that only it has. */
-static inline const void *gate_who(void)
-{
-    struct fiber *f = hob__self();
-
-    return f ? (const void *)f : (const void *)&hob__loop;
-}
-
 static inline struct pass *gate_first(struct gate *g)
 {
     return list_empty(&g->queue) ? NULL : list_entry(g->queue.next, struct pass, node);
@@ -87,7 +79,7 @@ struct change {
     struct remote remote; /* first */
     void *object;
     int64_t n;
-    const void *who;
+    uint64_t who; /* hold.h */
 };
 
 /*

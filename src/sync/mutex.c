@@ -29,14 +29,14 @@ enum { TRY_AGAIN = 1 }; /* what a called waiter is woken with */
 
 struct mutex_pass {
     struct pass pass; /* first */
-    const void *who;
+    uint64_t who;
     hob_time since;
 };
 
 static int mutex_try(struct pass *p, bool first)
 {
     struct mutex *m = container_of(p->gate, struct mutex, gate);
-    const void *who = container_of(p, struct mutex_pass, pass)->who;
+    uint64_t who = container_of(p, struct mutex_pass, pass)->who;
 
     (void)first; /* barging */
     if (m->owner)
@@ -50,7 +50,7 @@ int hob_mutex_init(hob_mutex *storage, const char *name)
     struct mutex *m = mutex_of(storage);
 
     m->gate.home = NULL;
-    m->owner = NULL;
+    m->owner = 0;
     m->called = false;
     return hob__gate_init(&m->gate, name);
 }
@@ -73,9 +73,9 @@ static HOB_RARE int mutex_wait(struct mutex *m, struct mutex_pass *p, hob_time u
     return r;
 }
 
-static int mutex_lock(struct mutex *m, bool shielded, hob_time until)
+static int mutex_pass(struct mutex *m, bool shielded, hob_time until)
 {
-    struct mutex_pass p = {.pass.try = mutex_try, .pass.shielded = shielded, .who = gate_who()};
+    struct mutex_pass p = {.pass.try = mutex_try, .pass.shielded = shielded, .who = holder_self()};
     int r;
 
     if (!gate_is_home(&m->gate))
@@ -87,6 +87,15 @@ static int mutex_lock(struct mutex *m, bool shielded, hob_time until)
     if (r != -EAGAIN)
         return r;
     return until == 0 ? -ETIMEDOUT : mutex_wait(m, &p, until);
+}
+
+static int mutex_lock(struct mutex *m, bool shielded, hob_time until)
+{
+    int r = mutex_pass(m, shielded, until);
+
+    if (likely(r == 0))
+        hold_taken(m, m->gate.name);
+    return r;
 }
 
 int hob_mutex_lock(hob_mutex *storage, hob_time until)
@@ -101,13 +110,13 @@ void hob__mutex_lock_shielded(struct mutex *m)
     HOB_ASSERT(r == 0);
 }
 
-int hob__mutex_unlock(struct mutex *m, const void *who)
+int hob__mutex_unlock(struct mutex *m, uint64_t who)
 {
     struct pass *p = gate_first(&m->gate);
 
     if (m->owner != who)
-        return HOB_MISUSE(-EPERM, "a mutex that is not the caller's is unlocked");
-    m->owner = NULL;
+        return -EPERM;
+    m->owner = 0;
     if (!p || m->called)
         return 0;
     if (!p->fiber || hob__now() - container_of(p, struct mutex_pass, pass)->since >= HAND_OFF) {
@@ -129,8 +138,12 @@ static void unlock_start(struct remote *r)
 int hob_mutex_unlock(hob_mutex *storage)
 {
     struct mutex *m = mutex_of(storage);
-    struct change c = {.object = m, .who = gate_who()};
+    struct change c = {.object = m, .who = holder_self()};
 
-    return gate_is_home(&m->gate) ? hob__mutex_unlock(m, c.who)
-                                  : hob__gate_change(&m->gate, &c, unlock_start);
+    int r = gate_is_home(&m->gate) ? hob__mutex_unlock(m, c.who)
+                                   : hob__gate_change(&m->gate, &c, unlock_start);
+
+    if (likely(r == 0))
+        hold_given(m);
+    return r == -EPERM ? HOB_MISUSE(-EPERM, "a mutex that is not the caller's is unlocked") : r;
 }

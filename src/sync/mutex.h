@@ -7,12 +7,13 @@
 
 #include <hob/lock.h>
 
+#include "sched/hold.h"
 #include "sync/gate.h"
 
 struct mutex {
     struct gate gate; /* first */
-    const void *owner;
-    bool called; /* a waiter was woken to try, and has not yet */
+    uint64_t owner;   /* hold.h; 0: it is free */
+    bool called;      /* a waiter was woken to try, and has not yet */
 };
 
 static inline struct mutex *mutex_of(hob_mutex *m)
@@ -21,7 +22,10 @@ static inline struct mutex *mutex_of(hob_mutex *m)
 }
 
 /* At home.  0; -EPERM: it is not `who`'s. */
-int hob__mutex_unlock(struct mutex *m, const void *who);
+int hob__mutex_unlock(struct mutex *m, uint64_t who);
+
+/* At home: the number of who writes; 0: nobody.  rwlock.c */
+uint64_t hob__rwlock_writer(const struct gate *g);
 
 /* hob_mutex_lock that no cancel reaches, and that has no end but one. */
 void hob__mutex_lock_shielded(struct mutex *m);

@@ -12,18 +12,20 @@
 #include <hob/lock.h>
 
 #include "base/assert.h"
+#include "sched/hold.h"
+#include "sync/mutex.h"
 #include "sync/sem.h"
 
 static const uint64_t ALL = INT64_MAX;
 
 struct rwlock {
-    struct sem sem; /* first */
-    const void *writer;
+    struct sem sem;  /* first */
+    uint64_t writer; /* hold.h; 0: nobody writes */
 };
 
 struct rw_pass {
     struct sem_pass sem; /* first */
-    const void *who;
+    uint64_t who;
 };
 
 _Static_assert(sizeof(hob_rwlock) >= sizeof(struct rwlock), "hob_rwlock is storage for one");
@@ -31,6 +33,11 @@ _Static_assert(sizeof(hob_rwlock) >= sizeof(struct rwlock), "hob_rwlock is stora
 static struct rwlock *rwlock_of(hob_rwlock *l)
 {
     return (struct rwlock *)(void *)l->opaque;
+}
+
+uint64_t hob__rwlock_writer(const struct gate *g)
+{
+    return container_of(g, const struct rwlock, sem.gate)->writer;
 }
 
 static int rw_try(struct pass *p, bool first)
@@ -50,9 +57,13 @@ static int rw_try(struct pass *p, bool first)
 static int rw_lock(hob_rwlock *storage, uint64_t n, hob_time until)
 {
     struct rwlock *l = rwlock_of(storage);
-    struct rw_pass p = {.sem.pass.try = rw_try, .sem.n = n, .who = gate_who()};
+    struct rw_pass p = {.sem.pass.try = rw_try, .sem.n = n, .who = holder_self()};
 
-    return hob__gate_pass(&l->sem.gate, &p.sem.pass, HOB_WAIT_RWLOCK, until);
+    int r = hob__gate_pass(&l->sem.gate, &p.sem.pass, HOB_WAIT_RWLOCK, until);
+
+    if (r == 0 && n == ALL)
+        hold_taken(l, l->sem.gate.name);
+    return r;
 }
 
 int hob_rwlock_init(hob_rwlock *storage, const char *name)
@@ -64,7 +75,7 @@ int hob_rwlock_init(hob_rwlock *storage, const char *name)
     r = hob__gate_init(&l->sem.gate, name);
     if (r == 0) {
         l->sem.n_free = ALL;
-        l->writer = NULL;
+        l->writer = 0;
     }
     return r;
 }
@@ -79,16 +90,18 @@ int hob_rwlock_write(hob_rwlock *storage, hob_time until)
     return rw_lock(storage, ALL, until);
 }
 
-static int rw_unlock(struct rwlock *l, const void *who)
+enum { WROTE = 1 }; /* rw_unlock: the caller was the writer */
+
+static int rw_unlock(struct rwlock *l, uint64_t who)
 {
     if (l->writer == who) {
-        l->writer = NULL;
+        l->writer = 0;
         sem_give(&l->sem, ALL);
-    } else if (l->writer || l->sem.n_free == ALL) {
-        return HOB_MISUSE(-EPERM, "a read-write lock that is not the caller's is unlocked");
-    } else {
-        sem_give(&l->sem, 1);
+        return WROTE;
     }
+    if (l->writer || l->sem.n_free == ALL)
+        return -EPERM;
+    sem_give(&l->sem, 1);
     return 0;
 }
 
@@ -102,8 +115,14 @@ static void unlock_start(struct remote *r)
 int hob_rwlock_unlock(hob_rwlock *storage)
 {
     struct rwlock *l = rwlock_of(storage);
-    struct change c = {.object = l, .who = gate_who()};
+    struct change c = {.object = l, .who = holder_self()};
 
-    return gate_is_home(&l->sem.gate) ? rw_unlock(l, c.who)
-                                      : hob__gate_change(&l->sem.gate, &c, unlock_start);
+    int r = gate_is_home(&l->sem.gate) ? rw_unlock(l, c.who)
+                                       : hob__gate_change(&l->sem.gate, &c, unlock_start);
+
+    if (r == WROTE)
+        hold_given(l);
+    if (r == -EPERM)
+        return HOB_MISUSE(-EPERM, "a read-write lock that is not the caller's is unlocked");
+    return r < 0 ? r : 0;
 }

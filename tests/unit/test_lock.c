@@ -4,8 +4,13 @@
  */
 #include <hob/hob.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/each.h"
 #include "lib/t.h"
@@ -432,6 +437,141 @@ TEST(a_plain_thread_locks_and_waits)
 
     CHECK_INT(hob_run(NULL, with_a_thread, &h), 0);
 }
+
+static hob_mutex ledger;
+static hob_rwlock table;
+
+static int gives_up(void *arg)
+{
+    (void)arg;
+    CHECK_INT(hob_mutex_lock(&ledger, HOB_FOREVER), -EDEADLK);
+    CHECK_INT(hob_mutex_unlock(&ledger), 0);
+    CHECK_INT(hob_rwlock_unlock(&table), 0);
+    return 0;
+}
+
+static int gives_up_at_its_end(void *before)
+{
+    if (before)
+        CHECK_INT(hob_defer(gives_up, NULL), 0);
+    CHECK_INT(hob_mutex_lock(&ledger, HOB_FOREVER), 0);
+    CHECK_INT(hob_rwlock_write(&table, HOB_FOREVER), 0);
+    if (!before)
+        CHECK_INT(hob_defer(gives_up, NULL), 0);
+    return 0;
+}
+
+static void ledger_make(void)
+{
+    CHECK_INT(hob_mutex_init(&ledger, "ledger"), 0);
+    CHECK_INT(hob_rwlock_init(&table, "table"), 0);
+}
+
+static int one_after_the_other(void *arg)
+{
+    hob_group g;
+
+    (void)arg;
+    ledger_make();
+    for (int i = 0; i < 6; i++) { /* alone in its group, or among others */
+        CHECK_INT(hob_group_open(&g, NULL), 0);
+        for (int k = 0; k <= i / 2; k++)
+            CHECK_INT(hob_go(&g, gives_up_at_its_end, i % 2 ? &g : NULL), 0);
+        CHECK_INT(hob_group_join(&g, 0), 0);
+    }
+    CHECK_INT(hob_mutex_lock(&ledger, 0), 0);
+    CHECK_INT(hob_mutex_unlock(&ledger), 0);
+    return 0;
+}
+
+TEST(a_lock_may_be_given_up_by_what_is_deferred)
+{
+    CHECK_INT(hob_run(NULL, one_after_the_other, NULL), 0);
+}
+
+/* Ends with what it has locked, which lies on its loop or on another one. */
+static int goes_with_it(void *which)
+{
+    hob_fiber_name("heir");
+    if (which == &ledger)
+        return hob_mutex_lock(&ledger, HOB_FOREVER);
+    return hob_rwlock_write(&table, HOB_FOREVER);
+}
+
+#ifdef NDEBUG
+static int is_no_holder(void *arg)
+{
+    (void)arg;
+    CHECK_INT(hob_mutex_lock(&ledger, hob_in(HOB_MS)), -ETIMEDOUT);
+    CHECK_INT(hob_mutex_unlock(&ledger), -EPERM);
+    CHECK_INT(hob_rwlock_read(&table, hob_in(HOB_MS)), -ETIMEDOUT);
+    CHECK_INT(hob_rwlock_unlock(&table), -EPERM);
+    return 0;
+}
+
+static int strangers(void *spread)
+{
+    hob_group g;
+
+    ledger_make();
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(hob_group_open(&g, HOB_GROUP_OPTS(.spread = spread != NULL)), 0);
+        CHECK_INT(hob_go(&g, goes_with_it, i ? (void *)&table : (void *)&ledger), 0);
+        CHECK_INT(hob_group_join(&g, 0), 0);
+    }
+    CHECK_INT(hob_group_open(&g, HOB_GROUP_OPTS(.spread = spread != NULL)), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(hob_go(&g, is_no_holder, NULL), 0);
+    return hob_group_join(&g, 0);
+}
+
+TEST(who_comes_after_a_fiber_that_ended_with_a_lock_does_not_hold_it)
+{
+    CHECK_INT(hob_run(NULL, strangers, NULL), 0);
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 2), strangers, &ledger), 0);
+}
+#else
+static int has_an_heir(void *which)
+{
+    hob_group g;
+
+    ledger_make();
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, goes_with_it, which), 0);
+    return hob_group_join(&g, 0);
+}
+
+/* In a process of its own, which aborts. */
+static void check_heir(void *which, const char *line)
+{
+    struct rlimit no_core = {0, 0};
+    char said[1024] = "";
+    int fds[2], status;
+
+    CHECK(pipe(fds) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        dup2(fds[1], STDERR_FILENO);
+        _exit(hob_run(NULL, has_an_heir, which) == 0 ? 0 : 1);
+    }
+    close(fds[1]);
+    CHECK(read(fds[0], said, sizeof said - 1) > 0);
+    close(fds[0]);
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    if (strncmp(said, line, strlen(line)) != 0)
+        t_fail(__FILE__, __LINE__, "it said \"%s\"", said);
+}
+
+TEST(a_fiber_that_ends_with_a_lock_aborts_with_the_locks_name)
+{
+    check_heir(&ledger, "hob: fiber \"heir\" ended while it holds the lock \"ledger\": ");
+    check_heir(&table, "hob: fiber \"heir\" ended while it holds the lock \"table\": ");
+}
+#endif
 
 TEST(locks_are_made_on_a_fiber)
 {
