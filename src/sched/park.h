@@ -35,6 +35,7 @@ static inline int hob__check(struct fiber *f)
  *
  *     f->on      CHAN_SEND, CHAN_RECV: the channel; MUTEX, RWLOCK, COND, SEM, EVENT, ONCE: the
  *                struct gate; GROUP_FULL, GROUP_NEXT: the struct group; SELECT: the struct select
+ *                or NULL, and f->abort_arg a struct remote: what it waits for is elsewhere
  *     f->on_fd   any reason: the descriptor; it is -1 again when the park has returned
  */
 

@@ -78,6 +78,7 @@ static int call_from_fiber(struct remote *r, enum hob_wait why, hob_time until)
 {
     r->n_out = 1;
     r->fiber->abort_arg = r;
+    r->fiber->on = NULL; /* it is elsewhere: r says its name */
     hob__loop_post(r->home, &r->msg);
     return hob__park_hook(r->fiber, why, until, fiber_abort);
 }

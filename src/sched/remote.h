@@ -21,15 +21,20 @@
 #ifndef HOB_SCHED_REMOTE_H
 #define HOB_SCHED_REMOTE_H
 
+#include <string.h>
+
 #include "sched/loop.h"
 #include "trace/wait.h"
+
+enum { REMOTE_NAME_MAX = 32 };
 
 struct remote {
     void (*start)(struct remote *r);
     void (*cancel)(struct remote *r);
     struct msg msg, cancel_msg;
     struct loop *home;
-    struct fiber *fiber; /* NULL: a plain thread waits on `back` */
+    struct fiber *fiber;        /* NULL: a plain thread waits on `back` */
+    char name[REMOTE_NAME_MAX]; /* of what it waits for, which a dump may find gone; or empty */
     int rc;
     bool done;              /* home's */
     uint32_t n_out;         /* a fiber's: messages that have not come back */
@@ -38,9 +43,18 @@ struct remote {
 
 /*
  * Sends r to `home` and waits for its end.  From a fiber of another loop or from a plain thread.
+ * Of r, start, cancel and name are the caller's; name is all zero, or remote_name's.
  * Returns what hob__remote_done was given; -ECANCELED, -ETIMEDOUT: r->cancel was in time.
  */
 int hob__remote_call(struct remote *r, struct loop *home, enum hob_wait why, hob_time until);
+
+/* Before the call: of what is there as long as the call has not begun.  Long names lose their end;
+ * NULL: none. */
+static inline void remote_name(struct remote *r, const char *name)
+{
+    if (name)
+        (void)memccpy(r->name, name, '\0', sizeof r->name - 1);
+}
 
 /* At home, once: the operation ended with rc. */
 void hob__remote_done(struct remote *r, int rc);

@@ -327,8 +327,11 @@ static __attribute__((noinline)) int chan_elsewhere(hob_chan *ch, enum chan_way 
         return r;
     op.waiter.remote = &op.remote;
     list_init(&op.waiter.node);
+    remote_name(&op.remote, ch->name);
     /* Not to wait is the home loop's to decide: its answer is waited for. */
-    return hob__remote_call(&op.remote, ch->home, HOB_WAIT_REMOTE, until ? until : HOB_FOREVER);
+    return hob__remote_call(&op.remote, ch->home,
+                            way == CHAN_SEND ? HOB_WAIT_CHAN_SEND : HOB_WAIT_CHAN_RECV,
+                            until ? until : HOB_FOREVER);
 }
 
 static ALWAYS int chan_park(hob_chan *ch, struct fiber *f, enum chan_way way, void *value,

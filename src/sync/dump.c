@@ -48,6 +48,7 @@
 #include "sched/rt.h"
 #include "sched/scope.h"
 #include "sync/gate.h"
+#include "sync/owner.h"
 #include "sync/select.h"
 
 #define PATIENCE (1 * HOB_SEC)
@@ -60,6 +61,7 @@ struct part {
     _Atomic(unsigned) state; /* enum part_state */
     struct text text;        /* (I1) */
     uint64_t n_fibers, n_tasks;
+    const struct owners *owners; /* while it is written */
 };
 
 static struct {
@@ -127,13 +129,18 @@ static void put_arms(struct text *t, const struct select *s)
     hob__text_put(t, "%s", between[0] == ' ' ? "" : ")");
 }
 
+static void put_chan(struct text *t, const struct fiber *f)
+{
+    put_on(t, f->on ? hob__chan_name(f->on) : ((const struct remote *)f->abort_arg)->name);
+}
+
 /* What it waits for: park.h says where that stands. */
-static void put_object(struct text *t, const struct fiber *f)
+static void put_object(struct text *t, const struct owners *o, const struct fiber *f)
 {
     switch ((enum hob_wait)f->wait) {
     case HOB_WAIT_CHAN_SEND:
     case HOB_WAIT_CHAN_RECV:
-        put_on(t, hob__chan_name(f->on));
+        put_chan(t, f);
         break;
     case HOB_WAIT_MUTEX:
     case HOB_WAIT_RWLOCK:
@@ -141,7 +148,7 @@ static void put_object(struct text *t, const struct fiber *f)
     case HOB_WAIT_SEM:
     case HOB_WAIT_EVENT:
     case HOB_WAIT_ONCE:
-        put_on(t, ((const struct gate *)f->on)->name);
+        hob__gate_put(t, o, f);
         break;
     case HOB_WAIT_SELECT:
         put_arms(t, f->on);
@@ -173,7 +180,7 @@ static void put_start(struct text *t, const struct task *task)
     }
 }
 
-static void put_state(struct text *t, const struct fiber *f)
+static void put_state(struct text *t, const struct owners *o, const struct fiber *f)
 {
     hob_time now = hob__now();
 
@@ -182,7 +189,7 @@ static void put_state(struct text *t, const struct fiber *f)
         return;
     }
     hob__text_put(t, "%s", hob__wait_text((enum hob_wait)f->wait));
-    put_object(t, f);
+    put_object(t, o, f);
     hob__text_put(t, " for %.3f s", seconds(now - f->since));
     if (f->timer.set)
         hob__text_put(t, ", at most %.3f s more",
@@ -203,7 +210,7 @@ static void put_fiber(void *arg, const struct fiber *f)
     hob__text_put(t, "  %p ", (const void *)f);
     hob__text_put_name(t, hob__fiber_name(f));
     hob__text_put(t, ": ");
-    put_state(t, f);
+    put_state(t, part->owners, f);
     hob__text_put(t, "; group ");
     hob__text_put_name(t, path);
     hob__text_put(t, "; stack %.1f of %zu KiB", (double)hob__look_depth(f) / 1024,
@@ -258,15 +265,19 @@ static void count_fiber(void *arg, const struct fiber *f)
     ++*(uint64_t *)arg;
 }
 
-/* On the loop's thread, or while it rests. */
-static void part_write(struct part *part, struct loop *l)
+/* On the loop's thread, or while all rest; then `owners` are those of all. */
+static void part_write(struct part *part, struct loop *l, const struct owners *owners)
 {
+    struct owners own = {.loop = l};
     hob_time next = hob__wheel_next(&l->timers);
     uint64_t n = 0;
 
     hob__text_clear(&part->text);
     part->n_fibers = part->n_tasks = 0;
     hob__look_fibers(l, count_fiber, &n);
+    if (!owners)
+        hob__owners_add(&own, l);
+    part->owners = owners ? owners : &own;
     hob__text_put(&part->text, "loop %u: ", l->index);
     if (!hob__env->sim)
         hob__text_put(&part->text, "thread %d, ",
@@ -284,7 +295,7 @@ static void part_answer(struct msg *m)
 {
     struct part *part = container_of(m, struct part, msg);
 
-    part_write(part, part->loop);
+    part_write(part, part->loop, NULL);
     atomic_store_explicit(&part->state, PART_DONE, memory_order_release);
     futex_wake(&part->state, INT_MAX);
 }
@@ -352,11 +363,14 @@ static void whole_put(struct text *t, const struct rt *rt, struct whole *w)
 void hob__dump_all(struct rt *rt, struct text *t)
 {
     struct whole w = {.n_fibers = 0};
+    struct owners owners = {.loop = NULL};
 
+    for (unsigned i = 0; i < rt->n_loops; i++)
+        hob__owners_add(&owners, &rt->loops[i]);
     for (unsigned i = 0; i < rt->n_loops; i++) {
         struct part part = {.n_fibers = 0};
 
-        part_write(&part, &rt->loops[i]);
+        part_write(&part, &rt->loops[i], &owners);
         whole_add(&w, &part);
     }
     whole_put(t, rt, &w);
@@ -378,7 +392,7 @@ static void ask_all(struct text *t)
         struct loop *l = &rt->loops[i];
 
         if (l == own) {
-            part_write(&here, l);
+            part_write(&here, l, NULL);
             whole_add(&w, &here);
         } else if (part_wait(&dump.part[i], until)) {
             whole_add(&w, &dump.part[i]);

@@ -74,7 +74,8 @@ static void pass_cancel(struct remote *r)
     hob__gate_admit(p->gate); /* (I3) */
 }
 
-static HOB_RARE int pass_elsewhere(struct gate *g, struct pass *p, hob_time until)
+static HOB_RARE int pass_elsewhere(struct gate *g, struct pass *p, enum hob_wait why,
+                                   hob_time until)
 {
     struct fiber *f = hob__self();
     int r;
@@ -89,8 +90,9 @@ static HOB_RARE int pass_elsewhere(struct gate *g, struct pass *p, hob_time unti
     p->remote.start = pass_start;
     p->remote.cancel = pass_cancel;
     list_init(&p->node);
+    remote_name(&p->remote, g->name);
     /* Not to wait is the home loop's to decide: its answer is waited for. */
-    return hob__remote_call(&p->remote, g->home, HOB_WAIT_REMOTE, until ? until : HOB_FOREVER);
+    return hob__remote_call(&p->remote, g->home, why, until ? until : HOB_FOREVER);
 }
 
 int hob__gate_park(struct gate *g, struct pass *p, enum hob_wait why, hob_time until, bool first)
@@ -121,7 +123,7 @@ int hob__gate_pass(struct gate *g, struct pass *p, enum hob_wait why, hob_time u
     if (unlikely(!g->home))
         return HOB_MISUSE(-EINVAL, "it was never initialised");
     if (unlikely(!f || f->loop != g->home))
-        return pass_elsewhere(g, p, until);
+        return pass_elsewhere(g, p, why, until);
     if (!p->shielded && unlikely((r = hob__check(f))))
         return r;
     r = gate_try(g, p);

@@ -196,7 +196,7 @@ static void check_kinds(void)
     expect("reader", "group main/crawl/deep;");
     expect("joiner", "waiting for a group to end (deep, 1 alive) for ");
     expect("joiner", "group main/crawl;");
-    expect("locker", "waiting for a mutex (journal) for ");
+    expect("locker", "waiting for a mutex (journal, held by main 0x");
     expect("taker", "waiting for a semaphore (slots) for ");
     expect("guest", "waiting for an event (opened) for ");
     expect("chooser", "things (a value from pages; or the event opened) for ");

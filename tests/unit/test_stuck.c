@@ -102,26 +102,25 @@ static int each_waits_for_the_other(void *arg)
     return r;
 }
 
-static void check_report(bool on_one_loop)
+static void check_report(void)
 {
     CHECK_INT(n_said, 1);
     CHECK(strncmp(said, "hob: deadlock: nothing can run any more", 39) == 0);
     CHECK(line_has(" main: ", "waiting for a value from a channel (back) for "));
     CHECK(line_has(" forth: ", "; group main/pair; "));
-    if (on_one_loop)
-        CHECK(line_has(" forth: ", ": waiting for a value from a channel (there) for "));
+    CHECK(line_has(" forth: ", ": waiting for a value from a channel (there) for "));
 }
 
 TEST(a_deadlock_is_reported_and_ends_the_run)
 {
     CHECK_INT(run(1, each_waits_for_the_other), -EDEADLK);
-    check_report(true);
+    check_report();
 }
 
 TEST(a_deadlock_over_several_loops_is_found)
 {
     CHECK_INT(run(3, each_waits_for_the_other), -EDEADLK);
-    check_report(false);
+    check_report();
     CHECK(strstr(said, "\nloop 2: thread "));
 }
 
@@ -129,7 +128,7 @@ TEST(a_simulated_deadlock_is_the_same)
 {
     setenv("HOB_SIM", "7", 1);
     CHECK_INT(run(2, each_waits_for_the_other), -EDEADLK);
-    check_report(false);
+    check_report();
 }
 
 static int locks_crosswise_second(void *arg)
@@ -163,9 +162,148 @@ static int locks_crosswise(void *arg)
 TEST(two_mutexes_locked_crosswise_are_a_deadlock)
 {
     CHECK_INT(run(1, locks_crosswise), -EDEADLK);
-    CHECK(line_has(" main: ", "waiting for a mutex (second) "));
-    CHECK(line_has(" (no name): ", "waiting for a mutex (first) "));
+    CHECK(line_has(" main: ", "waiting for a mutex (second, held by (no name) 0x"));
+    CHECK(line_has(" (no name): ", "waiting for a mutex (first, held by main 0x"));
 }
+
+static struct {
+    hob_mutex mutex;
+    hob_rwlock rw;
+    hob_sem sem;
+    hob_event event;
+    hob_chan *chan;
+    _Atomic(unsigned) n_there;
+} far;
+
+/* Its opener holds the other loop until it is here. */
+static void arrive(void)
+{
+    CHECK_INT(hob_loop_index(), 1);
+    far.n_there++;
+}
+
+static int far_mutex(void *arg)
+{
+    hob_fiber_name("far mutex");
+    arrive();
+    return hob_mutex_lock(&far.mutex, HOB_FOREVER);
+}
+
+static int far_rwlock(void *arg)
+{
+    hob_fiber_name("far rwlock");
+    arrive();
+    return hob_rwlock_read(&far.rw, HOB_FOREVER);
+}
+
+static int far_sem(void *arg)
+{
+    hob_fiber_name("far sem");
+    arrive();
+    return hob_sem_acquire(&far.sem, 1, HOB_FOREVER);
+}
+
+static int far_event(void *arg)
+{
+    hob_fiber_name("far event");
+    arrive();
+    return hob_event_wait(&far.event, HOB_FOREVER);
+}
+
+static int far_recv(void *arg)
+{
+    int v;
+
+    hob_fiber_name("far recv");
+    arrive();
+    return hob_chan_recv(far.chan, HOB_FOREVER, &v);
+}
+
+static int far_send(void *arg)
+{
+    struct {
+        hob_chan *full;
+        int v;
+    } *own = arg;
+
+    hob_fiber_name("far send");
+    arrive();
+    return hob_chan_send(own->full, &own->v, HOB_FOREVER);
+}
+
+/* Six fibers on loop 1 wait for what this one, on loop 0, keeps. */
+static int all_wait_far_away(void *arg)
+{
+    static hob_fn const fns[] = {far_mutex, far_rwlock, far_sem, far_event, far_recv, far_send};
+    struct {
+        hob_chan *full;
+        int v;
+    } full = {.v = 1};
+    hob_group g;
+    int r;
+
+    hob_fiber_name("keeper");
+    CHECK_INT(hob_mutex_init(&far.mutex, "ledger"), 0);
+    CHECK_INT(hob_rwlock_init(&far.rw, "table"), 0);
+    CHECK_INT(hob_sem_init(&far.sem, 0, "places"), 0);
+    CHECK_INT(hob_event_init(&far.event, "bell"), 0);
+    CHECK_INT(hob_chan_new(sizeof(int), HOB_CHAN_OPTS(.name = "orders"), &far.chan), 0);
+    CHECK_INT(hob_chan_new(sizeof(int),
+                           HOB_CHAN_OPTS(.name = "a name of more than thirty characters"),
+                           &full.full),
+              0);
+    CHECK_INT(hob_mutex_lock(&far.mutex, 0), 0);
+    CHECK_INT(hob_rwlock_write(&far.rw, 0), 0);
+    CHECK_INT(hob_group_open(&g, HOB_GROUP_OPTS(.spread = true)), 0);
+    for (size_t i = 0; i < sizeof fns / sizeof fns[0]; i++) {
+        CHECK_INT(hob_go(&g, fns[i], &full), 0);
+        while (far.n_there <= i)
+            sched_yield();
+    }
+    r = hob_group_join(&g, 0);
+    CHECK_INT(hob_mutex_unlock(&far.mutex), 0);
+    CHECK_INT(hob_rwlock_unlock(&far.rw), 0);
+    hob_chan_free(far.chan);
+    hob_chan_free(full.full);
+    return r;
+}
+
+TEST(what_fibers_of_other_loops_wait_for_is_said)
+{
+    CHECK_INT(run(2, all_wait_far_away), -EDEADLK);
+    CHECK(line_has(" far mutex: ", "waiting for a mutex (ledger, held by keeper 0x"));
+    CHECK(line_has(" far rwlock: ", "waiting for a read-write lock (table, held by keeper 0x"));
+    CHECK(line_has(" far sem: ", "waiting for a semaphore (places) for "));
+    CHECK(line_has(" far event: ", "waiting for an event (bell) for "));
+    CHECK(line_has(" far recv: ", "waiting for a value from a channel (orders) for "));
+    CHECK(line_has(" far send: ", "waiting for room in a channel (a name of more than thirty c"));
+    CHECK(!strstr(said, "another loop"));
+}
+
+#ifdef NDEBUG
+static int locks_and_goes(void *arg)
+{
+    return hob_mutex_lock(arg, HOB_FOREVER);
+}
+
+static int waits_for_the_dead(void *arg)
+{
+    static hob_mutex m;
+    hob_group g;
+
+    CHECK_INT(hob_mutex_init(&m, "orphan"), 0);
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, locks_and_goes, &m), 0);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+    return hob_mutex_lock(&m, HOB_FOREVER);
+}
+
+TEST(a_lock_whose_holder_has_ended_is_said_to_be_such)
+{
+    CHECK_INT(run(1, waits_for_the_dead), -EDEADLK);
+    CHECK(line_has(" main: ", "waiting for a mutex (orphan, held by a fiber that has ended) for "));
+}
+#endif
 
 static int takes_it_well(void *arg)
 {
