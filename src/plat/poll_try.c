@@ -92,11 +92,14 @@ static ssize_t try_write(int fd, const void *buf, size_t len)
 /* A listener that blocks would block us where another process took the connection: ask first. */
 static int try_accept(int fd)
 {
-    int ready = hob__poll_ready(fd, POLLIN);
+    int ready = hob__poll_ready(fd, POLLIN), listens = 1;
+    socklen_t len = sizeof listens;
 
     if (ready > 0)
         return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    errno = ready < 0 ? -ready : EAGAIN;
+    if (ready == 0) /* for what is no listener nobody ever comes */
+        (void)getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+    errno = ready < 0 ? -ready : listens ? EAGAIN : EINVAL;
     return -1;
 }
 

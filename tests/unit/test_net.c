@@ -517,3 +517,23 @@ TEST(until_zero_begins_no_file_call)
     on_pollers(begins_no_file_call, NULL, 0);
     CHECK_INT(begins_no_file_call(NULL), 0);
 }
+
+static int accepts_of_a_stream(void *arg)
+{
+    int s[2];
+
+    (void)arg;
+    CHECK_INT(hob_unix_pair(s), 0);
+    int r = hob_tcp_accept(s[0], hob_in(10 * HOB_SEC));
+    hob_close(s[0]);
+    hob_close(s[1]);
+    return r;
+}
+
+TEST(what_does_not_listen_accepts_nobody)
+{
+    CHECK_INT(hob_run(NULL, accepts_of_a_stream, NULL), -EINVAL);
+    setenv("HOB_POLL", "epoll", 1);
+    CHECK_INT(hob_run(NULL, accepts_of_a_stream, NULL), -EINVAL);
+    CHECK_INT(accepts_of_a_stream(NULL), -EINVAL);
+}
