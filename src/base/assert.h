@@ -32,12 +32,20 @@ static inline __attribute__((noreturn, cold)) void hob__assert_failed(const char
 #define HOB_ASSERT(cond) (likely(cond) ? (void)0 : hob__assert_failed(#cond, __FILE__, __LINE__))
 
 #ifdef NDEBUG
-#define HOB_DEBUG_ASSERT(cond) ((void)0)
-#define HOB_MISUSE(code, what) (code)
+#define HOB_DEBUG_ASSERT(cond)          ((void)0)
+#define HOB_MISUSE_OF(call, code, what) (code)
 #else
-#define HOB_DEBUG_ASSERT(cond) HOB_ASSERT(cond)
-#define HOB_MISUSE(code, what)                                                                     \
-    (fprintf(stderr, "hob: %s: misuse: %s\n", __func__, what), abort(), (code))
+#define HOB_DEBUG_ASSERT(cond)          HOB_ASSERT(cond)
+#define HOB_MISUSE_OF(call, code, what) (hob__misuse(call, what), (code))
 #endif
+
+/* In the public call itself; HOB_MISUSE_OF elsewhere, which names it. */
+#define HOB_MISUSE(code, what) HOB_MISUSE_OF(__func__, code, what)
+
+/* err.c */
+__attribute__((noreturn, cold)) void hob__misuse(const char *call, const char *what);
+
+/* The running fiber's name, or NULL; NULL: there are no fibers here. */
+extern const char *(*_Atomic hob__misuse_fiber)(void);
 
 #endif

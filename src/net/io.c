@@ -95,7 +95,8 @@ int hob__io_begin(struct fiber **ret_fiber)
     struct fiber *f = hob__self();
 
     if (!f && hob__pool_on_worker())
-        return HOB_MISUSE(-EDEADLK, "a job of the pool waits for a descriptor");
+        return HOB_MISUSE_OF("a call on a descriptor", -EDEADLK,
+                             "a job of the pool waits for a descriptor");
     int r = f ? hob__check(f) : 0;
     if (r == 0)
         *ret_fiber = f;

@@ -35,7 +35,7 @@ int hob__thread_sleep(hob_time until)
     if (hob__env->sim)
         return -EPERM;
     if (hob__env->on_job && hob__env->on_job())
-        return HOB_MISUSE(-EDEADLK, "a job of the pool sleeps");
+        return HOB_MISUSE_OF("hob_sleep", -EDEADLK, "a job of the pool sleeps");
     while (until > 0 && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
         continue;
     return 0;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "plat/cpu.h"
 #include "plat/overflow.h"
 #include "plat/sigmask.h"
@@ -291,6 +292,13 @@ static int rt_loops(struct rt *rt)
     return r;
 }
 
+static const char *fiber_name(void)
+{
+    struct fiber *f = hob__self();
+
+    return f ? hob__fiber_name(f) : NULL;
+}
+
 int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_rc)
 {
     struct rt rt = {.n_loops = config->n_loops,
@@ -314,6 +322,7 @@ int hob__rt_run(const struct rt_config *config, hob_fn fn, void *arg, int *ret_r
         return -ENOMEM;
     hob__barrier_init();
     hob__life_init();
+    atomic_store_explicit(&hob__misuse_fiber, fiber_name, memory_order_relaxed);
     atomic_store(&rt_running, rt.n_loops | (config->sim ? RT_SIM : 0));
     threads_begin();
     thread_begin(&overflow, 0);

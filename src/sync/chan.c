@@ -42,6 +42,7 @@
 #include "base/list.h"
 #include "base/opts.h"
 #include "pool/pool.h"
+#include "sched/life.h"
 #include "sched/park.h"
 #include "sched/remote.h"
 #include "sync/dump.h"
@@ -322,7 +323,8 @@ static __attribute__((noinline)) int chan_elsewhere(hob_chan *ch, enum chan_way 
     int r;
 
     if (!f && hob__pool_on_worker())
-        return HOB_MISUSE(-EDEADLK, "a job of the pool waits for a channel");
+        return HOB_MISUSE_OF(way == CHAN_SEND ? "hob_chan_send" : "hob_chan_recv", -EDEADLK,
+                             "a job of the pool waits for a channel");
     if (f && (r = hob__check(f)))
         return r;
     op.waiter.remote = &op.remote;

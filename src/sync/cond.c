@@ -126,8 +126,10 @@ static int cond_put(hob_cond *storage, bool all)
     struct cond *c = cond_of(storage);
     struct change change = {.object = c, .n = all};
 
-    return gate_is_home(&c->gate) ? cond_wake(c, all)
-                                  : hob__gate_change(&c->gate, &change, wake_start);
+    return gate_is_home(&c->gate)
+               ? cond_wake(c, all)
+               : hob__gate_change(&c->gate, &change, wake_start,
+                                  all ? "hob_cond_broadcast" : "hob_cond_signal");
 }
 
 int hob_cond_signal(hob_cond *c)

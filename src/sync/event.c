@@ -78,7 +78,8 @@ static int event_put(hob_event *storage, bool set)
     struct change c = {.object = e, .n = set};
 
     return gate_is_home(&e->gate) ? event_change(e, set)
-                                  : hob__gate_change(&e->gate, &c, event_start);
+                                  : hob__gate_change(&e->gate, &c, event_start,
+                                                     set ? "hob_event_set" : "hob_event_clear");
 }
 
 int hob_event_set(hob_event *e)
@@ -204,6 +205,7 @@ int hob_once_do(hob_once *storage, hob_fn fn, void *arg, hob_time until)
         return r;
     ran = fn(arg);
     c.n = ran >= 0;
-    r = gate_is_home(&o->gate) ? once_ended(o, c.n) : hob__gate_change(&o->gate, &c, ended_start);
+    r = gate_is_home(&o->gate) ? once_ended(o, c.n)
+                               : hob__gate_change(&o->gate, &c, ended_start, __func__);
     return ran < 0 ? ran : r;
 }

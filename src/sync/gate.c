@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "pool/pool.h"
+#include "sched/life.h"
 
 int hob__gate_init(struct gate *g, const char *name)
 {
@@ -74,6 +75,25 @@ static void pass_cancel(struct remote *r)
     hob__gate_admit(p->gate); /* (I3) */
 }
 
+/* The public call that waits so. */
+static inline HOB_UNUSED const char *pass_call(enum hob_wait why)
+{
+    switch ((int)why) {
+    case HOB_WAIT_MUTEX:
+        return "hob_mutex_lock";
+    case HOB_WAIT_RWLOCK:
+        return "hob_rwlock_read, _write";
+    case HOB_WAIT_COND:
+        return "hob_cond_wait";
+    case HOB_WAIT_SEM:
+        return "hob_sem_acquire";
+    case HOB_WAIT_EVENT:
+        return "hob_event_wait";
+    default:
+        return "hob_once_do";
+    }
+}
+
 static HOB_RARE int pass_elsewhere(struct gate *g, struct pass *p, enum hob_wait why,
                                    hob_time until)
 {
@@ -81,7 +101,7 @@ static HOB_RARE int pass_elsewhere(struct gate *g, struct pass *p, enum hob_wait
     int r;
 
     if (!f && hob__pool_on_worker())
-        return HOB_MISUSE(-EDEADLK, "a job of the pool waits");
+        return HOB_MISUSE_OF(pass_call(why), -EDEADLK, "a job of the pool waits");
     if (f && !p->shielded && (r = hob__check(f)))
         return r;
     p->fiber = NULL;
@@ -121,7 +141,7 @@ int hob__gate_pass(struct gate *g, struct pass *p, enum hob_wait why, hob_time u
     int r;
 
     if (unlikely(!g->home))
-        return HOB_MISUSE(-EINVAL, "it was never initialised");
+        return HOB_MISUSE_OF(pass_call(why), -EINVAL, "it was never initialised");
     if (unlikely(!f || f->loop != g->home))
         return pass_elsewhere(g, p, why, until);
     if (!p->shielded && unlikely((r = hob__check(f))))
@@ -137,10 +157,12 @@ static void change_cancel(struct remote *r)
     (void)r; /* it is done, or will be when its message has come */
 }
 
-int hob__gate_change(struct gate *g, struct change *c, void (*start)(struct remote *r))
+int hob__gate_change(struct gate *g, struct change *c, void (*start)(struct remote *r),
+                     const char *call)
 {
+    (void)call; /* release */
     if (unlikely(!g->home))
-        return HOB_MISUSE(-EINVAL, "it was never initialised");
+        return HOB_MISUSE_OF(call, -EINVAL, "it was never initialised");
     c->remote.start = start;
     c->remote.cancel = change_cancel;
     return hob__remote_call(&c->remote, g->home, HOB_WAIT_REMOTE, HOB_FOREVER);

@@ -84,8 +84,10 @@ struct change {
 
 /*
  * Runs `start` at g's home and returns what it gives hob__remote_done.  For callers elsewhere: it
- * parks, or blocks the thread, until home has answered, whatever is cancelled.
+ * parks, or blocks the thread, until home has answered, whatever is cancelled.  `call`: the public
+ * one, by name.
  */
-int hob__gate_change(struct gate *g, struct change *c, void (*start)(struct remote *r));
+int hob__gate_change(struct gate *g, struct change *c, void (*start)(struct remote *r),
+                     const char *call);
 
 #endif

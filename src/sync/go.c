@@ -28,6 +28,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "sched/life.h"
 #include "sched/remote.h"
 
 static int start_failed(struct group *g)
@@ -235,7 +236,7 @@ static int group_go_any(struct group *g, const struct go *go, bool park)
     if (!f)
         return -EPERM;
     if (!g->home || !go->fn)
-        return HOB_MISUSE(-EINVAL, "hob_go on a group that is not open, or without a function");
+        return HOB_MISUSE_OF("hob_go", -EINVAL, "a group that is not open, or without a function");
     if ((r = hob__check(f)))
         return r;
     if (g->home != f->loop)

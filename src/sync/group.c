@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "base/opts.h"
+#include "sched/life.h"
 #include "sched/rt.h"
 #include "sync/select.h"
 #include "sync/shield.h"
@@ -95,9 +96,9 @@ static HOB_RARE int group_open(struct group *g, struct fiber *f, const struct ho
     if (!f)
         return -EPERM;
     if (o.until < 0)
-        return HOB_MISUSE(-EINVAL, "a deadline before the beginning of time");
+        return HOB_MISUSE_OF("hob_group_open", -EINVAL, "a deadline before the beginning of time");
     if (o.shield_ns < 0)
-        return HOB_MISUSE(-EINVAL, "a shield shorter than no time");
+        return HOB_MISUSE_OF("hob_group_open", -EINVAL, "a shield shorter than no time");
     group_init(g, f->loop, f, o.shield_ns != 0);
     g->name = o.name;
     group_ends(g, &o);

@@ -141,7 +141,7 @@ int hob_mutex_unlock(hob_mutex *storage)
     struct change c = {.object = m, .who = holder_self()};
 
     int r = gate_is_home(&m->gate) ? hob__mutex_unlock(m, c.who)
-                                   : hob__gate_change(&m->gate, &c, unlock_start);
+                                   : hob__gate_change(&m->gate, &c, unlock_start, __func__);
 
     if (likely(r == 0))
         hold_given(m);

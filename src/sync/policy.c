@@ -75,7 +75,8 @@ static int policy_begin(struct group *g, int r)
     if (r < 0 || !g->home)
         return r < 0 ? r : -EINVAL;
     if (!group_may(g, GROUP_SUPERVISE | GROUP_COLLECT))
-        return HOB_MISUSE(-EINVAL, "a policy needs a group with .supervise and .collect");
+        return HOB_MISUSE_OF("hob_group_join_first, _quorum", -EINVAL,
+                             "a policy needs a group with .supervise and .collect");
     return 0;
 }
 

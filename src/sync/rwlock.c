@@ -118,7 +118,7 @@ int hob_rwlock_unlock(hob_rwlock *storage)
     struct change c = {.object = l, .who = holder_self()};
 
     int r = gate_is_home(&l->sem.gate) ? rw_unlock(l, c.who)
-                                       : hob__gate_change(&l->sem.gate, &c, unlock_start);
+                                       : hob__gate_change(&l->sem.gate, &c, unlock_start, __func__);
 
     if (r == WROTE)
         hold_given(l);

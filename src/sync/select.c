@@ -53,6 +53,7 @@
 
 #include "base/assert.h"
 #include "pool/pool.h"
+#include "sched/life.h"
 #include "sched/loop.h"
 
 static struct arm *arm_nth(struct select *s, uint32_t i)
@@ -306,15 +307,16 @@ static int arm_init(struct select *s, uint32_t i)
     struct arm *a = arm_of(pub);
 
     if ((unsigned)pub->kind > HOB_ARM_LISTENER)
-        return HOB_MISUSE(-EINVAL, "an arm of a kind that there is not");
+        return HOB_MISUSE_OF("hob_select", -EINVAL, "an arm of a kind that there is not");
     if (pub->kind == HOB_ARM_LISTENER && !pub->listener) /* which has the kind */
-        return HOB_MISUSE(-EINVAL, "an arm waits for no listener");
+        return HOB_MISUSE_OF("hob_select", -EINVAL, "an arm waits for no listener");
     a->sel = s;
     a->kind = arm_kind_of(pub);
     a->order = i;
     a->home = a->kind && a->kind->home ? a->kind->home(pub) : s->loop;
     if (!a->home)
-        return HOB_MISUSE(-EINVAL, "an arm waits for what is not there, or not the caller's");
+        return HOB_MISUSE_OF("hob_select", -EINVAL,
+                             "an arm waits for what is not there, or not the caller's");
     a->away = a->home != s->loop;
     a->posted = a->back = a->answered = a->waits = a->won = a->done = false;
     s->n_away += a->away;
@@ -364,9 +366,11 @@ static int sel_call(struct hob_arm *arms, size_t n, hob_time until, bool ordered
     int r;
 
     if (unlikely(!f))
-        return hob__pool_on_worker() ? HOB_MISUSE(-EDEADLK, "a job of the pool waits") : -EPERM;
+        return hob__pool_on_worker()
+                   ? HOB_MISUSE_OF("hob_select", -EDEADLK, "a job of the pool waits")
+                   : -EPERM;
     if (unlikely(n > INT_MAX))
-        return HOB_MISUSE(-EINVAL, "more arms than an int counts");
+        return HOB_MISUSE_OF("hob_select", -EINVAL, "more arms than an int counts");
     if (unlikely((r = hob__check(f))))
         return r;
     s.loop = f->loop;

@@ -62,7 +62,7 @@ int hob_sem_acquire(hob_sem *storage, uint64_t n, hob_time until)
 static int sem_release(struct sem *s, uint64_t n)
 {
     if (n > INT64_MAX - s->n_free) /* (I2) */
-        return HOB_MISUSE(-EOVERFLOW, "more units than a semaphore counts");
+        return -EOVERFLOW;
     sem_give(s, n);
     return 0;
 }
@@ -79,8 +79,10 @@ int hob_sem_release(hob_sem *storage, uint64_t n)
     struct sem *s = sem_of(storage);
     struct change c = {.object = s, .n = (int64_t)n};
 
-    if (n > INT64_MAX)
-        return HOB_MISUSE(-EOVERFLOW, "more units than a semaphore counts");
-    return gate_is_home(&s->gate) ? sem_release(s, n)
-                                  : hob__gate_change(&s->gate, &c, release_start);
+    int r = -EOVERFLOW;
+
+    if (n <= INT64_MAX)
+        r = gate_is_home(&s->gate) ? sem_release(s, n)
+                                   : hob__gate_change(&s->gate, &c, release_start, __func__);
+    return r == -EOVERFLOW ? HOB_MISUSE(-EOVERFLOW, "more units than a semaphore counts") : r;
 }

@@ -40,6 +40,13 @@ static int joined_by_another(void)
     return got;
 }
 
+static int event_never_made(void)
+{
+    hob_event e = {{NULL}};
+
+    return hob_event_set(&e);
+}
+
 static int group_before_time(void)
 {
     hob_group g;
@@ -335,16 +342,19 @@ static const struct mistake {
     const char *name;
     int (*make)(void);
     int code;
+    const char
+        *call; /* that is named, and the first fiber as who made it; NULL: another thread's */
 } mistakes[] = {
-    {"hob_go without a function", go_without_fn, -EINVAL},
+    {"hob_go without a function", go_without_fn, -EINVAL, "hob_go"},
     {"a group is joined by another fiber", joined_by_another, -EINVAL},
-    {"a deadline before time", group_before_time, -EINVAL},
-    {"a lock that was never made", lock_never_made, -EINVAL},
-    {"a mutex that is nobody's", mutex_of_nobody, -EPERM},
-    {"a read-write lock that is nobody's", rwlock_of_nobody, -EPERM},
-    {"a condition without its mutex", cond_without_its_mutex, -EPERM},
+    {"an event that was never made", event_never_made, -EINVAL, "hob_event_set"},
+    {"a deadline before time", group_before_time, -EINVAL, "hob_group_open"},
+    {"a lock that was never made", lock_never_made, -EINVAL, "hob_mutex_lock"},
+    {"a mutex that is nobody's", mutex_of_nobody, -EPERM, "hob_mutex_unlock"},
+    {"a read-write lock that is nobody's", rwlock_of_nobody, -EPERM, "hob_rwlock_unlock"},
+    {"a condition without its mutex", cond_without_its_mutex, -EPERM, "hob_cond_wait"},
     {"a semaphore of too many", sem_of_too_many, -EINVAL},
-    {"a semaphore that overflows", sem_overflows, -EOVERFLOW},
+    {"a semaphore that overflows", sem_overflows, -EOVERFLOW, "hob_sem_release"},
     {"no units of a semaphore", sem_of_none, -EINVAL},
     {"nothing to do once", once_of_nothing, -EINVAL},
     {"a channel of nothing", chan_of_nothing, -EINVAL},
@@ -359,8 +369,8 @@ static const struct mistake {
     {"a listener of a loop used elsewhere", listener_used_elsewhere, -EBUSY},
     {"a listener of a loop stopped elsewhere", listener_stopped_elsewhere, -EBUSY},
     {"a listener of a loop closed elsewhere", listener_closed_elsewhere, 0},
-    {"an arm of no listener", arm_of_no_listener, -EINVAL},
-    {"an arm of no channel", arm_of_no_channel, -EINVAL},
+    {"an arm of no listener", arm_of_no_listener, -EINVAL, "hob_select"},
+    {"an arm of no channel", arm_of_no_channel, -EINVAL, "hob_select"},
     {"a dump to nobody", dump_to_nobody, -EINVAL},
 };
 
@@ -406,6 +416,11 @@ static void check_noticed(const struct mistake *m, int status, const char *said)
 #else
     bool right = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(said, ": misuse: ") &&
                  strncmp(said, "hob: ", 5) == 0;
+    size_t n = m->call ? strlen(m->call) : 0;
+
+    if (n > 0)
+        right = right && strncmp(said + 5, m->call, n) == 0 &&
+                strncmp(said + 5 + n, ": misuse: ", 10) == 0 && strstr(said, "; fiber main\n");
 #endif
     if (!right)
         t_fail(__FILE__, __LINE__, "%s: status %x, said \"%s\"", m->name, (unsigned)status, said);
