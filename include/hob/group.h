@@ -158,7 +158,8 @@ HOB_API HOB_MUST_CHECK HOB_PARKS int hob_group_next(hob_group *g, hob_time until
  * Return: 0; or the first cause: a child's or the opener's error, -ETIMEDOUT (the group's own
  * deadline), the reason given to hob_group_cancel, -ECANCELED (a scope outside was cancelled).
  * A deadline, or a cancel of a scope outside, that came after the work was done and that no member
- * was told of, is not a cause: the result is 0.  -EINVAL: not the opener; nothing was joined.
+ * was told of, is not a cause: the result is 0.  -EINVAL: not the opener, or not open and r not
+ * negative (joined twice): a mistake, nothing was joined.
  */
 HOB_API HOB_PARKS int hob_group_join(hob_group *g, int r);
 

@@ -167,6 +167,14 @@ static HOB_RARE void request_await(struct group *g)
     group_await(g, g->opener);
 }
 
+/* Of a group whose opening failed, or of one that was joined before. */
+static HOB_RARE int join_closed(int r)
+{
+    if (r < 0)
+        return r;
+    return HOB_MISUSE_OF("hob_group_join", -EINVAL, "a group that is not open: joined already?");
+}
+
 /* The opener's own part came to nothing. */
 static HOB_RARE void join_failed(struct group *g, int r)
 {
@@ -198,7 +206,7 @@ int hob_group_join(hob_group *storage, int r)
     struct fiber *f = hob__self();
 
     if (unlikely(!g->home))
-        return r;
+        return join_closed(r);
     if (unlikely(!f || g->opener != f))
         return HOB_MISUSE(-EINVAL, "a group is joined by the fiber that opened it");
     if (unlikely(r < 0))

@@ -371,6 +371,8 @@ static int sel_call(struct hob_arm *arms, size_t n, hob_time until, bool ordered
                    : -EPERM;
     if (unlikely(n > INT_MAX))
         return HOB_MISUSE_OF("hob_select", -EINVAL, "more arms than an int counts");
+    if (unlikely(n > 0 && !arms))
+        return HOB_MISUSE_OF("hob_select", -EINVAL, "no arms are where they should be");
     if (unlikely((r = hob__check(f))))
         return r;
     s.loop = f->loop;

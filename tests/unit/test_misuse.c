@@ -40,6 +40,21 @@ static int joined_by_another(void)
     return got;
 }
 
+static int joined_twice(void)
+{
+    hob_group g;
+
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_group_join(&g, 0), 0);
+    CHECK_INT(hob_group_join(&g, -EIO), -EIO); /* as after an open that failed */
+    return hob_group_join(&g, 0);
+}
+
+static int select_of_no_arms(void)
+{
+    return hob_select(NULL, 3, 0);
+}
+
 static int event_never_made(void)
 {
     hob_event e = {{NULL}};
@@ -347,6 +362,8 @@ static const struct mistake {
 } mistakes[] = {
     {"hob_go without a function", go_without_fn, -EINVAL, "hob_go"},
     {"a group is joined by another fiber", joined_by_another, -EINVAL},
+    {"a group is joined twice", joined_twice, -EINVAL, "hob_group_join"},
+    {"a select of no arms", select_of_no_arms, -EINVAL, "hob_select"},
     {"an event that was never made", event_never_made, -EINVAL, "hob_event_set"},
     {"a deadline before time", group_before_time, -EINVAL, "hob_group_open"},
     {"a lock that was never made", lock_never_made, -EINVAL, "hob_mutex_lock"},
