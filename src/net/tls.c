@@ -58,6 +58,7 @@
 
 #include "base/assert.h"
 #include "base/opts.h"
+#include "sched/life.h"
 #include "sched/park.h"
 
 /* What a step of OpenSSL's came to, if it is not a negative errno. */
@@ -128,7 +129,7 @@ int hob_tls_new(hob_tls_ctx *ctx, int fd, const struct hob_tls_opts *opts, hob_t
         (!ctx->server && !ctx->insecure && !o.name))
         return -EINVAL;
     if (!hob_on_fiber())
-        return -EPERM;
+        return hob__off_fiber();
     if (!(t = calloc(1, sizeof *t)))
         return -ENOMEM;
     t->read = o.read ? o.read : read_fd;
@@ -438,7 +439,7 @@ static int handshake_locked(hob_tls *t, hob_time until)
 static int tls_enter(hob_tls *t, hob_time until)
 {
     struct fiber *f = hob__self();
-    int r = f ? hob__check(f) : -EPERM;
+    int r = f ? hob__check(f) : hob__off_fiber();
 
     if (r < 0 || atomic_load_explicit(&t->ready, memory_order_acquire))
         return r;
@@ -539,7 +540,7 @@ ssize_t hob_tls_write(hob_tls *t, const void *buf, size_t n, hob_time until)
 static int tls_enter_ready(const hob_tls *t)
 {
     struct fiber *f = hob__self();
-    int r = f ? hob__check(f) : -EPERM;
+    int r = f ? hob__check(f) : hob__off_fiber();
 
     return r < 0 || atomic_load_explicit(&t->ready, memory_order_acquire) ? r : -ENOTCONN;
 }

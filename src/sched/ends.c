@@ -35,6 +35,7 @@
 
 #include "sched/blame.h"
 #include "sched/hold.h"
+#include "sched/life.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 
@@ -219,7 +220,7 @@ int hob_defer(hob_fn fn, void *arg)
     struct task *t;
 
     if (!f)
-        return -EPERM;
+        return hob__off_fiber();
     if (!fn)
         return HOB_MISUSE(-EINVAL, "hob_defer without a function");
     if (!(t = task_new(f->loop, fn, arg, NULL, NULL)))

@@ -690,7 +690,7 @@ int hob_yield(void)
     struct fiber *f = l ? l->current : NULL;
 
     if (unlikely(!f))
-        return -EPERM;
+        return hob__off_fiber();
     if (unlikely(f->scope->cancelled))
         return hob__cancel_seen(f);
     return fiber_yield(l, f);

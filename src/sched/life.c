@@ -5,7 +5,8 @@
  * WHAT        fork()         The child has the memory of all fibers and the thread of one.  It may
  *                            exec or _exit.  If it lets the fiber return it would go on to run the
  *                            others, which the parent runs too: requests sent twice.  That aborts,
- *                            with one line.  Calls that need a loop are -EPERM.
+ *                            with one line.  Calls that need a loop are -EPERM; a debug build
+ *                            aborts there too.
  *             pthread_exit   of a loop's thread, out of a fiber, leaves its other fibers without
  *                            it and the program waiting for them: that aborts, with one line.
  *
@@ -61,6 +62,20 @@ void hob__life_run_on(void)
 
     life_say(text, sizeof text - 1);
     abort();
+}
+
+int hob__off_fiber(void)
+{
+#ifndef NDEBUG
+    static const char text[] = "hob: misuse: the child of a fork() calls for a fiber or a loop: it "
+                               "may only exec or _exit, or be made by posix_spawn\n";
+
+    if (hob__life_forked) {
+        life_say(text, sizeof text - 1);
+        abort();
+    }
+#endif
+    return -EPERM;
 }
 
 static void thread_ends(void *loop)

@@ -19,6 +19,12 @@ void hob__life_end(void);
 /* In the child of a fork made while loops ran, for ever.  Plain: it has one thread. */
 extern bool hob__life_forked;
 
+/*
+ * What a call that needs a fiber returns where there is none: -EPERM.  In such a child it is a
+ * mistake: a debug build says so, and aborts.
+ */
+int hob__off_fiber(void);
+
 /* A fiber of such a child has come to its end, or would let others run: says so, and aborts. */
 __attribute__((noreturn)) void hob__life_run_on(void);
 

@@ -8,6 +8,7 @@
 #include <hob/group.h>
 
 #include "sched/fold.h"
+#include "sched/life.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 
@@ -42,7 +43,7 @@ int hob_check(void)
 {
     struct fiber *f = hob__self();
 
-    return f ? hob__check(f) : -EPERM;
+    return f ? hob__check(f) : hob__off_fiber();
 }
 
 bool hob_on_fiber(void)

@@ -488,7 +488,7 @@ int hob_chan_new(size_t value_size, const struct hob_chan_opts *opts, hob_chan *
     if (value_size == 0 || value_size > VALUE_MAX)
         return HOB_MISUSE(-EINVAL, "a channel's value is 1 to 4096 bytes");
     if (!f)
-        return -EPERM;
+        return hob__off_fiber();
     ch = calloc(1, sizeof *ch + (size_t)o.slots * value_size);
     if (!ch)
         return -ENOMEM;

@@ -15,7 +15,7 @@ int hob__gate_init(struct gate *g, const char *name)
     struct fiber *f = hob__self();
 
     if (!f)
-        return -EPERM;
+        return hob__off_fiber();
     g->home = f->loop;
     g->name = name;
     list_init(&g->queue);

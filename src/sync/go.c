@@ -234,7 +234,7 @@ static int group_go_any(struct group *g, const struct go *go, bool park)
     int r;
 
     if (!f)
-        return -EPERM;
+        return hob__off_fiber();
     if (!g->home || !go->fn)
         return HOB_MISUSE_OF("hob_go", -EINVAL, "a group that is not open, or without a function");
     if ((r = hob__check(f)))

@@ -94,7 +94,7 @@ static HOB_RARE int group_open(struct group *g, struct fiber *f, const struct ho
     if (r < 0)
         return r;
     if (!f)
-        return -EPERM;
+        return hob__off_fiber();
     if (o.until < 0)
         return HOB_MISUSE_OF("hob_group_open", -EINVAL, "a deadline before the beginning of time");
     if (o.shield_ns < 0)
@@ -143,7 +143,7 @@ int hob__group_open_shielded(hob_group *storage, const char *name)
 
     __atomic_store_n(&g->home, NULL, __ATOMIC_RELAXED);
     if (!f)
-        return -EPERM;
+        return hob__off_fiber();
     group_init(g, f->loop, f, true);
     g->name = name;
     return 0;

@@ -138,7 +138,7 @@ int hob_run(const struct hob_opts *opts, hob_fn fn, void *arg)
     if (!fn)
         return -EINVAL;
     if (hob__life_forked)
-        return HOB_MISUSE(-EPERM, "the child of a fork made while loops ran");
+        return hob__off_fiber();
     if (atomic_flag_test_and_set(&run_taken))
         return -EBUSY;
     if (config.search && (r = hob__search(&config)) < 0)

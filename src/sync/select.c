@@ -368,7 +368,7 @@ static int sel_call(struct hob_arm *arms, size_t n, hob_time until, bool ordered
     if (unlikely(!f))
         return hob__pool_on_worker()
                    ? HOB_MISUSE_OF("hob_select", -EDEADLK, "a job of the pool waits")
-                   : -EPERM;
+                   : hob__off_fiber();
     if (unlikely(n > INT_MAX))
         return HOB_MISUSE_OF("hob_select", -EINVAL, "more arms than an int counts");
     if (unlikely(n > 0 && !arms))

@@ -27,6 +27,7 @@
 #include <hob/group.h>
 #include <hob/sim.h>
 
+#include "sched/life.h"
 #include "sched/park.h"
 
 enum { REFUSED_MOST = 1 << 20 };
@@ -135,7 +136,7 @@ int hob_torture_cancel(hob_fn fn, void *arg)
     if (!fn)
         return -EINVAL;
     if (!hob__self())
-        return -EPERM;
+        return hob__off_fiber();
     if (atomic_flag_test_and_set(&torture.taken))
         return -EBUSY;
     r = torture_all(fn, arg);

@@ -158,20 +158,15 @@ TEST(a_child_whose_fiber_ends_aborts)
     }
 }
 
-static int child_calls(void)
+static int child_asks(void)
 {
-    hob_group g;
-
     /* It is a plain thread now. */
-    _exit(hob_yield() == -EPERM && hob_check() == -EPERM && !hob_on_fiber() &&
-                  hob_group_open(&g, NULL) == -EPERM && hob_sleep(1) == 0
-              ? 5
-              : 1);
+    _exit(!hob_on_fiber() && hob_loop_index() == -1 && hob_sleep(1) == 0 ? 5 : 1);
 }
 
 TEST(a_child_is_off_the_loops)
 {
-    int status = run(1, child_calls);
+    int status = run(1, child_asks);
 
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 5);
 }
@@ -181,6 +176,63 @@ static hob_event event;
 static int child_reaches_for_a_loop(void)
 {
     _exit(hob_event_set(&event) == -EPERM ? 6 : 1);
+}
+
+static int child_yields(void)
+{
+    _exit(hob_yield() == -EPERM ? 6 : 1);
+}
+
+static int child_checks(void)
+{
+    _exit(hob_check() == -EPERM ? 6 : 1);
+}
+
+static int child_opens(void)
+{
+    hob_group g;
+
+    _exit(hob_group_open(&g, NULL) == -EPERM ? 6 : 1);
+}
+
+static int child_opens_otherwise(void)
+{
+    hob_group g;
+
+    _exit(hob_group_open(&g, HOB_GROUP_OPTS(.max_live = 3)) == -EPERM ? 6 : 1);
+}
+
+static int child_goes(void)
+{
+    hob_group g = {{NULL}};
+
+    _exit(hob_go(&g, other, NULL) == -EPERM ? 6 : 1);
+}
+
+static int child_defers(void)
+{
+    _exit(hob_defer(other, NULL) == -EPERM ? 6 : 1);
+}
+
+static int child_makes_a_channel(void)
+{
+    hob_chan *ch;
+
+    _exit(hob_chan_new(4, NULL, &ch) == -EPERM ? 6 : 1);
+}
+
+static int child_makes_a_lock(void)
+{
+    hob_mutex m;
+
+    _exit(hob_mutex_init(&m, NULL) == -EPERM ? 6 : 1);
+}
+
+static int child_selects(void)
+{
+    struct hob_arm arm = HOB_ON_TIME(0);
+
+    _exit(hob_select(&arm, 1, 0) == -EPERM ? 6 : 1);
 }
 
 static int child_runs(void)
@@ -207,9 +259,16 @@ static void check_mistake(int status)
 
 TEST(a_child_has_no_loops_to_ask)
 {
+    static int (*const calls[])(void) = {
+        child_yields, child_checks,          child_opens,        child_opens_otherwise, child_goes,
+        child_defers, child_makes_a_channel, child_makes_a_lock, child_selects,         child_runs,
+    };
+
     check_mistake(hob_run(NULL, has_event, (void *)(uintptr_t)child_reaches_for_a_loop));
-    n_ran = 0;
-    check_mistake(run(1, child_runs));
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        n_ran = 0;
+        check_mistake(run(1, calls[i]));
+    }
 }
 
 static int ends_thread(void *arg)
