@@ -311,6 +311,8 @@ static int scene_locks(void *arg)
     CHECK_INT(hob_sem_acquire(&s.sem, 2, 0), 0); /* whatever happened, all is free */
     CHECK_INT(hob_mutex_lock(&s.mutex, 0), 0);
     CHECK_INT(hob_rwlock_write(&s.rw, 0), 0);
+    CHECK_INT(hob_mutex_unlock(&s.mutex), 0);
+    CHECK_INT(hob_rwlock_unlock(&s.rw), 0);
     return r;
 }
 
