@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * test_group.c - groups: opened, joined, cancelled, full, and mistaken
+ *
+ * Length: one file as group.c is one; what a mistake is told with stands beside what is right.
+ */
 #include <hob/hob.h>
 
 #include <errno.h>
