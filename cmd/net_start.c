@@ -3,7 +3,7 @@
  * net_start.c - finds hob-net and becomes it
  *
  * WHAT        hob crawl and hob fetch need libcurl, libxml2, ICU and SQLite: with what these need,
- *             40 shared libraries, which the dynamic linker takes 10 ms and more to load and to
+ *             43 shared libraries, which the dynamic linker takes 10 ms and more to load and to
  *             relocate.  hob diagnose needs none, and is not to cost a program of one second that
  *             much.  So they are in an executable of their own (as git-remote-http is).
  *

@@ -105,7 +105,10 @@ struct turns {
     int64_t calm_since;   /* it takes none */
     int64_t rate_at;      /* when the switches were counted last, */
     uint64_t rate_n;
-    double rate; /* and how many there were a second */
+    uint64_t rate_switches; /* not counting wakes */
+    double rate;            /* and how many there were a second, */
+    double heard;           /* and for each switch: more than 1 where wakes are recorded */
+    bool news;              /* in this rest threads have begun */
 };
 
 void turns_init(struct turns *t, const struct rec_begin *b, struct events *e, struct switches *s);

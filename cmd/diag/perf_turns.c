@@ -91,7 +91,10 @@ static void rate_look(struct turns *t, int64_t now, int64_t every)
     if (d <= 0 || (d < every && n < RATE_ENOUGH))
         return;
     t->rate = (double)n * HOB_SEC / (double)d;
+    uint64_t switches = t->b->rec->n_switches - t->rate_switches;
+    t->heard = switches ? (double)n / (double)switches : 1;
     t->rate_n = records(t);
+    t->rate_switches = t->b->rec->n_switches;
     t->rate_at = now;
     t->duty = t->rate > (was ? CALM_RATE : BUSY_RATE);
     if (was && !t->duty)
@@ -143,6 +146,7 @@ static void turn_off(struct turns *t, int64_t now)
     }
     if (t->rests)
         events_rest(t->events);
+    t->news = false;
     t->n_short += t->dropped;
 }
 
@@ -181,8 +185,8 @@ static void turn_to(struct turns *t, bool on, int64_t now)
 
     if (on && !rings_back(t))
         return;
-    if (on)
-        turn_on(t, now);
+    if (on) /* not `now`: the kernel may have taken 20 ms for its first event */
+        turn_on(t, now_of(t));
     else
         turn_off(t, now);
     computed = look_cpu() - computed;
@@ -194,6 +198,7 @@ static void turn_to(struct turns *t, bool on, int64_t now)
     if (!on)
         return;
     t->rate_n = records(t);
+    t->rate_switches = t->b->rec->n_switches;
     t->rate_at = t->began;
 }
 
@@ -206,10 +211,11 @@ static bool rest_over(struct turns *t, int64_t now)
 
     switches_rest_look(t->switches, now, &seen);
     t->rested = now;
-    if (lasted >= REST || (seen.more && lasted >= REST_NEWS))
+    t->news |= seen.more;
+    if (lasted >= REST || (t->news && lasted >= REST_NEWS))
         return true;
-    /* On a core and off it again: two records. */
-    return (double)(2 * seen.turns) * HOB_SEC < CALM_RATE * (double)seen.lasted;
+    /* On a core and off it again: two records, and those of wakes. */
+    return (double)(2 * seen.turns) * t->heard * HOB_SEC < CALM_RATE * (double)seen.lasted;
 }
 
 void turns_look(struct turns *t, int64_t now)

@@ -2,9 +2,9 @@
  *
  * switches_gap.c - the time between two turns, in which nothing is recorded
  *
- * WHAT        Above so many switches a second records are taken in turns (perf.c).  A gap is filled
- *             with what each thread did in the turn before it: sums stay right, order is lost.
- *             One that lasts seconds is filled by switches_rest.c.
+ * WHAT        Above so many switches a second records are taken in turns (perf_turns.c).  A gap is
+ *             filled with what each thread did in the turn before it: sums stay right, order is
+ *             lost.  One that lasts seconds is filled by switches_rest.c.
  */
 #include <errno.h>
 #include <string.h>

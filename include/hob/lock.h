@@ -18,6 +18,9 @@ HOB_BEGIN_DECLS
  * it costs no atomic, and holds nothing to be freed.  Fibers of other loops and plain threads may
  * use it too, by a message to that loop; a lock that many loops fight for is better a fiber with a
  * channel.
+ *
+ * Who locks unlocks: a fiber that ends with a mutex, or as a rwlock's writer, is a mistake.  A
+ * debug build aborts, with the lock's name; in a release build the lock stays locked.
  */
 /* Never grows: what is new will have a name of its own. */
 typedef struct hob_mutex {

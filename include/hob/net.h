@@ -105,8 +105,8 @@ HOB_API HOB_MUST_CHECK HOB_ANY_THREAD int hob_tcp_listen(const hob_addr *a, int 
 /**
  * hob_tcp_accept - park until a connection comes
  *
- * Return: its descriptor; -ETIMEDOUT, -ECANCELED, or accept's (-EMFILE, -ENFILE: leave it for a
- * moment, the connection waits in the backlog).
+ * Return: its descriptor; -ETIMEDOUT, -ECANCELED, or accept's (-EINVAL: it does not listen;
+ * -EMFILE, -ENFILE: leave it for a moment, the connection waits in the backlog).
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS HOB_ANY_THREAD int hob_tcp_accept(int fd, hob_time until);
 

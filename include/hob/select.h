@@ -113,8 +113,8 @@ struct hob_arm {
  *
  * Return: the index of the arm that happened; on failure none has: -ETIMEDOUT, -ECANCELED (this
  * fiber's scope was cancelled), -EPERM (not on a fiber),
- * -EINVAL (an arm of no kind, an event never initialised, a group of another fiber or not open,
- * a listener of another loop, more than INT_MAX arms).
+ * -EINVAL (NULL, an arm of no kind, an event never initialised, a group of another fiber or not
+ * open, a listener of another loop, more than INT_MAX arms).
  */
 HOB_API HOB_MUST_CHECK HOB_PARKS int hob_select(struct hob_arm *arms, size_t n, hob_time until);
 

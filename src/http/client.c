@@ -14,6 +14,7 @@
 
 #include "base/opts.h"
 #include "http/client.h"
+#include "sched/life.h"
 
 enum { REDIRECTS_MAX = 1000, IDLE_CONNECTIONS_MAX = 1 << 20 };
 
@@ -167,7 +168,7 @@ out:
 int hob_http_new(const struct hob_http_opts *opts, hob_http **ret)
 {
     if (!hob_on_fiber())
-        return -EPERM;
+        return hob__off_fiber();
     if (hob_simulated())
         return -EOPNOTSUPP;
     return client_new(opts, &hob__http_curl, ret);
@@ -181,7 +182,7 @@ int hob_http_new_fake(const struct hob_http_opts *opts, const struct hob_http_fa
     int r;
 
     if (!hob_on_fiber())
-        return -EPERM;
+        return hob__off_fiber();
     if (!fake || (r = hob__opts_copy(&f, sizeof f, fake)) < 0)
         return fake ? r : -EINVAL;
     if (!f.answer)

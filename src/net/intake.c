@@ -357,7 +357,8 @@ int hob__intake_stop(struct intake *d)
     int r;
 
     if (d->at && (!f || f->loop != d->at->loop))
-        return HOB_MISUSE(-EBUSY, "a reader that takes ahead is stopped on another loop");
+        return HOB_MISUSE_OF("hob_reader_stop", -EBUSY,
+                             "a reader that takes ahead is stopped on another loop");
     d->never = true;
     if (!d->at)
         return 0;
@@ -377,7 +378,8 @@ void hob__intake_free(struct intake *d)
 {
     if (d->at && d->at->loop != hob__loop) {
         atomic_store(&d->orphan, true);
-        (void)HOB_MISUSE(0, "a reader that takes ahead is freed on another loop");
+        (void)HOB_MISUSE_OF("hob_reader_free", 0,
+                            "a reader that takes ahead is freed on another loop");
         return;
     }
     if (d->phase == OFF) {

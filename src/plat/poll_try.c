@@ -97,8 +97,9 @@ static int try_accept(int fd)
 
     if (ready > 0)
         return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (ready == 0) /* for what is no listener nobody ever comes */
-        (void)getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+    /* For what is no listener nobody ever comes. */
+    if (ready == 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+        return -1;
     errno = ready < 0 ? -ready : listens ? EAGAIN : EINVAL;
     return -1;
 }

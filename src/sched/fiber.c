@@ -314,6 +314,7 @@ static __attribute__((noinline)) struct fiber *fiber_make(struct loop *l)
     f->on_fd = -1;
     f->holder = f->n_holds = 0;
     f->held = NULL;
+    memset(f->held_name, 0, sizeof f->held_name);
     f->timer.set = false;
     f->timer.fire = fiber_timeout;
     f->trace.flags = 0;

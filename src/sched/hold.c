@@ -32,7 +32,7 @@ uint64_t hob__holder_thread(void)
 void hob__holds_left(struct fiber *f)
 {
 #ifndef NDEBUG
-    hob__left_locked(f, f->held ? f->held_name : NULL);
+    hob__left_locked(f, f->held && *f->held_name ? f->held_name : NULL);
 #endif
     f->holder = 0; /* (I2) */
     f->n_holds = 0;

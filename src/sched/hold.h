@@ -17,6 +17,8 @@
 #ifndef HOB_SCHED_HOLD_H
 #define HOB_SCHED_HOLD_H
 
+#include <string.h>
+
 #include "sched/loop.h"
 
 /* A number's rest by this: the fiber's loop and 1; 0: a plain thread. */
@@ -53,7 +55,9 @@ static inline void hold_taken(const void *lock, const char *name)
     (void)name;
 #else
     f->held = lock;
-    f->held_name = name ? name : "(no name)";
+    f->held_name[0] = '\0';
+    if (name)
+        (void)memccpy(f->held_name, name, '\0', sizeof f->held_name - 1);
 #endif
 }
 

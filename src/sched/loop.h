@@ -176,6 +176,8 @@ struct chan_waiter {
     };
 };
 
+enum { HELD_NAME_MAX = 24 };
+
 struct fiber {
     struct runnable run; /* first */
     uint8_t park_kind;
@@ -204,11 +206,11 @@ struct fiber {
     struct task *task; /* what it was started from; goes home with the result */
     void *stack;
     struct trace_task trace;
-    struct fiber *fold_next; /* fold.c: the next one noted in the window ... */
-    uint64_t fold_window;    /* ... of this number */
-    uint64_t holder;         /* its number as one who holds locks; 0: none yet */
-    const void *held;        /* one of these locks, or NULL; debug builds only, as is ... */
-    const char *held_name;   /* ... its name */
+    struct fiber *fold_next;       /* fold.c: the next one noted in the window ... */
+    uint64_t fold_window;          /* ... of this number */
+    uint64_t holder;               /* its number as one who holds locks; 0: none yet */
+    const void *held;              /* one of these locks, or NULL; debug builds only, as is ... */
+    char held_name[HELD_NAME_MAX]; /* ... its name, which may be gone when it is wanted */
 };
 
 /* What a higher layer keeps a loop: made there when it is first wanted, closed with the loop, on

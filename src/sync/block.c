@@ -156,10 +156,12 @@ static int block_submit(void *unused, struct env_work *w)
 }
 
 /* What a call that blocks does off the loops: nothing, 0; on a job it is a mistake. */
-static int may_block(void)
+static int may_block(const char *call)
 {
-    return hob__pool_on_worker() ? HOB_MISUSE(-EDEADLK, "a job of the pool makes a blocking call")
-                                 : 0;
+    (void)call; /* release */
+    return hob__pool_on_worker()
+               ? HOB_MISUSE_OF(call, -EDEADLK, "a job of the pool makes a blocking call")
+               : 0;
 }
 
 int hob_block(hob_fn fn, void *arg, hob_time until)
@@ -170,7 +172,7 @@ int hob_block(hob_fn fn, void *arg, hob_time until)
         return HOB_MISUSE(-EINVAL, "hob_block without a function");
     if (hob_on_fiber())
         return hob__call(block_submit, NULL, fn, arg, NULL, HOB_WAIT_BLOCK, until);
-    return (r = may_block()) < 0 ? r : fn(arg);
+    return (r = may_block(__func__)) < 0 ? r : fn(arg);
 }
 
 struct hob_lane {
@@ -309,7 +311,7 @@ int hob_lane_call(hob_lane *lane, hob_fn fn, void *arg, hob_time until)
 
     if (!fn)
         return HOB_MISUSE(-EINVAL, "hob_lane_call without a function");
-    if (!hob_on_fiber() && (r = may_block()) < 0)
+    if (!hob_on_fiber() && (r = may_block(__func__)) < 0)
         return r;
     /* In a simulation nobody else runs while this thread waits; after it there is no thread. */
     if (hob__env->sim ? !hob_on_fiber() : lane->threadless)

@@ -125,8 +125,9 @@ int hob_group_open(hob_group *storage, const struct hob_group_opts *opts)
     struct fiber *f = hob__self();
 
 #ifndef NDEBUG
-    if (f && f->scope == &g->scope)
-        return HOB_MISUSE(-EINVAL, "this storage holds a group that is still open: join that one");
+    for (struct scope *s = f ? f->scope : NULL; s; s = s->parent)
+        if (s == &g->scope)
+            return HOB_MISUSE(-EINVAL, "a group is still open in this storage: join that one");
 #endif
     if (likely(f && !opts)) {
         group_init(g, f->loop, f, false);

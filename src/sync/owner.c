@@ -3,7 +3,8 @@
  * owner.c - for dumps: a lock that somebody waits for, and who holds it
  *
  * HOW         A lock has its holder's number only (sched/hold.h), so those who hold any are looked
- *             for once a dump, among all fibers, and there are few.
+ *             for once a dump, among all fibers, and there are few.  Who was given a lock while it
+ *             waited is its holder before it runs and counts it.
  */
 #include "sync/owner.h"
 
@@ -11,11 +12,17 @@
 #include "sched/look.h"
 #include "sync/mutex.h"
 
+/* Parked all the same: on another loop's lock. */
+static bool is_given_one(const struct fiber *f)
+{
+    return f->wait == HOB_WAIT_MUTEX || f->wait == HOB_WAIT_RWLOCK || f->wait == HOB_WAIT_COND;
+}
+
 static void add(void *arg, const struct fiber *f)
 {
     struct owners *o = arg;
 
-    if (f->n_holds == 0)
+    if (f->holder == 0 || (f->n_holds == 0 && f->run.state == RUN_PARKED && !is_given_one(f)))
         return;
     if (o->n < OWNERS_MAX)
         o->fiber[o->n++] = f;

@@ -218,6 +218,37 @@ TEST(every_fiber_its_reason_and_what_it_waits_for_are_said)
     close(w.fds[1]);
 }
 
+static hob_rwlock table;
+
+static int writes(void *arg)
+{
+    hob_fiber_name(arg);
+    CHECK_INT(hob_rwlock_write(&table, HOB_FOREVER), 0);
+    return hob_rwlock_unlock(&table);
+}
+
+static int hands_over(void *arg)
+{
+    static char second[] = "second", third[] = "third";
+    hob_group g;
+
+    CHECK_INT(hob_rwlock_init(&table, "table"), 0);
+    CHECK_INT(hob_rwlock_write(&table, 0), 0);
+    CHECK_INT(hob_group_open(&g, NULL), 0);
+    CHECK_INT(hob_go(&g, writes, second), 0);
+    CHECK_INT(hob_go(&g, writes, third), 0);
+    settle();
+    CHECK_INT(hob_rwlock_unlock(&table), 0); /* it is the second's, who has not run yet */
+    look();
+    return hob_group_join(&g, 0);
+}
+
+TEST(who_was_given_a_lock_holds_it_before_it_runs)
+{
+    CHECK_INT(hob_run(HOB_OPTS(.loops = 1), hands_over, NULL), 0);
+    expect("third", "waiting for a read-write lock (table, held by second 0x");
+}
+
 static hob_listener *door;
 
 static int at_listener(void *arg)

@@ -112,6 +112,7 @@ void switches_rest_look(struct switches *s, int64_t at, struct switches_rested *
     *ret = (struct switches_rested){.lasted = lasted,
                                     .turns = (uint64_t)(world.rate / 2 * (double)lasted / HOB_SEC),
                                     .more = world.more};
+    world.more = false; /* it is told once */
     rested_at = at;
 }
 
