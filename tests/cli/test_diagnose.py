@@ -406,6 +406,7 @@ class Tiers(Diagnose):
         shutil.copy(cli.HOB, self.path('hob'))
         shutil.copy('/usr/bin/sleep', self.path('owner'))
         os.chmod(self.path('owner'), 0o4755)
+        tried = 0
         for tier in ('1', '2'):
             for word, status in (('parallelism,sleep,mismatch', 0), ('unknown', 3)):
                 r = subprocess.run([*self.UNPRIVILEGED, self.path('hob'), 'diagnose', '--tier', tier,
@@ -415,9 +416,10 @@ class Tiers(Diagnose):
                 if 'no recording' in r.stderr:
                     continue  # this tier is not to be had
                 told = cli.rows_of(r.stdout)[0]
-                if told['shares'].get('unknown', 0) < .6:
+                if told['shares'].get('sleep', 0) > .4 or told['shares']['no_core'] > STARVED:
                     self.skipTest('not setuid in %s, or it had no core: %s' % (self.folder,
                                                                                told['shares']))
+                tried += 1
                 self.assertEqual([told['verdict'][k] for k in ('bound', 'advice', 'do', 'code')],
                                  ['unknown', None, None, None])
                 self.assertIn('could not be read', told['prediction']['refused'])
@@ -428,6 +430,7 @@ class Tiers(Diagnose):
                 self.assertEqual(r.returncode, status, said)
                 self.assertEqual('--fail-on %s was not tried: the verdict is unknown' % word in said,
                                  status == 0, said)
+        self.assertGreater(tried, 0)
 
 
 class Terminal(Diagnose):
@@ -540,15 +543,10 @@ class Written(Diagnose):
                 self.assertNotIn('hob_', report)
 
     def test_an_option_that_keeps_sleeps_apart_is_turned_up(self):
-        json_file = self.path('v.json')
-        r, report = self.diagnose('sh', '-c', 'seq 8 | xargs -P 2 -n 1 sh -c "sleep 0.1"',
-                                  options=['--json', json_file])
-        self.assertEqual(r.status, 0, r.err)
-        told = cli.rows_of(self.read(json_file))[0]
-        if told['verdict']['bound'] != 'sleep':
-            self.skipTest('other programs kept it from running: %s' % told['shares'])
-        self.assertEqual((told['verdict']['advice'], told['verdict']['option']),
-                         ('concurrency', '-P 4 in place of 2'), report)
+        told, report = self.undisturbed(lambda: self.told(
+            'sh', '-c', 'seq 8 | xargs -P 2 -n 1 sh -c "sleep 0.1"'))
+        self.assertEqual([told['verdict'][k] for k in ('bound', 'advice', 'option')],
+                         ['sleep', 'concurrency', '-P 4 in place of 2'], report)
         self.assertIn('--verify tries it', told['prediction']['refused'])
 
     def test_advice_for_its_own_option(self):
