@@ -665,7 +665,9 @@ class Wakers(Diagnose):
         self.assertIsNone(cli.rows_of(self.read('v.json'))[0]['wakers'])
 
 
-LOSES = '''
+# Two processes that hand a byte on, on one core.
+HANDS = '''
+    import time
     hob = os.getppid()
     (here, there), (back, forth) = os.pipe(), os.pipe()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -674,10 +676,12 @@ LOSES = '''
         while os.read(here, 1):
             os.write(forth, b'x')
         os._exit(0)
+
     def switch():
         os.write(there, b'x')
         os.read(back, 1)
-
+    '''
+LOSES = HANDS + '''
     def waits():
         with open('/proc/%d/status' % hob) as f:
             return int(f.read().split('\\nvoluntary_ctxt_switches:')[1].split()[0])
@@ -738,18 +742,7 @@ class Lost(Diagnose):
         self.assertGreater(recording['lost'], 1000)
 
 
-RESTS = '''
-    import time
-    hob = os.getppid()
-    here, there = os.pipe()
-    back, forth = os.pipe()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    if os.fork() == 0:
-        os.close(there)
-        while os.read(here, 1):
-            os.write(forth, b'x')
-        os._exit(0)
-
+RESTS = HANDS + '''
     def recorded():
         with open('/proc/%d/maps' % hob) as f:
             return '[perf_event]' in f.read()
@@ -763,12 +756,11 @@ RESTS = '''
                 pass
         return n
 
-    def until(state, busy, most):
-        end = time.monotonic() + most
+    def until(state, busy):
+        end = time.monotonic() + 60
         while recorded() != state:
             for _ in range(1000 if busy else 0):
-                os.write(there, b'x')
-                os.read(back, 1)
+                switch()
             if time.monotonic() > end:
                 print('recorded' if not state else 'not recorded', flush=True)
                 os._exit(0)
@@ -776,13 +768,17 @@ RESTS = '''
     if not recorded():
         print('never', flush=True)
         os._exit(0)
-    until(False, True, 60)
+    rings = os.cpu_count()
+    at_first = events()  # rings, what is kept in a rest, and what this process has
+    until(False, True)
     late = os.fork()
     if late == 0:
-        until(True, False, 60)
+        kept = events()
+        each = at_first - rings - kept
+        until(True, False)
         end = time.monotonic() + 60
-        while events() < 4 * os.cpu_count() and time.monotonic() < end:
-            pass  # a ring for each core, and of each of three processes an event there
+        while events() < rings + kept + 3 * each and time.monotonic() < end:
+            pass  # each of the three processes, this one among them
         os._exit(0)
     os.waitpid(late, 0)
     os.close(there)

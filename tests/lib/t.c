@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,7 +142,7 @@ static void t_show_fds(void)
     }
 }
 
-static void t_child(const struct t_case *c)
+static void t_case_child(const struct t_case *c)
 {
     int before = t_open_fds();
 
@@ -160,6 +161,36 @@ static void t_child(const struct t_case *c)
     exit(0);
 }
 
+int t_child(int (*body)(void *arg), void *arg, char *ret_said, size_t size)
+{
+    struct rlimit no_core = {0, 0};
+    int fds[2], status;
+    size_t n = 0;
+    ssize_t k;
+
+    fflush(NULL);
+    CHECK(pipe(fds) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &no_core);
+        signal(SIGABRT, SIG_DFL);
+        signal(SIGSEGV, SIG_DFL); /* not a sanitizer's */
+        signal(SIGBUS, SIG_DFL);
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        _exit(body(arg));
+    }
+    close(fds[1]);
+    while (n < size - 1 && (k = read(fds[0], ret_said + n, size - 1 - n)) > 0)
+        n += (size_t)k;
+    ret_said[n] = '\0';
+    close(fds[0]);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
 /* The case's wait status; -1 when it could not be started. */
 static int t_fork(const struct t_case *c)
 {
@@ -170,7 +201,7 @@ static int t_fork(const struct t_case *c)
     if (pid < 0)
         return -1;
     if (pid == 0)
-        t_child(c);
+        t_case_child(c);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return -1;

@@ -18,6 +18,7 @@
 #define T_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -35,6 +36,12 @@ __attribute__((noreturn, format(printf, 1, 2))) void t_skip(const char *format, 
 /* Seconds a case may take, to which what a sanitizer or a busy machine needs is added; 30 unless
  * set here, called first thing in a case. */
 void t_timeout(unsigned seconds);
+/*
+ * Runs body(arg) in a process of its own, which leaves no core file and dies of the signals that a
+ * program dies of; its exit status is what body returns.  Returns the wait status, and as much of
+ * what it wrote to standard error as there is room for.
+ */
+int t_child(int (*body)(void *arg), void *arg, char *ret_said, size_t size);
 /* How often to do a thing that is done over and over: `few` times in a case that is itself run for
  * each thing that may fail (t_fault.h), and where each time it does is another of those. */
 int t_times(int all, int few);

@@ -8,9 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/each.h"
 #include "lib/t.h"
@@ -338,27 +336,17 @@ static const bool sanitized = __has_feature(address_sanitizer) || __has_feature(
 static const bool sanitized = false;
 #endif
 
+static int recurses(void *name)
+{
+    return hob_run(NULL, recursion_on_a_loop, name) < 0;
+}
+
 /* What a child that recurses for ever leaves on standard error, and that it died of it. */
 static void recursion_says(char *name, const char *want)
 {
     char text[1024];
-    int out[2], status;
-    ssize_t n, got = 0;
+    int status = t_child(recurses, name, text, sizeof text);
 
-    CHECK_INT(pipe(out), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct rlimit none = {0, 0};
-        setrlimit(RLIMIT_CORE, &none);
-        dup2(out[1], STDERR_FILENO);
-        _exit(hob_run(NULL, recursion_on_a_loop, name) == 0);
-    }
-    close(out[1]);
-    while ((n = read(out[0], text + got, sizeof text - 1 - (size_t)got)) > 0)
-        got += n;
-    text[got] = '\0';
-    close(out[0]);
-    CHECK_INT(waitpid(pid, &status, 0), pid);
     if (!sanitized) /* it would have the last word */
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
     if (!strstr(text, want))

@@ -10,9 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/each.h"
 #include "lib/t.h"
@@ -610,36 +608,16 @@ struct forgets {
     bool started; /* by a hob_go that can be named */
 };
 
-/* In a process of its own: its wait status, and what it said. */
-static int status_of(const struct forgets *c, char *ret_said, size_t size)
+static int runs(void *arg)
 {
-    struct rlimit no_core = {0, 0};
-    int fds[2], status;
-    size_t n = 0;
-    ssize_t k;
+    const struct forgets *c = arg;
 
-    CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        setrlimit(RLIMIT_CORE, &no_core);
-        signal(SIGABRT, SIG_DFL);
-        dup2(fds[1], STDERR_FILENO);
-        (void)!hob_run(NULL, c->fn, c->arg);
-        _exit(0);
-    }
-    close(fds[1]);
-    while (n < size - 1 && (k = read(fds[0], ret_said + n, size - 1 - n)) > 0)
-        n += (size_t)k;
-    ret_said[n] = '\0';
-    close(fds[0]);
-    CHECK_INT(waitpid(pid, &status, 0), pid);
-    return status;
+    return hob_run(NULL, c->fn, c->arg) < 0;
 }
 
 TEST(a_fiber_that_ends_with_an_open_group_aborts_and_says_what_to_do)
 {
-    static const struct forgets all[] = {
+    static struct forgets all[] = {
         {forgets_to_join, NULL, "fiber \"main\" ", false},
         {has_who_forgets, NULL, "fiber \"pages\" ", true},
         {has_who_forgets, &ran, "fiber \"pages\" ", true},
@@ -647,7 +625,7 @@ TEST(a_fiber_that_ends_with_an_open_group_aborts_and_says_what_to_do)
     char said[4096];
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        int status = status_of(&all[i], said, sizeof said);
+        int status = t_child(runs, &all[i], said, sizeof said);
 
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
         if (strncmp(said, "hob: ", 5) != 0 || !strstr(said, all[i].fiber) ||
@@ -672,9 +650,9 @@ static int opens_again(void *arg)
 
 TEST(a_group_that_is_open_is_not_opened_again)
 {
-    static const struct forgets c = {.fn = opens_again};
+    static struct forgets c = {.fn = opens_again};
     char said[4096];
-    int status = status_of(&c, said, sizeof said);
+    int status = t_child(runs, &c, said, sizeof said);
 
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     CHECK(strstr(said, "hob: hob_group_open: misuse: ") == said);

@@ -8,9 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/each.h"
 #include "lib/t.h"
@@ -541,26 +539,16 @@ static int has_an_heir(void *which)
     return hob_group_join(&g, 0);
 }
 
-/* In a process of its own, which aborts. */
+static int runs(void *which)
+{
+    return hob_run(NULL, has_an_heir, which) != 0;
+}
+
 static void check_heir(void *which, const char *line)
 {
-    struct rlimit no_core = {0, 0};
-    char said[1024] = "";
-    int fds[2], status;
+    char said[1024];
+    int status = t_child(runs, which, said, sizeof said);
 
-    CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        setrlimit(RLIMIT_CORE, &no_core);
-        signal(SIGABRT, SIG_DFL);
-        dup2(fds[1], STDERR_FILENO);
-        _exit(hob_run(NULL, has_an_heir, which) == 0 ? 0 : 1);
-    }
-    close(fds[1]);
-    CHECK(read(fds[0], said, sizeof said - 1) > 0);
-    close(fds[0]);
-    CHECK_INT(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     if (strncmp(said, line, strlen(line)) != 0)
         t_fail(__FILE__, __LINE__, "it said \"%s\"", said);

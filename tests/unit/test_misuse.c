@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -399,30 +398,15 @@ static int makes_it(void *arg)
     return r == m->code ? 0 : 1;
 }
 
+static int runs(void *arg)
+{
+    return hob_run(NULL, makes_it, arg) != 0;
+}
+
 /* In a process of its own: its wait status, and what it said. */
 static int status_of(const struct mistake *m, char *ret_said, size_t size)
 {
-    struct rlimit no_core = {0, 0};
-    int fds[2], status;
-    size_t n = 0;
-    ssize_t k;
-
-    CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        setrlimit(RLIMIT_CORE, &no_core);
-        signal(SIGABRT, SIG_DFL);
-        dup2(fds[1], STDERR_FILENO);
-        _exit(hob_run(NULL, makes_it, (void *)(uintptr_t)m) == 0 ? 0 : 1);
-    }
-    close(fds[1]);
-    while (n < size - 1 && (k = read(fds[0], ret_said + n, size - 1 - n)) > 0)
-        n += (size_t)k;
-    ret_said[n] = '\0';
-    close(fds[0]);
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return status;
+    return t_child(runs, (void *)(uintptr_t)m, ret_said, size);
 }
 
 /* It aborted, and said why; in release it was the error code. */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,33 +67,19 @@ static void start(void)
     CHECK_INT(hob__overflow_thread_start(&t), 0);
 }
 
-/* Runs `body` in a process; what it wrote to standard error, and its wait status. */
+struct body {
+    void (*run)(void);
+};
+
+static int run_body(void *arg)
+{
+    ((const struct body *)arg)->run();
+    return 0;
+}
+
 static int child(void (*body)(void), char *ret_text, size_t size)
 {
-    struct rlimit no_core = {0, 0};
-    int fds[2], status;
-    size_t len = 0;
-    ssize_t n;
-
-    CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        setrlimit(RLIMIT_CORE, &no_core);
-        dup2(fds[1], STDERR_FILENO);
-        /* As at the start of a program without a sanitizer's handlers. */
-        signal(SIGSEGV, SIG_DFL);
-        signal(SIGBUS, SIG_DFL);
-        body();
-        _exit(0);
-    }
-    close(fds[1]);
-    while (len < size - 1 && (n = read(fds[0], ret_text + len, size - 1 - len)) > 0)
-        len += (size_t)n;
-    ret_text[len] = '\0';
-    close(fds[0]);
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return status;
+    return t_child(run_body, &(struct body){body}, ret_text, size);
 }
 
 static void body_overflow(void)

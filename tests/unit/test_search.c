@@ -5,7 +5,6 @@
 #include "sched/search.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -17,29 +16,26 @@
 
 static char said[8192]; /* on standard error */
 
+struct program {
+    hob_fn fn;
+    int exits;
+    const char *sim;
+};
+
+static int runs(void *arg)
+{
+    const struct program *p = arg;
+
+    setenv("HOB_SIM", p->sim, 1);
+    setenv("ASAN_OPTIONS", "abort_on_error=0", 1);
+    return hob_run(NULL, p->fn, NULL) < 0 ? 1 : p->exits;
+}
+
 /* Runs fn as a program of its own under HOB_SIM=sim; returns its exit status, -1 for a signal. */
 static int program(hob_fn fn, int exits, const char *sim)
 {
-    int pipes[2], status;
-    size_t n = 0;
-    ssize_t part;
+    int status = t_child(runs, &(struct program){fn, exits, sim}, said, sizeof said);
 
-    CHECK(pipe(pipes) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(pipes[1], STDERR_FILENO);
-        close(pipes[0]);
-        close(pipes[1]);
-        setenv("HOB_SIM", sim, 1);
-        setenv("ASAN_OPTIONS", "abort_on_error=0", 1);
-        _exit(hob_run(NULL, fn, NULL) < 0 ? 1 : exits);
-    }
-    close(pipes[1]);
-    while ((part = read(pipes[0], said + n, sizeof said - 1 - n)) > 0)
-        n += (size_t)part;
-    said[n] = '\0';
-    close(pipes[0]);
-    CHECK(waitpid(pid, &status, 0) == pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

@@ -206,22 +206,16 @@ static int tortures_the_deaf(void *arg)
     return hob_torture_cancel(does_not_listen, NULL);
 }
 
+static int runs_it(void *arg)
+{
+    return hob_run(NULL, tortures_the_deaf, arg) != 0;
+}
+
 TEST(a_loop_that_ignores_its_cancel_is_found)
 {
     char said[512];
-    int pipes[2], status;
+    int status = t_child(runs_it, NULL, said, sizeof said);
 
-    CHECK(pipe(pipes) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(pipes[1], STDERR_FILENO);
-        _exit(hob_run(NULL, tortures_the_deaf, NULL) != 0);
-    }
-    close(pipes[1]);
-    ssize_t n = read(pipes[0], said, sizeof said - 1);
-    said[n > 0 ? n : 0] = '\0';
-    CHECK(waitpid(pid, &status, 0) == pid);
-    close(pipes[0]);
     CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
     CHECK(strstr(said, "hob: torture: cancelled at its suspension 1, it goes on"));
 }
