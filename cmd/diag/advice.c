@@ -251,8 +251,7 @@ static enum cure cure_of(const struct measures *m, const struct ruling *r)
     case MISMATCH_POOL_IO:
         return CURE_POOL_IO;
     case MISMATCH_LOOP_BLOCKED:
-        return r->is.bound == HOB_BOUND_SLEEP || r->is.bound == HOB_BOUND_IO ? CURE_AWAIT
-                                                                             : CURE_LOOP;
+        return rule_loop_stands(m, r) ? CURE_AWAIT : CURE_LOOP;
     case MISMATCH_GIL:
         return CURE_GIL;
     case MISMATCH_LOCK:

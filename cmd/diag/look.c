@@ -34,7 +34,7 @@ enum {
     LOOK_TEXT_MAX = 64 << 20
 };
 
-static const int64_t look_burst = 10 * HOB_MS, count_every = 50 * HOB_MS;
+static const int64_t look_burst = 10 * HOB_MS;
 
 int looker_new(struct recording *rec, struct looker **ret)
 {
@@ -140,7 +140,7 @@ bool look_allowed(const struct looker *l)
     return l->allowance > 0;
 }
 
-static void allowance_add(struct looker *l, int64_t now)
+void look_allow(struct looker *l, int64_t now)
 {
     l->allowance += (now - l->allowed_at) / LOOK_SHARE;
     if (l->allowance > look_burst)
@@ -189,6 +189,7 @@ static void look_file(struct looker *l, struct look_proc *p, int fd, struct look
     ret->kind = f->kind;
     ret->peer = f->peer;
     ret->in_flight = rec_kind_class((enum rec_kind)f->kind) == HOB_CLASS_IO;
+    p->asks |= f->role == FILE_CLIENT;
 }
 
 /* A write that ends when what it wrote is safe is a sync of its own: by its own flag, or as the
@@ -249,6 +250,20 @@ static void look_fault(struct looker *l, int32_t pid, int32_t tid, struct look *
         look_named(l, REC_FAULT, "mapped files", ret);
 }
 
+/* Whose set it is tells a loop that does not wait for it. */
+static void look_set(struct looker *l, struct look_proc *p, int32_t tid, const struct call *c,
+                     struct look *ret)
+{
+    pollset_look(l, p, c, ret);
+    if (c->how == CALL_EPOLL) {
+        ret->set_fd = c->fd;
+        look_owned(p, c->fd, tid);
+    } else if (c->how != CALL_URING) {
+        ret->polls = true;
+        look_polled(p, tid, c, ret);
+    }
+}
+
 static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct call *c,
                       struct look *ret)
 {
@@ -289,7 +304,7 @@ static void look_call(struct looker *l, int32_t pid, int32_t tid, const struct c
     case CALL_POLL:
     case CALL_SELECT:
     case CALL_URING:
-        pollset_look(l, p, c, ret);
+        look_set(l, p, tid, c, ret);
         break;
     case CALL_FUTEX:
         look_named(l, REC_LOCK, NULL, ret);
@@ -370,9 +385,9 @@ int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
     char text[256];
     struct procfs_call parked;
     int64_t began = hob_now();
-    struct look k = {.kind = REC_UNKNOWN, .timeout = -1, .call = -1, .sent_ago = -1};
+    struct look k = {.kind = REC_UNKNOWN, .timeout = -1, .call = -1, .sent_ago = -1, .set_fd = -1};
 
-    allowance_add(l, began);
+    look_allow(l, began);
     l->n_looks++;
     int r = procfs_read(text, sizeof text, "/proc/%d/task/%d/syscall", pid, tid);
     if (r == -ENOENT)
@@ -413,95 +428,6 @@ uint8_t look_kind_ended(const struct look *k, int64_t lasted)
     return k->kind == REC_LOCK && to_its_end ? REC_SLEEP : k->kind;
 }
 
-/* Which descriptors of a process are epoll sets; libuv and Java have several. */
-static void loops_find(struct look_proc *p)
-{
-    char link[64];
-
-    p->n_loops = 0;
-    for (int fd = 3; fd < 48 && p->n_loops < LOOK_LOOPS; fd++)
-        if (procfs_link(link, sizeof link, "/proc/%d/fd/%d", p->pid, fd) > 0 &&
-            strcmp(link, "anon_inode:[eventpoll]") == 0)
-            p->loops[p->n_loops++] = fd;
-}
-
-int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
-{
-    struct look_proc *p = look_proc_of(l, pid);
-    int64_t now = hob_now();
-    char text[512];
-    uint64_t calls;
-
-    if (p->loops_at == 0 || (p->n_loops == 0 && now - p->loops_at > 500 * HOB_MS)) {
-        loops_find(p);
-        p->loops_at = now;
-    }
-    if (p->n_loops == 0)
-        return -ENOENT;
-    bool any = false, outside = false;
-    int r = -ENOENT;
-    for (int i = 0; i < p->n_loops; i++) {
-        int fd = file_dup(p, p->loops[i]);
-        if (fd < 0) {
-            r = fd;
-            continue;
-        }
-        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        if (poll(&poll_fd, 1, 0) > 0) {
-            any = true;
-            outside |= pollset_outside(l, p, p->loops[i]);
-        }
-        close(fd);
-        r = 0;
-    }
-    if (r < 0) {
-        p->loops_at = 0;
-        return r;
-    }
-    r = procfs_read(text, sizeof text, "/proc/%d/task/%d/io", pid, tid);
-    if (r < 0)
-        return r;
-    r = procfs_parse_io(text, &calls);
-    if (r < 0)
-        return r;
-    bool left = !any && pollset_left(l, p);
-    ret->ready = any || left;
-    ret->outside = outside || left;
-    ret->io_calls = calls;
-    l->spent += hob_now() - now;
-    return 0;
-}
-
-void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
-{
-    struct look_proc *p = look_proc_of(l, pid);
-    struct rec_count sum = {.at = at, .thread = thread, .kind = REC_IDLE};
-    int64_t began = hob_now();
-    uint32_t most = 0;
-
-    if (p->n_loops == 0 || (p->counted_at && at - p->counted_at < count_every))
-        return;
-    allowance_add(l, began);
-    p->counted_at = at;
-    for (int i = 0; i < p->n_loops; i++) {
-        struct call c = {.how = CALL_EPOLL, .fd = p->loops[i]};
-        struct look k = {.timeout = -1};
-
-        if (!look_allowed(l))
-            return; /* what is not known now is told by the next count */
-        pollset_look(l, p, &c, &k);
-        if (!(k.flags & REC_IVAL_SET) || rec_kind_class((enum rec_kind)k.kind) != HOB_CLASS_IO)
-            continue;
-        sum.in_flight += k.in_flight;
-        if (k.in_flight > most) {
-            most = k.in_flight;
-            sum.kind = k.kind;
-        }
-    }
-    rec_add_count(l->rec, &sum);
-    l->spent += hob_now() - began;
-}
-
 void looker_finish(struct looker *l)
 {
     peer_finish(l);
@@ -515,4 +441,9 @@ int64_t looker_spent(const struct looker *l)
 uint64_t looker_count(const struct looker *l)
 {
     return l->n_looks;
+}
+
+uint64_t looker_asked(const struct looker *l)
+{
+    return l->n_asked;
 }

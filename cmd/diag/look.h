@@ -30,6 +30,10 @@ struct look {
     uint32_t in_flight; /* operations sent and not answered; a direct wait for I/O is 1 */
     int64_t timeout;    /* ns from now until it ends by itself; -1: never, or not known */
     int call;           /* number of the system call; -1: none, a page fault */
+    uint32_t outside;   /* of a set: connections, and sockets that others may connect to */
+    int set_fd;         /* the epoll set it waits in; -1: it waits in none */
+    bool polls;         /* it waits by poll() or select() */
+    bool listens;       /* of a set: connections may be made to some of it */
     int64_t sent_ago;   /* of a set: ns since the first of them was sent; -1: not known */
     bool stale;         /* there was no time to ask its connections: in_flight is of before */
 };
@@ -61,11 +65,27 @@ uint8_t look_kind_ended(const struct look *k, int64_t lasted);
  * @ret: its ready is set too where the other end has closed a connection that was in a set; at and
  *       thread stay as they are
  *
- * Worth asking of a thread on CPU for 20 ms or more, every 10 ms.
+ * Worth asking of a thread on CPU for 10 ms or more, every 5 ms.
  *
- * Return: 0; -ENOENT: the process has no epoll set; another negative errno: not to be seen.
+ * Return: 0; -ENOENT: the process has no epoll set; -EAGAIN: no time for it now; another negative
+ * errno: not to be seen.  On failure *ret is as it was.
  */
 int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret);
+
+/**
+ * look_stands - is a thread that waits an event loop, and keeps its events waiting?
+ * @waits: what for, as look_at said
+ * @ret:   whether its set is ready; at and thread stay as they are
+ *
+ * Only one that a look has found waiting in its set is a loop: of others nothing is read at all.
+ *
+ * Return: as look_loop; -ENOENT also if it is no loop, or waits in its set.
+ */
+int look_stands(struct looker *l, int32_t pid, int32_t tid, const struct look *waits,
+                struct rec_look *ret);
+
+/** look_may_stand - would such a wait keep a loop from its events? */
+bool look_may_stand(const struct look *waits);
 
 /**
  * look_flight - what is in flight of a process whose loop computes: no wait of its says so
@@ -86,8 +106,10 @@ void looker_finish(struct looker *l);
 /** look_cpu - ns this thread has computed: what a look costs must not hang on who else computes. */
 int64_t look_cpu(void);
 
-/** looker_spent - ns spent in looks so far; looks made. */
+/** looker_spent - ns spent in looks so far; looks made; sets asked for their events (look_loop,
+ * look_stands). */
 int64_t looker_spent(const struct looker *l);
 uint64_t looker_count(const struct looker *l);
+uint64_t looker_asked(const struct looker *l);
 
 #endif

@@ -56,6 +56,7 @@ struct file {
     uint32_t segs_out; /* segments with data, as of then */
     uint32_t segs_in;
     uint64_t bytes_in;
+    uint64_t moved; /* changes when the program sends or reads */
     uint32_t peer;
     uint8_t role;
     uint8_t kind; /* enum rec_kind of a wait for it */
@@ -64,14 +65,32 @@ struct file {
     bool server_first; /* a protocol in which the server speaks first */
 };
 
+/* Who waits in an epoll set. */
+struct look_owner {
+    int fd;
+    int32_t tid; /* 0: the rest is free; -1: more than one */
+};
+
+/* The last wait by poll() or select() for others, of whom there may be several. */
+struct look_polled {
+    int32_t tid;      /* 0: there was none */
+    struct call call; /* names what is remembered of its set */
+    int64_t at;       /* hob_now() */
+    bool listens;     /* and then its connections may be newer than that */
+};
+
 struct look_proc {
     int32_t pid;
     int pidfd;     /* -1: not open */
     bool no_getfd; /* its descriptors may not be duplicated */
     int64_t loops_at;
+    uint32_t n_open;    /* descriptors that it had then; 0: not known */
     int64_t counted_at; /* by look_flight; in the recording's time */
     int loops[LOOK_LOOPS];
     int n_loops;
+    struct look_owner owners[LOOK_LOOPS];
+    struct look_polled polled;
+    bool asks; /* a thread was seen to wait for one connection by itself */
 };
 
 struct pollset;
@@ -130,6 +149,7 @@ struct looker {
     int64_t allowed_at;
     int64_t spent;
     uint64_t n_looks;
+    uint64_t n_asked;                          /* sets whose events were asked for */
     uint32_t n_opaque;                         /* processes that may not be seen */
     struct look_watched watched[LOOK_WATCHED]; /* local processes at the other end */
     size_t n_watched;
@@ -146,8 +166,17 @@ struct rec_proc *look_rec_proc(struct looker *l, int32_t pid);
 /* A file of /proc that may be long, in l->text; its length or a negative errno. */
 int look_read(struct looker *l, const char *path);
 
-/** look_allowed - may time be spent on connections now? */
+/** look_allowed - may time be spent on connections now?  look_allow: its time goes on. */
 bool look_allowed(const struct looker *l);
+void look_allow(struct looker *l, int64_t now);
+
+/* look_loop.c */
+
+/** look_owned - a thread waits in that epoll set. */
+void look_owned(struct look_proc *p, int fd, int32_t tid);
+
+/** look_polled - a thread waits by poll() or select(); for whom, says *seen. */
+void look_polled(struct look_proc *p, int32_t tid, const struct call *c, const struct look *seen);
 
 /* file.c */
 
@@ -179,6 +208,12 @@ void socket_address(struct looker *l, const void *address, size_t n, struct look
 
 /** socket_awaits - by what the kernel knows of a connection; fd is the duplicate. */
 void socket_awaits(struct looker *l, int fd, struct file *f);
+
+/** socket_moved - a number that changes when the program sends or reads; fd is the duplicate. */
+uint64_t socket_moved(int fd);
+
+/** socket_ended - closed by the other end when nobody had asked for a while: an idle connection. */
+bool socket_ended(int fd);
 
 /** socket_left - is that descriptor still this connection, and closed by the other end? */
 bool socket_left(struct look_proc *p, int fd, uint64_t ino);
@@ -219,6 +254,9 @@ void peer_finish(struct looker *l);
 int members_read(struct looker *l, int32_t pid, const struct call *c, struct procfs_member **ret,
                  size_t *ret_n);
 
+/** open_count - descriptors that a process has; 0 where the kernel (before 6.2) does not say. */
+uint32_t open_count(int32_t pid);
+
 /** ring_find - the state of an io_uring that a process waits for. */
 bool ring_find(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret);
 
@@ -228,10 +266,32 @@ bool ring_find(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret);
 void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret);
 void pollset_free(struct looker *l);
 
-/** pollset_outside - the members of an epoll set: are there any of other programs? */
-bool pollset_outside(struct looker *l, struct look_proc *p, int fd);
+/* Who waits in a set. */
+enum set_waits {
+    SET_UNKNOWN, /* nobody of other programs; one of its own may */
+    SET_ENDED,   /* connections that the other end closed after a while in which nobody asked */
+    SET_WAITS    /* one of several others */
+};
 
-/** pollset_left - has the other end closed a connection of its epoll sets, which it has not? */
-bool pollset_left(struct looker *l, struct look_proc *p);
+/**
+ * pollset_events - of a set that nobody waits in now: who waits in it?
+ * @c:         an epoll set that is ready; a poll() or select() that was looked at, whose members of
+ *             then are asked; CALL_OTHER: all clients that the process has accepted
+ * @ret_waits: what a program reads from its only connection is its work, and nobody's that waits
+ *             for it.  Of CALL_OTHER a socket that listens does not make two:
+ *             who serves one after the other has no loop
+ * @moved:     a sum is added that is another one when data was sent or read since the last time
+ *
+ * Return: 0; -EAGAIN: there is no time to ask them; -ENOENT: that set is not remembered.
+ */
+int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
+                   enum set_waits *ret_waits, uint64_t *moved);
+
+/**
+ * pollset_left - has the other end closed two connections of its epoll sets, which it has not?
+ *
+ * Return: 1 or 0; -EAGAIN: no time to ask.
+ */
+int pollset_left(struct looker *l, struct look_proc *p);
 
 #endif

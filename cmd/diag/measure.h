@@ -84,6 +84,7 @@ struct measures {
     struct measure_rivals rivals;
     double loop_blocked; /* s: a loop computed while events waited for it */
     double loop_stretch; /* s: the longest time without a look at them */
+    double loop_line;    /* s: the longest time in which some waited, behind such turns */
     double loop_slept;   /* s: a loop slept or blocked in one call, with operations in flight */
     bool loop_outside;   /* ... and some of the events were of other programs */
     bool loop_looked;    /* such looks were made; without them both are guesses */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "diag/look_impl.h"
@@ -154,6 +155,15 @@ bool ring_find(struct looker *l, int32_t pid, int fd, struct procfs_ring *ret)
             strcmp(link, "anon_inode:[io_uring]") == 0)
             return ring_read(l, pid, fd, ret);
     return false;
+}
+
+uint32_t open_count(int32_t pid)
+{
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    return stat(path, &st) == 0 && st.st_size > 0 ? (uint32_t)st.st_size : 0;
 }
 
 int members_read(struct looker *l, int32_t pid, const struct call *c, struct procfs_member **ret,

@@ -114,8 +114,9 @@ static void tick_look(struct perf *p, int64_t now)
     p->tick = p->tick < least ? least : p->tick > TICK_MOST ? TICK_MOST : p->tick;
 }
 
-/* While nothing happens the ticks grow, so that a wait as long as the one before is looked at. */
-static int64_t tick_next(struct perf *p, bool quiet)
+/* While nothing happens the ticks grow, so that a wait as long as the one before is looked at; but
+ * not where others wait for a loop that computes. */
+static int64_t tick_next(struct perf *p, bool quiet, int64_t now)
 {
     int64_t most = turns_next(&p->turns);
 
@@ -126,7 +127,10 @@ static int64_t tick_next(struct perf *p, bool quiet)
     p->idle = !quiet ? 0 : p->idle ? p->idle * 2 : p->tick;
     if (p->idle > TICK_QUIET)
         p->idle = TICK_QUIET;
-    return p->idle > p->tick ? p->idle : p->tick;
+    int64_t next = p->idle > p->tick ? p->idle : p->tick;
+    int64_t soon = switches_soon(p->switches);
+    soon = soon < now + TICK_LEAST ? TICK_LEAST : soon - now;
+    return soon < next ? soon : next;
 }
 
 /* Of threads that were there before us the recorder has borne the cost. */
@@ -166,7 +170,7 @@ static int64_t perf_tick(void *state, int64_t now)
     p->n_ticks++;
     p->b->rec->tick = now / (int64_t)p->n_ticks;
     p->last = now;
-    return tick_next(p, quiet);
+    return tick_next(p, quiet, now);
 }
 
 static int perf_fd(void *state)

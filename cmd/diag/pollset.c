@@ -18,7 +18,7 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,55 +26,14 @@
 
 #include <hob/trace.h>
 
-#include "diag/look_impl.h"
+#include "diag/pollset_impl.h"
 
 enum {
-    SET_FD_MAX = 1 << 20,
-    SET_SLOTS = 32,         /* peers told apart */
-    SET_WHOLE = 64,         /* a set of this size is asked in full */
     SET_SAMPLE_FIRST = 512, /* of one never looked at, whatever it costs */
     SET_SAMPLE = 64,        /* of a larger one that many, */
     SET_SAMPLE_NEW = 512,   /* as long as there are members never asked */
     SET_REREAD = 200,
     SET_REREAD_SAME = 10 * SET_REREAD /* of a large one that has not grown by half */
-};
-
-struct member {
-    uint64_t ino;
-    int64_t sent_at; /* hob_now(); 0: not known */
-    int fd;
-    uint32_t peer;
-    uint8_t role;
-    uint8_t kind;
-    uint8_t awaits;
-    bool seen;
-    bool gone; /* closed when it was asked: no member, for all that is known */
-};
-
-struct slot {
-    uint32_t peer, awaiting;
-    uint8_t kind;
-};
-
-struct pollset {
-    int32_t pid;
-    uint64_t key; /* the descriptor of an epoll set; else the address of the array */
-    struct member *members;
-    size_t n, cap;
-    uint32_t *by_fd; /* index + 1 into members */
-    size_t cap_by_fd;
-    size_t cursor, stride; /* whose turn it is; no common divisor with n */
-    int64_t read_at, read_cost;
-    uint32_t n_open; /* descriptors that the process had then; 0: not known */
-    double size;     /* members now, as far as can be told without reading the list again */
-    uint32_t n_seen, n_counts, n_awaiting; /* asked; that count; that await an answer (I1) */
-    uint32_t n_gone;                       /* (I1) */
-    uint32_t n_role[FILE_OTHER + 1], role_peer[FILE_OTHER + 1];
-    uint8_t role_kind[FILE_OTHER + 1];
-    struct slot slots[SET_SLOTS];
-    size_t n_slots;
-    bool estimated;
-    uint32_t estimate;
 };
 
 static void set_free(struct pollset *s)
@@ -92,8 +51,23 @@ void pollset_free(struct looker *l)
         set_free(l->sets[i]);
 }
 
-static struct pollset *set_of(struct looker *l, int32_t pid, uint64_t key)
+static uint64_t set_key(const struct call *c)
 {
+    switch (c->how) {
+    case CALL_EPOLL:
+        return (uint64_t)c->fd;
+    case CALL_URING:
+        return (uint64_t)c->fd | UINT64_C(1) << 40;
+    case CALL_OTHER: /* all that the process has open */
+        return UINT64_C(1) << 42;
+    default:
+        return c->addr ^ c->n << 1 ^ UINT64_C(1) << 41;
+    }
+}
+
+struct pollset *pollset_of(struct looker *l, int32_t pid, const struct call *c)
+{
+    uint64_t key = set_key(c);
     uint64_t hash = ((uint64_t)(uint32_t)pid << 32 ^ key) * 0x9e3779b97f4a7c15u;
     struct pollset **at = &l->sets[hash >> 56];
 
@@ -188,6 +162,12 @@ static size_t stride_for(size_t n)
     }
 }
 
+static void taken_add(struct pollset *s, const struct member *m)
+{
+    if (m->seen && !m->gone && m->role == FILE_CLIENT && m->ino != 0)
+        s->taken[s->n_taken++ % SET_TAKEN] = (struct taken){m->fd, m->ino};
+}
+
 /* The set has these members now; what was known of those that stayed is kept. */
 static int set_fill(struct pollset *s, const struct procfs_member *list, size_t n)
 {
@@ -223,21 +203,16 @@ static int set_fill(struct pollset *s, const struct procfs_member *list, size_t 
         s->by_fd[old[i].fd] = 0;
     for (size_t i = 0; i < s->n; i++)
         s->by_fd[s->members[i].fd] = (uint32_t)i + 1;
+    for (size_t i = 0; i < n_old; i++) {
+        uint32_t at = s->by_fd[old[i].fd];
+        if (!at || s->members[at - 1].ino != old[i].ino)
+            taken_add(s, &old[i]);
+    }
     free(old);
     if (s->cursor >= s->n)
         s->cursor = 0;
     s->stride = stride_for(s->n);
     return 0;
-}
-
-/* Descriptors that a process has open; 0 where the kernel (before 6.2) does not say. */
-static uint32_t open_count(int32_t pid)
-{
-    char path[64];
-    struct stat st;
-
-    snprintf(path, sizeof path, "/proc/%d/fd", pid);
-    return stat(path, &st) == 0 && st.st_size > 0 ? (uint32_t)st.st_size : 0;
 }
 
 /* Between two reads of a large set: what the process has opened since then is in its set, too. */
@@ -280,6 +255,7 @@ static void set_read(struct looker *l, struct pollset *s, const struct call *c)
 /* One member asked anew. */
 static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
 {
+    struct pollfd poll_fd = {.events = POLLIN};
     struct file *f;
     struct stat st;
     int fd = file_dup(p, m->fd);
@@ -302,6 +278,10 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
                 f->role == FILE_UNKNOWN)
                 socket_awaits(l, fd, f);
         }
+        poll_fd.fd = fd;
+        m->ready = r == 0 && is_outside(f->role) && poll(&poll_fd, 1, 0) > 0;
+        m->ended = m->ready && socket_ended(fd);
+        m->ready &= !m->ended;
         close(fd);
         if (r < 0)
             return;
@@ -312,6 +292,7 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
     m->peer = f->peer;
     m->awaits = f->awaits;
     m->sent_at = f->sent_at;
+    m->moved = f->moved;
     m->seen = true;
     m->gone = false;
 }
@@ -496,10 +477,7 @@ static int64_t sent_ago(const struct pollset *s)
 
 void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, struct look *ret)
 {
-    uint64_t key = c->how == CALL_EPOLL   ? (uint64_t)c->fd
-                   : c->how == CALL_URING ? (uint64_t)c->fd | UINT64_C(1) << 40
-                                          : c->addr ^ c->n << 1 ^ UINT64_C(1) << 41;
-    struct pollset *s = set_of(l, p->pid, key);
+    struct pollset *s = pollset_of(l, p->pid, c);
 
     ret->kind = REC_UNKNOWN;
     if (!s)
@@ -514,6 +492,8 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
         s->estimate = set_estimate(s, &a, old_mean);
         s->estimated = true;
     }
+    ret->outside = outside_of(s);
+    ret->listens = s->n_role[FILE_LISTENS] > 0;
     if (look_single(s, c, ret))
         return;
     const struct slot *most = slot_most(s);
@@ -531,38 +511,4 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
         ret->flags |= REC_IVAL_SET;
     if (c->how == CALL_URING)
         look_ring(l, s, c, ret);
-}
-
-/* A loop that never waits is looked at here alone; so it is known to listen, too. */
-bool pollset_outside(struct looker *l, struct look_proc *p, int fd)
-{
-    static const uint8_t roles[] = {FILE_CLIENT, FILE_SERVER, FILE_LISTENS, FILE_DATAGRAM,
-                                    FILE_UNIX_NAMED};
-    struct call call = {.how = CALL_EPOLL, .fd = fd};
-    struct look k = {.timeout = -1};
-    bool any = false;
-
-    pollset_look(l, p, &call, &k);
-    const struct pollset *s = set_of(l, p->pid, (uint64_t)fd);
-    for (size_t i = 0; s && i < sizeof roles; i++)
-        any |= s->n_role[roles[i]] > 0;
-    return any;
-}
-
-/* The connections that were in the sets when a thread waited: at the end of its answer a loop takes
- * one out, and closes it in its next turn. */
-bool pollset_left(struct looker *l, struct look_proc *p)
-{
-    int64_t began = look_cpu();
-    bool any = false;
-
-    for (size_t k = 0; k < LOOK_PROCS && look_allowed(l); k++) {
-        const struct pollset *s = l->sets[k];
-
-        for (size_t i = 0; s && s->pid == p->pid && s->key < SET_FD_MAX && i < s->n && !any; i++)
-            if (s->n <= SET_WHOLE && s->members[i].role == FILE_CLIENT)
-                any = socket_left(p, s->members[i].fd, s->members[i].ino);
-    }
-    l->allowance -= look_cpu() - began;
-    return any;
 }

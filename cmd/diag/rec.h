@@ -110,13 +110,16 @@ struct rec_peer {
     int64_t peer_cpu; /* ns that process spent on CPU during the recording; -1: not known */
 };
 
-/* One look at a thread that had been on CPU for long: were events waiting in its epoll set? */
+/* One look at a thread that was not waiting for the events of its epoll set, or that had been on
+ * CPU for long: were there any? */
 struct rec_look {
     int64_t at;
     uint32_t thread;
     bool ready;
-    uint8_t outside;   /* ready, and connected to others than its own program */
-    uint64_t io_calls; /* reads and writes it has made: two looks with equal counts had none */
+    uint8_t outside;   /* of other programs than its own */
+    uint8_t stands;    /* it waited for something else meanwhile */
+    uint64_t io_calls; /* stands for what it has read and written: two looks with equal ones had
+                        * nothing in between */
 };
 
 /* What was in flight of a process whose loop had been on CPU for long: there is no wait to say. */

@@ -269,7 +269,7 @@ void report_mismatch(struct buf *b, const struct measures *m, const struct rulin
                    m->io_procs, m->in_flight, m->main.wall > 0 ? m->main.cpu / m->main.wall : 0);
         return;
     case MISMATCH_LOOP_BLOCKED:
-        if (r->is.bound == HOB_BOUND_SLEEP || r->is.bound == HOB_BOUND_IO) {
+        if (rule_loop_stands(m, r)) {
             buf_printf(b,
                        "the event loop is blocked: for %.2f s it stood in a call that sleeps or "
                        "waits, with operations in flight",

@@ -11,7 +11,8 @@
  *                                        cores to spare: waits, concurrency in use
  *     io >= .5                           waits: a pool of processes with one operation each; in
  *                                        flight >= 4: concurrency in use; else more of it
- *     cpu >= .7                          computes: a loop that is blocked; threads that take
+ *     cpu >= .7                          computes: a loop that is blocked, by its own computing
+ *                                        or by its children's; threads that take
  *                                        turns under a lock; too many threads; all cores in use;
  *                                        else more cores
  *     else the largest share; that of what could not be read is one of them
@@ -109,7 +110,7 @@ static void facts_gather(const struct measures *m, double *value)
     value[RULE_BEHIND] = m->behind;
     value[RULE_POOL_EACH] = m->in_flight / (m->io_procs ? m->io_procs : 1);
     value[RULE_LOOP_SHARE] = m->loop_blocked / cpu;
-    value[RULE_LOOP_STRETCH] = m->loop_stretch;
+    value[RULE_LOOP_STRETCH] = fmax(m->loop_stretch, m->loop_line);
     value[RULE_LOOP_SLEPT] = m->all.wall > 0 ? m->loop_slept / m->all.wall : 0;
     value[RULE_EVEN] = m->rivals.even;
     value[RULE_OVERLAP] = m->rivals.overlap / fmin(fmax(1, m->rivals.contended), in_wait_most);
@@ -203,7 +204,7 @@ static struct reading reading_cpu(struct facts *f)
 {
     struct reading r = {.bound = HOB_BOUND_CPU, .advice = HOB_ADVICE_PARALLELISM};
 
-    if (loop_is_blocked(f)) {
+    if (loop_is_blocked(f) || (loop_stands(f) && !ask(f, RULE_DEMAND))) {
         r.mismatch = MISMATCH_LOOP_BLOCKED;
         return r;
     }
@@ -226,7 +227,7 @@ static struct reading reading_mixed(struct facts *f)
 {
     struct reading r = {.bound = HOB_BOUND_MIXED, .advice = HOB_ADVICE_BOTH};
 
-    if (loop_is_blocked(f))
+    if (loop_is_blocked(f) || loop_stands(f))
         r.mismatch = MISMATCH_LOOP_BLOCKED;
     else if (ask(f, RULE_FLIGHT) && ask(f, RULE_BEHIND) && !ask(f, RULE_DEMAND))
         return reading_io(f);
@@ -425,6 +426,12 @@ void rule_of(const struct measures *m, const double *limits, struct ruling *ret)
     ret->close = ret->margin <= close_call;
     if (!ret->close)
         ret->also = ret->is;
+}
+
+bool rule_loop_stands(const struct measures *m, const struct ruling *r)
+{
+    return r->is.bound == HOB_BOUND_SLEEP || r->is.bound == HOB_BOUND_IO ||
+           m->loop_slept > m->loop_blocked;
 }
 
 double rule_threshold(enum rule_test t)

@@ -62,7 +62,7 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(FLIGHT, 4.0, "in flight")                                                                    \
     X(POOL_EACH, 1.5, "in flight in each process")                                                 \
     X(LOOP_SHARE, .30, "part of the CPU time in which events waited")                              \
-    X(LOOP_STRETCH, .05, "longest such stretch, s")                                                \
+    X(LOOP_STRETCH, .05, "longest time in which events waited, s")                                 \
     X(LOOP_SLEPT, .30, "part of the time in which a loop stood in a call while others waited")     \
     X(EVEN, 1.5, "threads that share the work evenly")                                             \
     X(OVERLAP, .25, "part of the work with two of them at once, for each one that waits")          \
@@ -115,6 +115,9 @@ struct ruling {
 
 /** rule_of - the verdict; `limits` NULL: the thresholds above */
 void rule_of(const struct measures *m, const double *limits, struct ruling *ret);
+
+/** rule_loop_stands - of a blocked loop: it waits in some call, instead of computing too long */
+bool rule_loop_stands(const struct measures *m, const struct ruling *r);
 
 /** rule_threshold - that of a test; rule_text: what it compares */
 double rule_threshold(enum rule_test t);

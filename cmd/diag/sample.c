@@ -37,13 +37,15 @@ enum {
     SAMPLE_CORES = 1024,
     SAMPLE_FIRST = 64,       /* threads seen for the first time in a tick, */
     SAMPLE_FIRST_SHORT = 16, /* when time is short */
-    SAMPLE_SHARE = 80        /* one part in so many of a core */
+    SAMPLE_SHARE = 80,       /* one part in so many of a core */
+    STAND_TASKS = 32         /* threads: a process of more has somebody else to do it */
 };
 
 /* A sample of a thread that waits costs 2 us: with backoff_each they cost 1 % at any number. */
 static const int64_t tick_least = HOB_MS, tick_most = 500 * HOB_MS, flush_after = 20 * HOB_MS,
                      backoff_least = 50 * HOB_MS, backoff_each = 200 * HOB_US,
-                     loop_after = 20 * HOB_MS, loop_every = 10 * HOB_MS, relook_after = 10 * HOB_MS,
+                     loop_after = 10 * HOB_MS, loop_every = 5 * HOB_MS, loop_none = 500 * HOB_MS,
+                     stand_age = 50 * HOB_MS, relook_after = 10 * HOB_MS,
                      missed_every = 50 * HOB_MS, missed_each = 50 * HOB_US,
                      budget_first = 4 * HOB_MS;
 
@@ -53,7 +55,9 @@ struct sampler {
     struct looker *looker;
     struct tree tree;
     bool opened, short_of; /* short_of time: it has computed more than it may */
-    int64_t tick, budget_at, spent;
+    bool keeping;          /* some task keeps others waiting */
+    int64_t kept;          /* ns that it took to ask those between two ticks */
+    int64_t tick, tick_at, budget_at, spent;
     uint64_t n_ticks, n_ticks_was;
     int64_t cpu_was, children_was;
     int64_t missed_at;
@@ -153,11 +157,28 @@ static void loop_ask(struct sampler *s, struct tree_task *k, int64_t now)
     if (now - k->woke < loop_after || now < k->loop_at)
         return;
     int r = look_loop(s->looker, s->tree.procs[k->proc].pid, k->tid, &look);
-    k->loop_at = now + (r < 0 ? 50 * loop_every : loop_every);
+    k->loop_at = now + (r < 0 && r != -EAGAIN ? loop_none : loop_every);
+    k->keeps = r == -EAGAIN ? k->keeps : r == 0 && look.outside;
+    s->keeping |= k->keeps;
     if (r < 0)
         return;
     rec_add_look(s->rec, &look);
     look_flight(s->looker, s->tree.procs[k->proc].pid, look.thread, now);
+}
+
+/* One that waits, in a call that would keep a loop from its events? */
+static void stand_ask(struct sampler *s, struct tree_task *k, int64_t now)
+{
+    struct rec_look look = {.at = now, .thread = k->track.row};
+    const struct tree_proc *p = &s->tree.procs[k->proc];
+    const struct track *t = &k->track;
+
+    if (p->n_tasks > STAND_TASKS || !look_may_stand(&t->look) || now < k->stand_at ||
+        now - s->rec->threads[t->row].born < stand_age)
+        return;
+    k->stand_at = now + loop_every;
+    if (look_stands(s->looker, p->pid, k->tid, &t->look, &look) == 0)
+        rec_add_look(s->rec, &look);
 }
 
 /* Where in (last scan, now] a thread that is new began; all it has done lies in there. */
@@ -199,6 +220,7 @@ static void same_wait(struct sampler *s, struct tree_task *k, int64_t now)
         look_at(s->looker, s->tree.procs[k->proc].pid, k->tid, &look) == LOOK_WAITS)
         track_relook(t, s->rec, now, &look);
     track_still(t, now);
+    stand_ask(s, k, now);
     if (most < backoff_least)
         most = backoff_least;
     /* Runtimes hand a poll set from thread to thread: its waits must not seem to overlap. */
@@ -240,7 +262,39 @@ static bool task_sample(struct sampler *s, struct tree_task *k, int64_t now)
         return false;
     track_waits(&k->track, s->rec, now, &c, &look);
     k->woke = now;
+    k->keeps = false;
+    stand_ask(s, k, now);
     return true;
+}
+
+/* --- between two ticks ------------------------------------------------------------------------ */
+
+/* Loops that keep others waiting are asked more often than there is time to ask all.  Return: when
+ * the next of them is to be; INT64_MAX: there is none. */
+static int64_t keepers_ask(struct sampler *s, int64_t now)
+{
+    int64_t began = look_cpu(), next = INT64_MAX;
+    struct look look;
+
+    if (!s->keeping)
+        return next;
+    s->keeping = false;
+    for (size_t i = 0; i < s->tree.n_tasks; i++) {
+        struct tree_task *k = &s->tree.tasks[i];
+
+        if (!k->keeps)
+            continue;
+        if (now >= k->loop_at) {
+            k->keeps = look_at(s->looker, s->tree.procs[k->proc].pid, k->tid, &look) == LOOK_RUNS;
+            if (k->keeps)
+                loop_ask(s, k, now);
+        }
+        s->keeping |= k->keeps;
+        if (k->keeps && k->loop_at < next)
+            next = k->loop_at;
+    }
+    s->kept += look_cpu() - began;
+    return next;
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
@@ -360,7 +414,7 @@ static void tick_adapt(struct sampler *s, int64_t now)
     s->n_ticks++;
     if (now - s->budget_at < 20 * HOB_MS)
         return;
-    int64_t spent = cpu_of(RUSAGE_SELF) - s->begin->aside - s->cpu_was;
+    int64_t spent = cpu_of(RUSAGE_SELF) - s->begin->aside - s->cpu_was - s->kept;
     int64_t each = (spent - s->spent) / (int64_t)(s->n_ticks - s->n_ticks_was) * SAMPLE_SHARE;
 
     s->short_of = spent > budget_first + now / SAMPLE_SHARE;
@@ -371,17 +425,9 @@ static void tick_adapt(struct sampler *s, int64_t now)
     s->budget_at = now;
 }
 
-static int64_t sampler_tick(void *state, int64_t now)
+static void tasks_sample(struct sampler *s, int64_t now)
 {
-    struct sampler *s = state;
     int64_t base = s->begin->base;
-
-    if (!s->opened) {
-        if (tree_open(&s->tree, s->rec, s->begin->root, s->begin->attached, now) < 0)
-            return s->tick;
-    } else {
-        tree_scan(&s->tree, now);
-    }
     size_t first = s->short_of ? SAMPLE_FIRST_SHORT : SAMPLE_FIRST;
     for (size_t i = 0; i < s->tree.n_tasks;) {
         struct tree_task *k = &s->tree.tasks[i];
@@ -397,11 +443,36 @@ static int64_t sampler_tick(void *state, int64_t now)
         }
         task_gone(s, i, at);
     }
+}
+
+/* Until the next tick, or until one is to be asked before it. */
+static int64_t tick_rest(const struct sampler *s, int64_t now, int64_t keepers_at)
+{
+    int64_t next = keepers_at < s->tick_at ? keepers_at : s->tick_at;
+
+    return next > now + tick_least ? next - now : tick_least;
+}
+
+static int64_t sampler_tick(void *state, int64_t now)
+{
+    struct sampler *s = state;
+    int64_t keepers_at = keepers_ask(s, now);
+
+    if (keepers_at < INT64_MAX && now + tick_least / 2 < s->tick_at)
+        return tick_rest(s, now, keepers_at);
+    if (!s->opened) {
+        if (tree_open(&s->tree, s->rec, s->begin->root, s->begin->attached, now) < 0)
+            return s->tick;
+    } else {
+        tree_scan(&s->tree, now);
+    }
+    tasks_sample(s, now);
     s->opened = true;
     tree_names(&s->tree, now);
     missed_look_all(s, now);
     tick_adapt(s, now);
-    return s->tick;
+    s->tick_at = now + s->tick;
+    return s->keeping ? tick_rest(s, now, now + loop_every) : s->tick;
 }
 
 /* The waits: of a thread that runs it is not known for how long. */

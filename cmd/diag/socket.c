@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -380,7 +381,14 @@ static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info 
     return more || (awaits && sent <= silent_after(l, f->peer));
 }
 
-static void info_take(struct looker *l, struct file *f, struct tcp_info *info, size_t n)
+static uint64_t moved_of(const struct tcp_info *info, uint64_t unread)
+{
+    return (uint64_t)info->tcpi_data_segs_out << 40 ^ (info->tcpi_bytes_received - unread);
+}
+
+/* `unread`: bytes of what came that the program has not read. */
+static void info_take(struct looker *l, struct file *f, struct tcp_info *info, size_t n,
+                      uint64_t unread)
 {
     int64_t now = hob_now();
     bool awaits;
@@ -395,6 +403,7 @@ static void info_take(struct looker *l, struct file *f, struct tcp_info *info, s
     f->segs_out = info->tcpi_data_segs_out;
     f->segs_in = info->tcpi_data_segs_in;
     f->bytes_in = info->tcpi_bytes_received;
+    f->moved = moved_of(info, unread);
     f->asked = now;
 }
 
@@ -402,14 +411,41 @@ void socket_awaits(struct looker *l, int fd, struct file *f)
 {
     struct tcp_info info;
     socklen_t n = sizeof info;
+    int unread = 0;
 
     memset(&info, 0, sizeof info);
     if (f->role == FILE_DATAGRAM)
         f->awaits = AWAITS;
     else if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
         f->awaits = AWAITS_NOT;
+    else if (ioctl(fd, FIONREAD, &unread) < 0 || unread < 0)
+        info_take(l, f, &info, n, info.tcpi_bytes_received);
     else
-        info_take(l, f, &info, n);
+        info_take(l, f, &info, n, (uint64_t)unread);
+}
+
+uint64_t socket_moved(int fd)
+{
+    struct tcp_info info = {.tcpi_state = 0};
+    socklen_t n = sizeof info;
+    int unread = 0;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 || ioctl(fd, FIONREAD, &unread) < 0)
+        return 0;
+    return moved_of(&info, (uint64_t)unread);
+}
+
+bool socket_ended(int fd)
+{
+    enum { CLOSE_WAIT = 8, IDLE_MS = 200 };
+    struct tcp_info info = {.tcpi_state = 0};
+    socklen_t n = sizeof info;
+    int unread = 0;
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_state == CLOSE_WAIT &&
+           ioctl(fd, FIONREAD, &unread) == 0 && unread == 0 &&
+           info.tcpi_last_data_recv > info.tcpi_last_ack_recv + IDLE_MS &&
+           info.tcpi_last_data_sent > info.tcpi_last_ack_recv + IDLE_MS;
 }
 
 bool socket_left(struct look_proc *p, int fd, uint64_t ino)
@@ -424,7 +460,7 @@ bool socket_left(struct look_proc *p, int fd, uint64_t ino)
         return false;
     bool left = fstat(got, &st) == 0 && st.st_ino == ino &&
                 getsockopt(got, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
-                info.tcpi_state == CLOSE_WAIT;
+                info.tcpi_state == CLOSE_WAIT && !socket_ended(got);
     close(got);
     return left;
 }
@@ -441,6 +477,6 @@ void socket_awaits_listed(struct looker *l, struct file *f)
     } else {
         struct tcp_info info = s->info;
 
-        info_take(l, f, &info, s->n_info);
+        info_take(l, f, &info, s->n_info, info.tcpi_bytes_received);
     }
 }

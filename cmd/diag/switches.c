@@ -416,7 +416,7 @@ int switches_new(struct recording *rec, struct looker *looker, struct switches *
 
     if (!s)
         return -ENOMEM;
-    *s = (struct switches){.rec = rec, .looker = looker, .n_cores = n};
+    *s = (struct switches){.rec = rec, .looker = looker, .n_cores = n, .soon = INT64_MAX};
     s->on_core = calloc(n, sizeof *s->on_core);
     if (!s->on_core || threads_init(&s->threads) < 0) {
         free(s->on_core);
@@ -449,6 +449,7 @@ void switches_free(struct switches *s)
     free(s->on_core);
     free(s->pending.pid);
     free(s->sets.pid);
+    free(s->stands.pid);
     free(s->woken.pid);
     free(s->unnamed.pid);
     free(s->unseen);
@@ -481,6 +482,11 @@ void switches_pids(struct switches *s, void (*f)(void *arg, int32_t pid), void *
 size_t switches_live(const struct switches *s)
 {
     return s->threads.n;
+}
+
+int64_t switches_soon(const struct switches *s)
+{
+    return s->soon;
 }
 
 bool switches_quiet(const struct switches *s)

@@ -77,6 +77,9 @@ bool switches_know(const struct switches *s, int32_t tid);
 /** switches_pids - f is called for the process of each living thread, some more than once. */
 void switches_pids(struct switches *s, void (*f)(void *arg, int32_t pid), void *arg);
 
+/** switches_soon - when a loop that keeps others waiting is to be asked again; INT64_MAX: none. */
+int64_t switches_soon(const struct switches *s);
+
 /** switches_live - threads that live now; switches_quiet: none has done anything since the last
  * look but run or be kept from it. */
 size_t switches_live(const struct switches *s);

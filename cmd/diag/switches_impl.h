@@ -31,6 +31,7 @@ struct switches {
     struct threads threads;
     struct pids pending; /* tids of waits not looked at yet */
     struct pids sets;    /* tids that wait for a poll set */
+    struct pids stands;  /* tids that wait in a way that would keep a loop from its events */
     struct pids woken;   /* tids that may have been without a core after their wait */
     struct pids unnamed; /* pids */
     int32_t *on_core;    /* the tid last seen there */
@@ -42,6 +43,7 @@ struct switches {
     size_t n_left, n_unseen;
     int64_t unseen_at;
     bool quiet;
+    int64_t soon; /* the next question about a loop that keeps others waiting */
     bool has_wakes;
     struct wakers wakers;
     bool gaps; /* there was a pause: what the kernel counts covers more than what was recorded */

@@ -2,9 +2,10 @@
  *
  * switches_look.c - what switch records do not say: asked at each tick
  *
- * HOW         Four questions.  What a process is called, after its exec.  What an open wait is
+ * HOW         Five questions.  What a process is called, after its exec.  What an open wait is
  *             for, once; again and again if it is for a set of connections on which other threads
- *             may send.  Whether events wait for a thread that computes.  And how long threads
+ *             may send.  Whether events wait for a thread that computes, or for
+ *             one that waits for something else.  And how long threads
  *             were without a core after their wait was over, which the kernel counts (schedstat)
  *             but does not record: it is taken from the end of their last waits.
  */
@@ -22,11 +23,13 @@ enum {
     LOOKS_WHEN_SHORT = 4, /* so many when time is short */
     WOKEN_A_TICK = 16,
     WOKEN_BACK = 8, /* intervals from the last one among which the wait is sought */
-    TRIES = 6
+    TRIES = 6,
+    STAND_THREADS = 32 /* a process of more has somebody else to do it */
 };
 
-#define LOOP_RAN_LONG (20 * HOB_MS) /* on CPU for so long: may events be waiting? */
-#define LOOP_EVERY    (10 * HOB_MS)
+#define LOOP_RAN_LONG (10 * HOB_MS) /* on CPU for so long: may events be waiting? */
+#define LOOP_EVERY    (5 * HOB_MS)
+#define STOOD_LONG    (5 * HOB_MS)   /* in another call than a loop's */
 #define LOOP_NONE     (500 * HOB_MS) /* has no epoll set: ask again then */
 #define SET_EVERY     (10 * HOB_MS)  /* others may send on a set that one thread waits for; */
 #define SET_AGE       8 /* with nothing in flight: an eighth of how long it has been so */
@@ -118,6 +121,38 @@ static void look_sets(struct switches *s, int64_t now)
     s->sets.n = n;
 }
 
+static bool may_stand(const struct thread *t)
+{
+    return t->proc->n_threads <= STAND_THREADS && look_may_stand(&t->look);
+}
+
+static void look_stands_all(struct switches *s, int64_t now)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->stands.n; i++) {
+        struct thread *t = threads_find(&s->threads, s->stands.pid[i]);
+
+        if (!t || t->state != REC_WAIT || !t->looked || !may_stand(t))
+            continue;
+        s->stands.pid[n++] = t->tid;
+        if (now - t->since < STOOD_LONG || now < t->stand_at)
+            continue;
+        struct rec_look look = {.at = now, .thread = t->row};
+        int r = look_stands(s->looker, t->proc->pid, t->tid, &t->look, &look);
+        if (r < 0 && r != -EAGAIN) {
+            n--; /* no loop: not again in this wait */
+            continue;
+        }
+        t->stand_at = now + LOOP_EVERY;
+        if (r == 0 && look.outside && t->stand_at < s->soon)
+            s->soon = t->stand_at;
+        if (r == 0)
+            rec_add_look(s->rec, &look);
+    }
+    s->stands.n = n;
+}
+
 /* A thread that comes and goes within microseconds is hard to catch: while nothing is known of its
  * waits, a few tries. */
 static void wait_look(struct switches *s, struct thread *t, int64_t now)
@@ -135,6 +170,8 @@ static void wait_look(struct switches *s, struct thread *t, int64_t now)
     t->looked_at = now;
     if (t->look.stale || (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1))
         pids_add(s, &s->sets, t->tid);
+    if (may_stand(t))
+        pids_add(s, &s->stands, t->tid);
 }
 
 /* The oldest first; a wait that is over was not looked at. */
@@ -173,13 +210,16 @@ static void look_loops(struct switches *s, int64_t now)
         if (!t || !computes(t, i) || now - t->ran_since < LOOP_RAN_LONG)
             continue;
         look_flight(s->looker, t->proc->pid, t->row, now);
-        if (now < t->loop_at)
-            continue;
-        int r = look_loop(s->looker, t->proc->pid, t->tid, &look);
-        t->loop_at = now + (r < 0 ? LOOP_NONE : LOOP_EVERY);
-        look.thread = t->row;
-        if (r == 0)
-            rec_add_look(s->rec, &look);
+        if (now >= t->loop_at) {
+            int r = look_loop(s->looker, t->proc->pid, t->tid, &look);
+            t->loop_at = now + (r < 0 && r != -EAGAIN ? LOOP_NONE : LOOP_EVERY);
+            t->keeps = r == -EAGAIN ? t->keeps : r == 0 && look.outside;
+            look.thread = t->row;
+            if (r == 0)
+                rec_add_look(s->rec, &look);
+        }
+        if (t->keeps && t->loop_at < s->soon)
+            s->soon = t->loop_at;
     }
 }
 
@@ -240,6 +280,7 @@ static void look_woken(struct switches *s)
 void switches_look(struct switches *s, int64_t now, int64_t tick, bool spare)
 {
     s->tick = tick;
+    s->soon = INT64_MAX;
     switches_unseen_look(s, now);
     for (size_t i = 0; i < s->unnamed.n; i++)
         proc_name(s, s->unnamed.pid[i]);
@@ -247,6 +288,7 @@ void switches_look(struct switches *s, int64_t now, int64_t tick, bool spare)
     look_pending(s, now, spare ? LOOKS_A_TICK : LOOKS_WHEN_SHORT);
     look_sets(s, now);
     look_loops(s, now);
+    look_stands_all(s, now);
     look_woken(s);
     s->quiet = s->pending.n == 0;
 }

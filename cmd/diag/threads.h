@@ -33,6 +33,8 @@ struct thread {
     int64_t awake_at; /* of a wait: a look found it over; 0: none did */
     int64_t looked_at;
     int64_t ran_since, loop_at; /* its last wait's end; the next time to ask about its loop */
+    int64_t stand_at;           /* the same while it waits */
+    bool keeps;                 /* others waiting, when it was asked last */
     int64_t delay_before, delay_known; /* without a core: before the recording, and recorded */
     bool delay_based;
     int64_t delay_at; /* when the kernel was asked last */

@@ -37,7 +37,9 @@ struct tree_task {
     uint8_t names;   /* times its name was read */
     int sched_fd;    /* -1: opened each time */
     int64_t loop_at; /* next question about its loop */
-    int64_t woke;    /* when it last ran after a wait */
+    int64_t stand_at;
+    bool keeps;   /* others waiting, when it was asked last */
+    int64_t woke; /* when it last ran after a wait */
     struct track track;
 };
 

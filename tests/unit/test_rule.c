@@ -158,6 +158,12 @@ TEST(a_loop_that_stands_in_a_call_is_blocked)
     m.has_loop = true;
     m.loop_slept = .8 * m.all.wall; /* in a read of its own, and nobody reads the others */
     CHECK_RULING(&m, "io", "concurrency", "loop-blocked");
+    m = figures(.9, .02, 12);
+    m.has_loop = true;
+    m.loop_slept = .8 * m.all.wall; /* until a child of its has computed */
+    CHECK_RULING(&m, "cpu", "parallelism", "loop-blocked");
+    m.main.cpu = 1.6; /* whose other children have all cores meanwhile */
+    CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
 }
 
 TEST(a_workers_loop_with_nobody_outside_is_not_blocked)
@@ -214,6 +220,9 @@ TEST(a_loop_that_computes_while_events_wait_is_blocked)
     CHECK_RULING(&m, "cpu", "parallelism", "loop-blocked");
     m.loop_stretch = .03;
     CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
+    m.loop_line = .2; /* turns of 30 ms, and many stand in line */
+    CHECK_RULING(&m, "cpu", "parallelism", "loop-blocked");
+    m.loop_line = 0;
     m.loop_stretch = .12;
     m.cores = m.demand = 2; /* a loop in each of two workers: nowhere else to go */
     CHECK_RULING(&m, "cpu", "ok-parallel", no_mismatch);

@@ -14,7 +14,8 @@ enum { PID = 0x7ffffff0, TID2 = 0x7ffffff1, CHILD = 0x7ffffff2, TICK = 1000 * 10
 static struct {
     int answer;
     struct look look;
-    int looks, loops, flights, gone;
+    int looks, loops, flights, gone, stands;
+    int stands_result;
     bool ready;
 } eye = {.answer = -ESRCH};
 
@@ -35,8 +36,26 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
 {
     eye.loops++;
     ret->ready = eye.ready;
+    ret->outside = eye.ready;
     ret->io_calls = 5;
     return 0;
+}
+
+int look_stands(struct looker *l, int32_t pid, int32_t tid, const struct look *waits,
+                struct rec_look *ret)
+{
+    eye.stands++;
+    if (eye.stands_result < 0)
+        return eye.stands_result;
+    ret->ready = eye.ready;
+    ret->outside = eye.ready;
+    ret->stands = true;
+    return 0;
+}
+
+bool look_may_stand(const struct look *waits)
+{
+    return waits->kind == REC_CHILD;
 }
 
 void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
@@ -359,10 +378,11 @@ TEST(a_thread_that_computes_is_asked_about_its_loop)
     eye.ready = true;
     for (int64_t at = TICK; at <= 50 * TICK; at += TICK)
         switches_look(s, at, TICK, true);
-    CHECK(eye.loops >= 3 && eye.loops <= 5); /* from 20 ms on, each 10 */
+    CHECK(eye.loops >= 8 && eye.loops <= 10); /* from 10 ms on, each 5 */
+    CHECK(switches_soon(s) > 50 * TICK && switches_soon(s) <= 55 * TICK); /* others wait */
     CHECK_INT(rec.n_looks, eye.loops);
     CHECK(eye.flights >= eye.loops); /* what is in flight, too */
-    CHECK(rec.looks[0].ready && rec.looks[0].io_calls == 5 && rec.looks[0].at >= 20 * TICK);
+    CHECK(rec.looks[0].ready && rec.looks[0].io_calls == 5 && rec.looks[0].at >= 10 * TICK);
     end(50 * TICK);
     rec_free(&rec);
 }
@@ -378,8 +398,52 @@ TEST(a_thread_that_was_preempted_is_asked_about_its_loop)
         switches_look(s, at, TICK, true);
         happens(SWITCH_IN, PID, PID, at + TICK / 10);
     }
-    CHECK(eye.loops >= 3 && eye.loops <= 5);
+    CHECK(eye.loops >= 8 && eye.loops <= 10);
+    CHECK(switches_soon(s) == INT64_MAX); /* nobody waits */
     end(51 * TICK);
+    rec_free(&rec);
+}
+
+TEST(a_thread_that_waits_as_no_loop_should_is_asked_whether_it_is_one)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_IN, PID, PID, 0);
+    happens(SWITCH_OUT, PID, PID, TICK);
+    eye.answer = LOOK_WAITS;
+    eye.look = (struct look){.kind = REC_CHILD, .timeout = -1, .set_fd = -1};
+    eye.ready = true;
+    for (int64_t at = 2 * TICK; at <= 31 * TICK; at += TICK)
+        switches_look(s, at, TICK, true);
+    CHECK(eye.stands >= 5 && eye.stands <= 6); /* from 5 ms on, each 5 */
+    CHECK_INT(rec.n_looks, eye.stands);
+    CHECK(rec.looks[0].stands && rec.looks[0].at >= 6 * TICK);
+    happens(SWITCH_IN, PID, PID, 32 * TICK);
+    switches_look(s, 40 * TICK, TICK, true);
+    CHECK_INT(rec.n_looks, eye.stands); /* it runs again */
+    end(41 * TICK);
+    rec_free(&rec);
+}
+
+TEST(a_thread_that_is_no_loop_is_asked_once_a_wait)
+{
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_IN, PID, PID, 0);
+    eye.stands_result = -ENOENT;
+    eye.look = (struct look){.kind = REC_CHILD, .timeout = -1, .set_fd = -1};
+    for (int wait = 0; wait < 3; wait++) {
+        int64_t from = (1 + 40 * wait) * TICK;
+
+        eye.answer = LOOK_WAITS;
+        happens(SWITCH_OUT, PID, PID, from);
+        for (int64_t at = from + TICK; at <= from + 30 * TICK; at += TICK)
+            switches_look(s, at, TICK, true);
+        CHECK_INT(eye.stands, wait + 1);
+        happens(SWITCH_IN, PID, PID, from + 31 * TICK);
+    }
+    CHECK_INT(rec.n_looks, 0);
+    end(130 * TICK);
     rec_free(&rec);
 }
 

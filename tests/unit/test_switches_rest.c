@@ -37,6 +37,17 @@ int look_loop(struct looker *l, int32_t pid, int32_t tid, struct rec_look *ret)
     return -ENOENT;
 }
 
+int look_stands(struct looker *l, int32_t pid, int32_t tid, const struct look *waits,
+                struct rec_look *ret)
+{
+    return -ENOENT;
+}
+
+bool look_may_stand(const struct look *waits)
+{
+    return false;
+}
+
 void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
 {
 }
