@@ -29,6 +29,7 @@ enum cure {
     CURE_AWAIT, /* a loop that stands in a call */
     CURE_GIL,
     CURE_LOCK,
+    CURE_HOLD, /* a lock that is held while an answer is waited for */
     CURE_OVERSUB,
     CURE_BATCH,
     N_CURES
@@ -44,6 +45,7 @@ static const char *const words[N_CURES] = {
     [CURE_AWAIT] = "no call that blocks on the event loop: one that waits without it",
     [CURE_GIL] = "processes instead of threads: threads share the interpreter's lock",
     [CURE_LOCK] = "hold the lock for less, or split it (one for each shard)",
+    [CURE_HOLD] = "wait outside of the lock: a connection for each thread, or a pool of them",
     [CURE_OVERSUB] = "{p} threads, as many as cores",
     [CURE_BATCH] = "many rows in one transaction",
 };
@@ -241,6 +243,7 @@ static const char *const user[N_CURES] = {
     [CURE_AWAIT] = "its option for threads or workers, if it has one; or several of it",
     [CURE_GIL] = "its option for processes in place of threads, if it has one",
     [CURE_LOCK] = "fewer threads, if it has an option: they stand in line; or several of it",
+    [CURE_HOLD] = "its option for more connections, if it has one; or several of it",
     [CURE_OVERSUB] = "its option for threads or jobs, if it has one: {p}",
     [CURE_BATCH] = "one transaction around many rows, where that is the user's choice",
 };
@@ -255,7 +258,7 @@ static enum cure cure_of(const struct measures *m, const struct ruling *r)
     case MISMATCH_GIL:
         return CURE_GIL;
     case MISMATCH_LOCK:
-        return CURE_LOCK;
+        return r->is.bound == HOB_BOUND_IO ? CURE_HOLD : CURE_LOCK;
     case MISMATCH_OVERSUB:
         return CURE_OVERSUB;
     default:

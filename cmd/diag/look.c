@@ -260,7 +260,7 @@ static void look_set(struct looker *l, struct look_proc *p, int32_t tid, const s
         look_owned(p, c->fd, tid);
     } else if (c->how != CALL_URING) {
         ret->polls = true;
-        look_polled(p, tid, c, ret);
+        look_polled(l, p, tid, c, ret);
     }
 }
 

@@ -62,6 +62,7 @@ struct file {
     uint8_t kind; /* enum rec_kind of a wait for it */
     uint8_t awaits;
     bool answered;     /* an answer had begun, as of then */
+    uint8_t told;      /* looks in a row that found more of it, for which nobody had asked anew */
     bool server_first; /* a protocol in which the server speaks first */
 };
 
@@ -73,10 +74,9 @@ struct look_owner {
 
 /* The last wait by poll() or select() for others, of whom there may be several. */
 struct look_polled {
-    int32_t tid;      /* 0: there was none */
-    struct call call; /* names what is remembered of its set */
-    int64_t at;       /* hob_now() */
-    bool listens;     /* and then its connections may be newer than that */
+    int32_t tid;  /* 0: there was none */
+    bool listens; /* and then its connections may be newer than that */
+    int64_t at;   /* hob_now() */
 };
 
 struct look_proc {
@@ -143,7 +143,8 @@ struct looker {
     int64_t ports_at, ports_cost;
     struct inet_table inet;
     struct pollset *sets[LOOK_PROCS];
-    char *text; /* for the larger files of /proc */
+    struct pollset *kept[LOOK_PROCS]; /* of the last poll() or select() for several, by pid */
+    char *text;                       /* for the larger files of /proc */
     size_t cap_text;
     int64_t allowance; /* ns that may be spent on connections */
     int64_t allowed_at;
@@ -176,7 +177,8 @@ void look_allow(struct looker *l, int64_t now);
 void look_owned(struct look_proc *p, int fd, int32_t tid);
 
 /** look_polled - a thread waits by poll() or select(); for whom, says *seen. */
-void look_polled(struct look_proc *p, int32_t tid, const struct call *c, const struct look *seen);
+void look_polled(struct looker *l, struct look_proc *p, int32_t tid, const struct call *c,
+                 const struct look *seen);
 
 /* file.c */
 
@@ -269,14 +271,14 @@ void pollset_free(struct looker *l);
 /* Who waits in a set. */
 enum set_waits {
     SET_UNKNOWN, /* nobody of other programs; one of its own may */
-    SET_ENDED,   /* connections that the other end closed after a while in which nobody asked */
+    SET_NOBODY,  /* what is ready is the only connection, or the end of one that was idle */
     SET_WAITS    /* one of several others */
 };
 
 /**
  * pollset_events - of a set that nobody waits in now: who waits in it?
- * @c:         an epoll set that is ready; a poll() or select() that was looked at, whose members of
- *             then are asked; CALL_OTHER: all clients that the process has accepted
+ * @c:         an epoll set that is ready; NULL: what pollset_keep has kept; CALL_OTHER: all clients
+ *             that the process has accepted
  * @ret_waits: what a program reads from its only connection is its work, and nobody's that waits
  *             for it.  Of CALL_OTHER a socket that listens does not make two:
  *             who serves one after the other has no loop
@@ -286,6 +288,9 @@ enum set_waits {
  */
 int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
                    enum set_waits *ret_waits, uint64_t *moved);
+
+/** pollset_keep - remembers who was in the set of a poll() or select() that was looked at. */
+void pollset_keep(struct looker *l, int32_t pid, const struct call *c);
 
 /**
  * pollset_left - has the other end closed two connections of its epoll sets, which it has not?

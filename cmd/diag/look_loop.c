@@ -77,13 +77,16 @@ void look_owned(struct look_proc *p, int fd, int32_t tid)
     }
 }
 
-void look_polled(struct look_proc *p, int32_t tid, const struct call *c, const struct look *seen)
+void look_polled(struct looker *l, struct look_proc *p, int32_t tid, const struct call *c,
+                 const struct look *seen)
 {
-    if (seen->outside > 1 || seen->listens)
-        p->polled =
-            (struct look_polled){.tid = tid, .call = *c, .listens = seen->listens, .at = hob_now()};
-    else
+    if (seen->outside < 2 && !seen->listens) {
         p->asks |= seen->outside > 0;
+        return;
+    }
+    p->polled = (struct look_polled){.tid = tid, .listens = seen->listens, .at = hob_now()};
+    if (!seen->listens)
+        pollset_keep(l, p->pid, c);
 }
 
 static int32_t owner_of(const struct look_proc *p, int fd)
@@ -122,7 +125,8 @@ static int loop_ask(struct looker *l, struct look_proc *p, int set, struct rec_l
     enum set_waits waits = SET_UNKNOWN;
     if (pollset_events(l, p, &call, &waits, &ret->io_calls) < 0)
         return -EAGAIN;
-    ret->ready |= waits != SET_ENDED;
+    bool own = waits == SET_UNKNOWN && owner_of(p, set) != OWNER_NONE;
+    ret->ready |= waits == SET_WAITS || own;
     ret->outside |= waits == SET_WAITS;
     return 0;
 }
@@ -137,8 +141,7 @@ static int polled_ask(struct looker *l, struct look_proc *p, struct rec_look *re
     if (!p->polled.listens && hob_now() - p->polled.at > polled_old)
         return -ENOENT;
     l->n_asked++;
-    int r =
-        pollset_events(l, p, p->polled.listens ? &all : &p->polled.call, &waits, &ret->io_calls);
+    int r = pollset_events(l, p, p->polled.listens ? &all : NULL, &waits, &ret->io_calls);
     if (r < 0)
         return r;
     ret->outside = waits == SET_WAITS;

@@ -98,6 +98,8 @@ int measure_take(const struct recording *r, struct measures *ret)
     if (err == 0)
         err = measure_threads(&f, &m);
     if (err == 0)
+        err = measure_holders(&f, &m.holders);
+    if (err == 0)
         err = measure_looks(&f, &m);
     if (err == 0) {
         m.told = measure_told(r);

@@ -53,6 +53,15 @@ struct measure_rivals {
     double turn;      /* s from one's turn to the next one's */
 };
 
+/* Threads of a process that wait for answers one after the other instead of at once. */
+struct measure_holders {
+    uint32_t n;       /* those with a real part of the waiting */
+    double even;      /* 1: one does all of it; n: all do the same */
+    double overlap;   /* of the time that any of them waits: two or more do */
+    double contended; /* threads of them that wait for a lock meanwhile */
+    double brought;   /* of the turns: another thread of the process ran before it */
+};
+
 struct measures {
     const struct recording *rec;
     struct measure_span all;  /* the whole recording */
@@ -82,6 +91,7 @@ struct measures {
     double fsync;          /* share of them that waits for a file to be safe */
 
     struct measure_rivals rivals;
+    struct measure_holders holders;
     double loop_blocked; /* s: a loop computed while events waited for it */
     double loop_stretch; /* s: the longest time without a look at them */
     double loop_line;    /* s: the longest time in which some waited, behind such turns */

@@ -38,6 +38,9 @@ struct measure_proc {
     int64_t parent; /* -1: none in the tree */
 };
 
+/** measure_holders - whether threads wait for answers under a lock */
+int measure_holders(const struct measure_frame *f, struct measure_holders *ret);
+
 /** measure_sharers - whether processes take turns: then they replace *ret, else it stays */
 int measure_sharers(const struct measure_frame *f, const struct measure_proc *sums,
                     struct measure_rivals *ret);

@@ -32,6 +32,7 @@ enum {
     SET_SAMPLE_FIRST = 512, /* of one never looked at, whatever it costs */
     SET_SAMPLE = 64,        /* of a larger one that many, */
     SET_SAMPLE_NEW = 512,   /* as long as there are members never asked */
+    TOLD = 3,               /* looks: the rest of an answer may come in two pieces */
     SET_REREAD = 200,
     SET_REREAD_SAME = 10 * SET_REREAD /* of a large one that has not grown by half */
 };
@@ -47,8 +48,10 @@ static void set_free(struct pollset *s)
 
 void pollset_free(struct looker *l)
 {
-    for (size_t i = 0; i < LOOK_PROCS; i++)
+    for (size_t i = 0; i < LOOK_PROCS; i++) {
         set_free(l->sets[i]);
+        set_free(l->kept[i]);
+    }
 }
 
 static uint64_t set_key(const struct call *c)
@@ -82,6 +85,21 @@ struct pollset *pollset_of(struct looker *l, int32_t pid, const struct call *c)
     return *at;
 }
 
+struct pollset *pollset_kept(struct looker *l, int32_t pid, bool make)
+{
+    struct pollset **at = &l->kept[(uint32_t)pid % LOOK_PROCS];
+
+    if (*at && (*at)->pid == pid)
+        return *at;
+    if (!make)
+        return NULL;
+    set_free(*at);
+    *at = calloc(1, sizeof **at);
+    if (*at)
+        (*at)->pid = pid;
+    return *at;
+}
+
 static struct slot *slot_of(struct pollset *s, const struct member *m)
 {
     for (size_t i = 0; i < s->n_slots; i++)
@@ -101,6 +119,7 @@ static void sums_change(struct pollset *s, const struct member *m, int by)
     if (!m->seen)
         return;
     s->n_seen += (uint32_t)by;
+    s->n_told += m->told ? (uint32_t)by : 0;
     s->n_role[m->role] += (uint32_t)by;
     if (s->n_role[m->role] <= 1 || rec_kind_class((enum rec_kind)m->kind) == HOB_CLASS_IO) {
         s->role_peer[m->role] = m->peer;
@@ -184,7 +203,7 @@ static int set_fill(struct pollset *s, const struct procfs_member *list, size_t 
     }
     memset(s->n_role, 0, sizeof s->n_role);
     s->n_slots = 0;
-    s->n_seen = s->n_counts = s->n_awaiting = s->n_gone = 0;
+    s->n_seen = s->n_counts = s->n_awaiting = s->n_gone = s->n_told = 0;
     s->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct member *m = &s->members[s->n];
@@ -291,6 +310,7 @@ static void member_ask(struct looker *l, struct look_proc *p, struct member *m)
     m->kind = f->kind;
     m->peer = f->peer;
     m->awaits = f->awaits;
+    m->told = f->told >= TOLD;
     m->sent_at = f->sent_at;
     m->moved = f->moved;
     m->seen = true;
@@ -415,7 +435,7 @@ static void look_quiet(const struct looker *l, const struct pollset *s, const st
         ret->kind = REC_CHILD;
     else if (s->n_role[FILE_UNIX_NAMED])
         look_asks(ret, s);
-    else if (ret->timeout > 0)
+    else if (ret->timeout > 0 && s->n_told == 0) /* who is told of events waits for those */
         ret->kind = REC_SLEEP;
     else if (s->n_role[FILE_TTY] && !is_epoll)
         ret->kind = REC_TTY;

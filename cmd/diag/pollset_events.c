@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <hob/trace.h>
@@ -20,6 +22,21 @@ enum {
 };
 
 static const int64_t events_every = 50 * HOB_MS; /* then all is asked anew */
+
+void pollset_keep(struct looker *l, int32_t pid, const struct call *c)
+{
+    const struct pollset *from = pollset_of(l, pid, c);
+    struct pollset *to = pollset_kept(l, pid, true);
+    size_t n = from && from->estimated ? from->n : 0;
+    struct member *copy = to && n > 0 ? reallocarray(to->members, n, sizeof *copy) : NULL;
+
+    if (!copy)
+        return;
+    memcpy(copy, from->members, n * sizeof *copy);
+    to->members = copy;
+    to->n = to->cap = n;
+    to->estimated = true;
+}
 
 /* Some of the connections, in turn: has anything come to them or gone? */
 static void events_ask(struct look_proc *p, struct pollset *s)
@@ -61,16 +78,14 @@ static int events_look(struct looker *l, struct look_proc *p, struct pollset *s,
 int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
                    enum set_waits *ret_waits, uint64_t *moved)
 {
-    struct pollset *s = pollset_of(l, p->pid, c);
+    struct pollset *s = c ? pollset_of(l, p->pid, c) : pollset_kept(l, p->pid, false);
     int64_t now = hob_now();
     size_t n_ready = 0, n_ended = 0, n_several = 0;
     int r = 0;
 
-    /* The list of poll() or select() is there only while it waits. */
-    bool gone = c->how == CALL_POLL || c->how == CALL_SELECT;
-    if (!s || (gone && !s->estimated))
-        return s ? -ENOENT : -EAGAIN;
-    if (gone || (s->estimated && (now - s->events_at < events_every || !look_allowed(l)))) {
+    if (!s)
+        return c ? -EAGAIN : -ENOENT;
+    if (!c || (s->estimated && (now - s->events_at < events_every || !look_allowed(l)))) {
         if (now - s->event_at < EVENT_SHARE * s->event_cost)
             return -EAGAIN;
         events_ask(p, s);
@@ -82,16 +97,17 @@ int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
     s->event_at = now;
     for (size_t i = 0; i < s->n; i++) {
         const struct member *m = &s->members[i];
-        bool counts = c->how != CALL_OTHER || m->role == FILE_SERVER || m->role == FILE_LISTENS;
+        bool counts =
+            !c || c->how != CALL_OTHER || m->role == FILE_SERVER || m->role == FILE_LISTENS;
 
         n_several += m->seen && counts && is_outside(m->role);
         n_ready += counts && m->ready;
         n_ended += counts && m->ended;
         *moved += ((m->ino ^ m->moved * 0x9e3779b97f4a7c15u) | 1) * 0xff51afd7ed558ccdu;
     }
-    uint32_t apart = c->how == CALL_OTHER ? s->n_role[FILE_LISTENS] : 0;
+    uint32_t apart = c && c->how == CALL_OTHER ? s->n_role[FILE_LISTENS] : 0;
     *ret_waits = n_several > 1 + apart && n_ready > 0 ? SET_WAITS
-                 : n_ready == 0 && n_ended > 0        ? SET_ENDED
+                 : n_ready + n_ended > 0              ? SET_NOBODY
                                                       : SET_UNKNOWN;
     return 0;
 }

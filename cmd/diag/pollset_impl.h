@@ -22,6 +22,7 @@ struct member {
     uint8_t role;
     uint8_t kind;
     uint8_t awaits;
+    bool told;      /* of what happens elsewhere, when it happens */
     bool ready;     /* of another program, and there is something to read, */
     bool ended;     /* or an idle connection's end */
     uint64_t moved; /* changes when the program sends or reads */
@@ -55,7 +56,7 @@ struct pollset {
     uint32_t n_open; /* descriptors that the process had then; 0: not known */
     double size;     /* members now, as far as can be told without reading the list again */
     uint32_t n_seen, n_counts, n_awaiting; /* asked; that count; that await an answer (I1) */
-    uint32_t n_gone;                       /* (I1) */
+    uint32_t n_gone, n_told;               /* (I1) */
     uint32_t n_role[FILE_OTHER + 1], role_peer[FILE_OTHER + 1];
     uint8_t role_kind[FILE_OTHER + 1];
     struct slot slots[SET_SLOTS];
@@ -68,6 +69,10 @@ struct pollset {
 
 /** pollset_of - the set that a call waits for, made when new; NULL: no memory. */
 struct pollset *pollset_of(struct looker *l, int32_t pid, const struct call *c);
+
+/** pollset_kept - the copy that pollset_keep made for a process; NULL: there is none.  make: for it
+ * to fill. */
+struct pollset *pollset_kept(struct looker *l, int32_t pid, bool make);
 
 /* Behind it is another program, or will be. */
 static inline bool is_outside(uint8_t role)

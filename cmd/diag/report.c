@@ -283,6 +283,13 @@ void report_mismatch(struct buf *b, const struct measures *m, const struct rulin
         return;
     case MISMATCH_GIL:
     case MISMATCH_LOCK:
+        if (r->is.bound == HOB_BOUND_IO) {
+            buf_printf(b,
+                       "%u threads wait for their answers in turn under a lock: two at once for "
+                       "%.0f %% of the time",
+                       m->holders.n, m->holders.overlap * 100);
+            return;
+        }
         buf_printf(b,
                    "%u %s take turns under %s: two of them run at once for %.0f %% of the "
                    "time",

@@ -10,7 +10,8 @@
  *     cpu (user's part) and io >= .25    both; but in flight >= 4, also while it computes, and
  *                                        cores to spare: waits, concurrency in use
  *     io >= .5                           waits: a pool of processes with one operation each; in
- *                                        flight >= 4: concurrency in use; else more of it
+ *                                        flight >= 4: concurrency in use; threads that ask one
+ *                                        after the other under a lock; else more of it
  *     cpu >= .7                          computes: a loop that is blocked, by its own computing
  *                                        or by its children's; threads that take
  *                                        turns under a lock; too many threads; all cores in use;
@@ -116,6 +117,10 @@ static void facts_gather(const struct measures *m, double *value)
     value[RULE_OVERLAP] = m->rivals.overlap / fmin(fmax(1, m->rivals.contended), in_wait_most);
     value[RULE_CONTENDED] = m->rivals.contended;
     value[RULE_TURN] = m->rivals.turn;
+    value[RULE_HOLD_EVEN] = m->holders.even;
+    value[RULE_HOLD_OVERLAP] = m->holders.overlap;
+    value[RULE_HOLD_LINE] = m->holders.contended;
+    value[RULE_HOLD_BROUGHT] = m->holders.brought;
     value[RULE_PRESS] = m->press / n_cores;
     value[RULE_CORES] = cores_wanted(m) / n_cores;
     value[RULE_LINE] = s->ready / cpu;
@@ -174,6 +179,12 @@ static bool threads_take_turns(struct facts *f)
            (ask(f, RULE_CONTENDED) || jobs_wait_for_each_other(f)) && !ask(f, RULE_TURN);
 }
 
+static bool threads_ask_in_line(struct facts *f)
+{
+    return f->m->holders.n >= 2 && ask(f, RULE_HOLD_EVEN) && !ask(f, RULE_HOLD_OVERLAP) &&
+           ask(f, RULE_HOLD_LINE) && !ask(f, RULE_HOLD_BROUGHT);
+}
+
 static bool is_network(enum rec_kind kind)
 {
     return kind == REC_NET || kind == REC_DB || kind == REC_DNS || kind == REC_IPC;
@@ -194,6 +205,8 @@ static struct reading reading_io(struct facts *f)
     }
     if (ask(f, RULE_FLIGHT))
         r.advice = HOB_ADVICE_CONCURRENT;
+    else if (is_network(m->io_kind) && threads_ask_in_line(f))
+        r.mismatch = MISMATCH_LOCK;
     else if (m->in_flight < 1.5)
         r.pattern =
             m->has_loop && is_network(m->io_kind) ? PATTERN_SEQUENTIAL_AWAITS : PATTERN_ONE_BY_ONE;

@@ -68,6 +68,10 @@ enum pattern { PATTERN_MAP(PATTERN_ENUM) N_PATTERNS };
     X(OVERLAP, .25, "part of the work with two of them at once, for each one that waits")          \
     X(CONTENDED, .50, "threads waiting for a lock meanwhile")                                      \
     X(TURN, .20, "length of a turn, s")                                                            \
+    X(HOLD_EVEN, 1.5, "threads that share the waiting evenly")                                     \
+    X(HOLD_OVERLAP, .25, "part of the waiting with two of them at once")                           \
+    X(HOLD_LINE, .50, "threads waiting for a lock while another waits for an answer")              \
+    X(HOLD_BROUGHT, .50, "part of their turns that another thread began")                          \
     X(PRESS, 3.0, "threads that want each core")                                                   \
     X(CORES, .80, "part of the cores in use while it runs")                                        \
     X(LINE, .25, "threads in line for each one on a core")                                         \

@@ -348,6 +348,18 @@ static bool streams(const struct file *f, const struct tcp_info *info)
            info->tcpi_bytes_received >= f->bytes_in + piece;
 }
 
+/* Events come one by one on a connection on which nobody asks again: a feed. */
+static void told_count(struct file *f, const struct tcp_info *info)
+{
+    const uint32_t over_ms = 2000;
+    bool asked = info->tcpi_data_segs_out != f->segs_out;
+
+    if (asked || info->tcpi_last_data_recv > over_ms)
+        f->told = 0;
+    else if (f->answered && info->tcpi_data_segs_in != f->segs_in && f->told < UINT8_MAX)
+        f->told++;
+}
+
 static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info *info, int64_t now)
 {
     enum { ESTABLISHED = 1, SYN_SENT, FIN_WAIT1 = 4, FIN_WAIT2 };
@@ -376,6 +388,7 @@ static bool info_awaits(struct looker *l, struct file *f, const struct tcp_info 
                    (sent_at - f->sent_at) / HOB_MS /
                        (int64_t)(info->tcpi_data_segs_out - f->segs_out));
     f->sent_at = sent_at;
+    told_count(f, info);
     bool more = !awaits && streams(f, info);
     f->answered = !awaits;
     return more || (awaits && sent <= silent_after(l, f->peer));

@@ -778,6 +778,45 @@ TEST(a_loop_that_waits_for_a_child_with_events_waiting_stands)
     rec_free(&r);
 }
 
+/* Three threads ask in turn, 10 ms each; the others wait for a lock.  `by`: who runs in between. */
+static struct measures asked_in_turn(bool by_main)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t main = made_thread(&r, 10, 10, 0, "/usr/bin/prog"), t[3];
+    for (int i = 0; i < 3; i++)
+        t[i] = made_thread(&r, 10, 11 + i, 0, "/usr/bin/prog");
+    for (int i = 0; i < 30; i++) {
+        int at = 11 * i;
+
+        for (int k = 0; k < 3; k++)
+            made_wait(&r, t[k], at, at + 10, k == i % 3 ? REC_NET : REC_LOCK,
+                      k == i % 3 ? "tcp 10.0.0.1:80" : NULL);
+        made_run(&r, by_main ? main : t[i % 3], at + 10, at + 11);
+    }
+    struct measures m = take(&r);
+    m.rec = NULL;
+    rec_free(&r);
+    return m;
+}
+
+TEST(threads_that_ask_one_after_the_other_under_a_lock_are_in_line)
+{
+    struct measures m = asked_in_turn(false);
+
+    CHECK_INT(m.holders.n, 3);
+    CHECK_NEAR(m.holders.even, 3, 1e-9);
+    CHECK_NEAR(m.holders.overlap, 0, 1e-9);
+    CHECK_NEAR(m.holders.contended, 2, 1e-9);
+    CHECK_NEAR(m.holders.brought, 0, 1e-9);
+}
+
+TEST(a_pool_that_is_given_one_thing_at_a_time_is_not)
+{
+    CHECK_NEAR(asked_in_turn(true).holders.brought, 1, 1e-9);
+}
+
 TEST(workers_forked_from_their_own_program_are_told_from_a_shells_children)
 {
     for (int forked = 0; forked < 2; forked++) {

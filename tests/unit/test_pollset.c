@@ -192,6 +192,61 @@ TEST(an_answer_that_comes_in_pieces_is_in_flight_to_its_end)
     check_piece(10, "idle"); /* a message */
 }
 
+static void wait_long(void *arg)
+{
+    const struct links *k = arg;
+    struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+    int fd = epoll_create1(0);
+
+    epoll_ctl(fd, EPOLL_CTL_ADD, k->clients[0], &e);
+    while (epoll_wait(fd, &e, 1, 1000000) > 0)
+        ; /* the other process reads what came */
+}
+
+TEST(a_loop_that_follows_a_feed_waits_for_it_and_not_for_its_timer)
+{
+    struct links k;
+    struct scene s;
+    int events = 0;
+    char c;
+
+    links_open(&k, 1);
+    link_ask(&k, 0);
+    link_answer(&k, 0);
+    scene_open(&s, wait_long, &k);
+    CHECK_STR(rec_kind_word(set_look(&s, SYS_epoll_wait).kind), "sleep");
+    do {
+        CHECK(send(k.servers[0], "!", 1, 0) == 1);
+        CHECK(recv(k.clients[0], &c, 1, 0) == 1);
+        events++;
+    } while (set_look(&s, SYS_epoll_wait).kind == REC_SLEEP);
+    CHECK(events >= 3); /* two may be the rest of the answer */
+    CHECK_STR(rec_kind_word(set_look(&s, SYS_epoll_wait).kind), "idle");
+    link_ask(&k, 0);
+    CHECK_STR(rec_kind_word(set_look(&s, SYS_epoll_wait).kind), "network");
+    scene_close(&s);
+    links_close(&k);
+}
+
+TEST(a_loop_that_asks_now_and_then_waits_for_its_timer)
+{
+    struct links k;
+    struct scene s;
+
+    links_open(&k, 1);
+    link_ask(&k, 0);
+    link_answer(&k, 0);
+    scene_open(&s, wait_long, &k);
+    for (int i = 0; i < 6; i++) {
+        CHECK_STR(rec_kind_word(set_look(&s, SYS_epoll_wait).kind), "sleep");
+        link_ask(&k, 0);
+        CHECK_STR(rec_kind_word(set_look(&s, SYS_epoll_wait).kind), "network");
+        link_answer(&k, 0);
+    }
+    scene_close(&s);
+    links_close(&k);
+}
+
 /* With enough answers to know how long this peer takes, five times that is silence. */
 TEST(a_silent_connection_does_not_count)
 {

@@ -166,6 +166,22 @@ TEST(a_loop_that_stands_in_a_call_is_blocked)
     CHECK_RULING(&m, "cpu", "parallelism", no_mismatch);
 }
 
+TEST(a_lock_around_a_request_is_a_lock)
+{
+    struct measures m = figures(.05, .9, 1);
+
+    m.holders = (struct measure_holders){.n = 4, .even = 4, .contended = 3};
+    CHECK_RULING(&m, "io", "concurrency", "lock");
+    m.holders.brought = .9; /* a pool that is given one thing at a time */
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+    m.holders.brought = 0;
+    m.holders.contended = .2; /* nobody waits for it */
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+    m.holders.contended = 3;
+    m.holders.overlap = .5;
+    CHECK_RULING(&m, "io", "concurrency", no_mismatch);
+}
+
 TEST(a_workers_loop_with_nobody_outside_is_not_blocked)
 {
     struct measures m = figures(.95, 0, 0);
