@@ -98,8 +98,8 @@ static int32_t owner_of(const struct look_proc *p, int fd)
 }
 
 /* Is a set that of a thread which computes?  It is if it was seen to wait there.  One that nobody
- * was seen to wait in is a loop's that always has something to do; but not of a program that waits
- * for its answers elsewhere. */
+ * was seen to wait in is a loop's that always has something to do, if it listens in it (loop_ask);
+ * but not of a program that waits for its answers elsewhere. */
 static bool is_of(const struct look_proc *p, int fd, int32_t tid)
 {
     int32_t owner = owner_of(p, fd);
@@ -119,14 +119,16 @@ static int loop_ask(struct looker *l, struct look_proc *p, int set, struct rec_l
     int ready = poll(&poll_fd, 1, 0);
     close(fd);
     l->n_asked++;
+    bool own = owner_of(p, set) != OWNER_NONE;
     if (ready <= 0)
-        return 0;
+        return own ? 0 : -ENOENT;
     struct call call = {.how = CALL_EPOLL, .fd = set};
     enum set_waits waits = SET_UNKNOWN;
     if (pollset_events(l, p, &call, &waits, &ret->io_calls) < 0)
         return -EAGAIN;
-    bool own = waits == SET_UNKNOWN && owner_of(p, set) != OWNER_NONE;
-    ret->ready |= waits == SET_WAITS || own;
+    if (!own && !pollset_listens(l, p, &call))
+        return -ENOENT;
+    ret->ready |= waits == SET_WAITS || (own && waits == SET_UNKNOWN);
     ret->outside |= waits == SET_WAITS;
     return 0;
 }

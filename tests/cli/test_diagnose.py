@@ -4,14 +4,19 @@
 
 Verdicts are tested elsewhere; here it is the program that must notice nothing.
 """
+import ctypes
 import os
 import pty
 import re
+import select
+import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import unittest
 
 import cli
@@ -51,6 +56,8 @@ ONE_BY_ONE = '''
 
 
 STARVED = 0.2  # part of the time in which it could have run and had no core, or waited for a disk
+LATENCY = 0.3  # s
+SYS_PIDFD_GETFD = 438
 RUNS = 8       # beside programs that had these, before it is no test any more
 
 
@@ -69,6 +76,29 @@ CLOSE = '''
             pass
     os._exit(0)
     '''
+
+
+# Both ask on six connections, wait, and compute 120 ms for each answer; the others are there.
+LOOP = '''
+    import selectors, socket, time
+    def compute():
+        until = time.thread_time() + 0.12
+        while time.thread_time() < until:
+            pass
+    loop = selectors.EpollSelector()
+    links = [socket.create_connection(('127.0.0.1', int(sys.argv[1]))) for _ in range(6)]
+    for s in links:
+        loop.register(s, selectors.EVENT_READ)
+        s.sendall(b'?')
+    for i in range(20):
+        s = %s
+        s.recv(1)
+        compute()
+        s.sendall(b'?')
+    os._exit(0)
+    '''
+BLOCKED = LOOP % 'loop.select()[0][0].fileobj'
+IN_TURN = LOOP % 'links[i % 6]'
 
 
 def keys_of(value):
@@ -111,6 +141,83 @@ class Diagnose(cli.Case):
 
     def ended(self, p):
         return p.wait(cli.WAIT_MOST)
+
+
+class Loops(Diagnose):
+    def accept(self):
+        while True:
+            try:
+                self.peer.register(self.listener.accept()[0], selectors.EVENT_READ)
+            except BlockingIOError:
+                return
+
+    def answer(self):
+        """Answers '!' to each '?', each program's first after a while, until it is closed."""
+        late = True
+        while True:
+            ready = [key for key, _ in self.peer.select()]
+            if any(key.data for key in ready):
+                return
+            for key in sorted(ready, key=lambda key: key.fileobj is not self.listener):
+                if key.fileobj is self.listener:
+                    self.accept()
+                    late = True
+                    continue
+                try:
+                    asked = key.fileobj.recv(1)
+                except ConnectionError:
+                    asked = b''
+                if asked and late:
+                    select.select([], [], [], LATENCY)
+                    late = False
+                if asked:
+                    key.fileobj.sendall(b'!')
+                else:
+                    self.peer.unregister(key.fileobj)
+                    key.fileobj.close()
+
+    def setUp(self):
+        super().setUp()
+        libc = ctypes.CDLL(None, use_errno=True)
+        me = os.pidfd_open(os.getpid())
+        fd = libc.syscall(SYS_PIDFD_GETFD, me, 0, 0)
+        os.close(me)
+        if fd < 0:
+            self.skipTest('pidfd_getfd is refused here')
+        os.close(fd)
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.listener.setblocking(False)
+        self.peer, (end, self.stop) = selectors.DefaultSelector(), os.pipe()
+        self.peer.register(self.listener, selectors.EVENT_READ)
+        self.peer.register(end, selectors.EVENT_READ, data='stop')
+        thread = threading.Thread(target=self.answer)
+        thread.start()
+
+        def close():
+            os.close(self.stop)
+            thread.join()
+            for key in list(self.peer.get_map().values()):
+                if key.data:
+                    os.close(key.fileobj)
+                else:
+                    key.fileobj.close()
+            self.peer.close()
+        self.addCleanup(close)
+
+    def mismatch(self, text, tier):
+        told, report = self.undisturbed(lambda: self.told(
+            *script(text), str(self.listener.getsockname()[1]), options=['--tier', tier]))
+        return told['verdict']['mismatch'], report
+
+    def test_one_that_computes_while_others_wait_is_blocked(self):
+        for tier in ('1', '2'):
+            mismatch, report = self.mismatch(BLOCKED, tier)
+            self.assertEqual(mismatch, 'loop-blocked', report)
+
+    def test_who_merely_has_an_epoll_set_open_is_none(self):
+        for tier in ('1', '2'):
+            mismatch, report = self.mismatch(IN_TURN, tier)
+            self.assertIsNone(mismatch, report)
 
 
 class PassThrough(Diagnose):

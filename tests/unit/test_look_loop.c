@@ -15,6 +15,7 @@
 #include "look_util.h"
 
 struct busy {
+    int go;                /* in its set until there is something to read */
     const int *others;     /* two, not its own: closed; NULL: none */
     int fd[2];             /* in its set; -1: none */
     volatile int *take_it; /* until this is 1: it takes the first out, and says 2 */
@@ -27,6 +28,10 @@ static void loop_busy(void *arg)
     int fd = epoll_create1(0);
     char c;
 
+    epoll_ctl(fd, EPOLL_CTL_ADD, b->go, &e);
+    epoll_wait(fd, &e, 1, -1);
+    epoll_ctl(fd, EPOLL_CTL_DEL, b->go, &e);
+    e.events = EPOLLIN;
     for (int i = 0; i < 2; i++) {
         if (b->others)
             close(b->others[i]);
@@ -44,6 +49,20 @@ static void loop_busy(void *arg)
     *b->take_it = 9;
     for (;;)
         ;
+}
+
+/* It has been seen to wait for its set. */
+static void busy_open(struct scene *s, struct busy *b)
+{
+    int ends[2];
+
+    CHECK(pipe(ends) == 0);
+    b->go = ends[0];
+    scene_open(s, loop_busy, b);
+    CHECK(scene_look(s, SYS_epoll_wait, SYS_epoll_pwait).set_fd >= 0);
+    CHECK(write(ends[1], "!", 1) == 1);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static volatile int *shared_int(void)
@@ -85,33 +104,42 @@ TEST(a_loop_that_computes_with_events_waiting_is_seen)
     close(ends[1]);
 }
 
-TEST(a_set_that_nobody_was_seen_to_wait_in_is_no_loop_for_its_own_messages)
+static void compute_with_a_set(void *arg)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+
+    epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, *(int *)arg, &e);
+    for (;;)
+        ;
+}
+
+TEST(a_set_that_nobody_was_seen_to_wait_in_is_no_loop)
 {
     struct rec_look look = {.ready = false};
-    volatile int never = 0;
     struct scene s;
-    int ends[2];
+    int ends[2], r;
 
     CHECK(pipe(ends) == 0);
     CHECK(write(ends[1], "!", 1) == 1);
-    scene_open(&s, loop_busy, &(struct busy){NULL, {ends[0], -1}, &never});
-    while (look_loop(s.looker, s.pid, s.pid, &look) != 0)
-        looker_gone(s.looker, s.pid); /* it has not made its set yet */
-    CHECK(!look.ready && !look.outside);
+    scene_open(&s, compute_with_a_set, &ends[0]);
+    do {
+        looker_gone(s.looker, s.pid); /* it may not have made its set yet */
+        r = look_loop(s.looker, s.pid, s.pid, &look);
+    } while (looker_asked(s.looker) == 0);
+    CHECK_INT(r, -ENOENT);
     scene_close(&s);
     close(ends[0]);
     close(ends[1]);
 }
 
-/* Until there was time for it, and the child has made its set. */
-static struct rec_look loop_look(struct scene *s, bool ready)
+/* Until there was time for it, and the child has put into its set what it should. */
+static struct rec_look loop_look(struct scene *s, bool waits)
 {
     struct rec_look look = {.ready = false};
 
-    while (look_loop(s->looker, s->pid, s->pid, &look) != 0 || look.ready != ready) {
-        looker_gone(s->looker, s->pid);
+    while (look_loop(s->looker, s->pid, s->pid, &look) != 0 || look.ready != waits ||
+           look.outside != waits)
         sched_yield();
-    }
     return look;
 }
 
@@ -123,7 +151,7 @@ TEST(connections_that_the_other_end_has_closed_wait_for_the_loop)
     struct scene s;
 
     links_open(&k, 3);
-    scene_open(&s, loop_busy, &(struct busy){k.servers, {k.clients[0], k.clients[1]}, take_it});
+    busy_open(&s, &(struct busy){-1, k.servers, {k.clients[0], k.clients[1]}, take_it});
     for (int i = 0; i < 2; i++)
         close(k.servers[i]);
     look = loop_look(&s, true);
@@ -154,7 +182,7 @@ TEST(a_loop_that_reads_by_recv_is_seen_to_read)
 
     links_open(&k, 2);
     CHECK(send(k.servers[0], "!!", 2, 0) == 2);
-    scene_open(&s, loop_busy, &(struct busy){NULL, {k.clients[0], k.clients[1]}, take_it});
+    busy_open(&s, &(struct busy){-1, NULL, {k.clients[0], k.clients[1]}, take_it});
     a = loop_look(&s, true);
     CHECK(a.outside);
     b = loop_look(&s, true);
@@ -171,14 +199,17 @@ TEST(a_loop_that_reads_by_recv_is_seen_to_read)
 
 TEST(what_comes_by_the_only_connection_is_work_and_keeps_nobody_waiting)
 {
+    struct rec_look look = {.ready = false};
     volatile int never = 0;
     struct links k;
     struct scene s;
 
     links_open(&k, 1);
     CHECK(send(k.servers[0], "!", 1, 0) == 1);
-    scene_open(&s, loop_busy, &(struct busy){NULL, {k.clients[0], -1}, &never});
-    CHECK(!loop_look(&s, false).outside);
+    busy_open(&s, &(struct busy){-1, NULL, {k.clients[0], -1}, &never});
+    (void)loop_look(&s, false);
+    look_loop(s.looker, s.pid, s.pid, &look);
+    CHECK(!look.outside);
     scene_close(&s);
     links_close(&k);
 }
@@ -316,7 +347,7 @@ TEST(an_idle_connection_that_the_other_end_closes_keeps_nobody_waiting)
     link_answer(&k, 0);
     while (info.tcpi_last_data_recv < 300) /* the server's patience */
         CHECK(getsockopt(k.clients[0], IPPROTO_TCP, TCP_INFO, &info, &n) == 0);
-    scene_open(&s, loop_busy, &(struct busy){k.servers, {k.clients[0], k.clients[1]}, &never});
+    busy_open(&s, &(struct busy){-1, k.servers, {k.clients[0], k.clients[1]}, &never});
     close(k.servers[0]);
     k.servers[0] = -1;
     for (int i = 0; i < 3; i++) {
