@@ -289,9 +289,6 @@ enum set_waits {
 int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
                    enum set_waits *ret_waits, uint64_t *moved);
 
-/** pollset_listens - was a socket that listens found in it? */
-bool pollset_listens(struct looker *l, struct look_proc *p, const struct call *c);
-
 /** pollset_keep - remembers who was in the set of a poll() or select() that was looked at. */
 void pollset_keep(struct looker *l, int32_t pid, const struct call *c);
 

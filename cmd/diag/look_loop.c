@@ -98,8 +98,8 @@ static int32_t owner_of(const struct look_proc *p, int fd)
 }
 
 /* Is a set that of a thread which computes?  It is if it was seen to wait there.  One that nobody
- * was seen to wait in is a loop's that always has something to do, if it listens in it (loop_ask);
- * but not of a program that waits for its answers elsewhere. */
+ * was seen to wait in is that of a loop that always has something to do; but not of a program that
+ * was seen to wait for its answers elsewhere, and not for messages of its own. */
 static bool is_of(const struct look_proc *p, int fd, int32_t tid)
 {
     int32_t owner = owner_of(p, fd);
@@ -121,13 +121,11 @@ static int loop_ask(struct looker *l, struct look_proc *p, int set, struct rec_l
     l->n_asked++;
     bool own = owner_of(p, set) != OWNER_NONE;
     if (ready <= 0)
-        return own ? 0 : -ENOENT;
+        return 0;
     struct call call = {.how = CALL_EPOLL, .fd = set};
     enum set_waits waits = SET_UNKNOWN;
     if (pollset_events(l, p, &call, &waits, &ret->io_calls) < 0)
         return -EAGAIN;
-    if (!own && !pollset_listens(l, p, &call))
-        return -ENOENT;
     ret->ready |= waits == SET_WAITS || (own && waits == SET_UNKNOWN);
     ret->outside |= waits == SET_WAITS;
     return 0;

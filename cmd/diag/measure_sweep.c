@@ -39,6 +39,7 @@ enum rank {
     RANK_NET,
     RANK_OTHER_PROGRAM, /* a Unix socket to a process outside of the tree */
     RANK_ACCEPT,
+    RANK_FEED, /* idle, until a peer that is known has something to tell */
     RANK_SLEEP,
     RANK_IPC,
     RANK_PIPE,
@@ -63,6 +64,7 @@ static const struct {
     [RANK_NET] = {REC_NET, true},
     [RANK_OTHER_PROGRAM] = {REC_IPC, true},
     [RANK_ACCEPT] = {REC_ACCEPT, false},
+    [RANK_FEED] = {REC_IDLE, false},
     [RANK_SLEEP] = {REC_SLEEP, false},
     [RANK_IPC] = {REC_IPC, false},
     [RANK_PIPE] = {REC_PIPE, false},
@@ -97,6 +99,8 @@ static enum rank rank_of(const struct measure_frame *f, const struct rec_ival *i
 {
     if (iv->kind == REC_IPC)
         return measure_is_io(f, iv) ? RANK_OTHER_PROGRAM : RANK_IPC;
+    if (iv->kind == REC_IDLE)
+        return iv->peer ? RANK_FEED : RANK_IDLE;
     for (int i = 0; i < N_RANKS; i++)
         if (ranks[i].kind == iv->kind)
             return (enum rank)i;

@@ -414,6 +414,13 @@ static void look_asks(struct look *ret, const struct pollset *s)
         ret->flags |= REC_IVAL_SET;
 }
 
+/* It is idle until that peer has something to tell. */
+static void look_feed(struct look *ret, const struct pollset *s)
+{
+    ret->kind = REC_IDLE;
+    ret->peer = s->role_peer[FILE_CLIENT];
+}
+
 /* With no answer outstanding: what else is in the set? */
 static void look_quiet(const struct looker *l, const struct pollset *s, const struct call *c,
                        struct look *ret)
@@ -435,7 +442,9 @@ static void look_quiet(const struct looker *l, const struct pollset *s, const st
         ret->kind = REC_CHILD;
     else if (s->n_role[FILE_UNIX_NAMED])
         look_asks(ret, s);
-    else if (ret->timeout > 0 && s->n_told == 0) /* who is told of events waits for those */
+    else if (s->n_told > 0) /* of events: it waits for those */
+        look_feed(ret, s);
+    else if (ret->timeout > 0)
         ret->kind = REC_SLEEP;
     else if (s->n_role[FILE_TTY] && !is_epoll)
         ret->kind = REC_TTY;

@@ -112,13 +112,6 @@ int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
     return 0;
 }
 
-bool pollset_listens(struct looker *l, struct look_proc *p, const struct call *c)
-{
-    const struct pollset *s = pollset_of(l, p->pid, c);
-
-    return s && s->n_role[FILE_LISTENS] > 0;
-}
-
 /* Of a set: how many have been closed by the other end alone. */
 static int left_of(struct look_proc *p, struct pollset *s)
 {

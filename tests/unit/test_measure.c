@@ -778,6 +778,23 @@ TEST(a_loop_that_waits_for_a_child_with_events_waiting_stands)
     rec_free(&r);
 }
 
+TEST(who_follows_a_feed_does_not_sleep_by_another_threads_timer)
+{
+    for (int feed = 0; feed < 2; feed++) {
+        struct recording r;
+
+        made_open(&r, 2);
+        uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+        uint32_t timer = made_thread(&r, 10, 11, 0, "/usr/bin/prog");
+        made_wait(&r, t, 0, 500, REC_IDLE, feed ? "tcp 10.0.0.1:80" : NULL);
+        made_wait(&r, timer, 0, 500, REC_SLEEP, NULL);
+        struct measures m = take(&r);
+        CHECK_NEAR(m.all.blame[REC_IDLE], feed, 1e-9);
+        CHECK_NEAR(m.all.blame[REC_SLEEP], !feed, 1e-9);
+        rec_free(&r);
+    }
+}
+
 /* Three threads ask in turn, 10 ms each; the others wait for a lock.  `by`: who runs in between. */
 static struct measures asked_in_turn(bool by_main)
 {
