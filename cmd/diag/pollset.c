@@ -245,9 +245,12 @@ static void set_size(struct pollset *s)
     s->size = fmax(1, fmin(n_open, s->size + n_open - s->n_open));
 }
 
-/* How many times what a read of the list costs passes between two. */
-static int64_t set_every(const struct pollset *s)
+/* How many times what a read of the list costs passes between two.  That of poll() or select() is
+ * read at little cost, and may be another one at the same address. */
+static int64_t set_every(const struct pollset *s, const struct call *c)
 {
+    if (c->how == CALL_POLL || c->how == CALL_SELECT)
+        return s->n <= SET_WHOLE ? 0 : SET_REREAD;
     bool counts = s->n > SET_WHOLE && s->n_open > 0 && 2 * s->n >= s->n_open;
 
     return counts && open_count(s->pid) <= s->n_open + s->n_open / 2 ? SET_REREAD_SAME : SET_REREAD;
@@ -257,7 +260,7 @@ static void set_read(struct looker *l, struct pollset *s, const struct call *c)
 {
     int64_t now = hob_now(), began = look_cpu();
 
-    if (s->read_at && (!look_allowed(l) || now - s->read_at < set_every(s) * s->read_cost))
+    if (s->read_at && (!look_allowed(l) || now - s->read_at < set_every(s, c) * s->read_cost))
         return;
     struct procfs_member *list;
     size_t n;
