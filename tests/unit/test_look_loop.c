@@ -459,7 +459,7 @@ static void *sleeper(void *arg)
 {
     struct timespec long_time = {1000, 0};
 
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, NULL);
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &long_time, NULL); /* sleep: that is looked at */
     return arg;
 }
 
