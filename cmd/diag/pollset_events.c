@@ -91,6 +91,7 @@ int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
         events_ask(p, s);
     } else {
         r = events_look(l, p, s, c);
+        s->event_cost /= 2; /* it may have been dear by chance: it is tried again */
     }
     if (r < 0)
         return r;
