@@ -56,7 +56,7 @@ ONE_BY_ONE = '''
 
 
 STARVED = 0.2  # part of the time in which it could have run and had no core, or waited for a disk
-LATENCY = 0.3  # s
+LATENCY = 0.15  # s
 SYS_PIDFD_GETFD = 438
 RUNS = 8       # beside programs that had these, before it is no test any more
 
@@ -90,7 +90,7 @@ LOOP = '''
     for s in links:
         loop.register(s, selectors.EVENT_READ)
         s.sendall(b'?')
-    for i in range(20):
+    for i in range(12):
         s = %s
         s.recv(1)
         compute()
