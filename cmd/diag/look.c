@@ -385,7 +385,12 @@ int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
     char text[256];
     struct procfs_call parked;
     int64_t began = hob_now();
-    struct look k = {.kind = REC_UNKNOWN, .timeout = -1, .call = -1, .sent_ago = -1, .set_fd = -1};
+    struct look k = {.kind = REC_UNKNOWN,
+                     .timeout = -1,
+                     .call = -1,
+                     .sent_ago = -1,
+                     .newest_ago = -1,
+                     .set_fd = -1};
 
     look_allow(l, began);
     l->n_looks++;

@@ -35,6 +35,7 @@ struct look {
     bool polls;         /* it waits by poll() or select() */
     bool listens;       /* of a set: connections may be made to some of it */
     int64_t sent_ago;   /* of a set: ns since the first of them was sent; -1: not known */
+    int64_t newest_ago; /* and since the last of those that were asked now was; -1 */
     bool stale;         /* there was no time to ask its connections: in_flight is of before */
 };
 
@@ -59,6 +60,13 @@ int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret);
  * for a lock that ended by its own timeout was a sleep.
  */
 uint8_t look_kind_ended(const struct look *k, int64_t lasted);
+
+/**
+ * look_holds_from - of a wait that lasts since `since` and was looked at before: from when on it
+ * has been as it is seen now (all of hob_now()).
+ */
+int64_t look_holds_from(const struct look *before, const struct look *seen, int64_t since,
+                        int64_t now);
 
 /**
  * look_loop - are events waiting in the epoll sets of a thread that is on CPU?

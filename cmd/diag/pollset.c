@@ -9,10 +9,12 @@
  *   old mean of all, as much as old and new agree.  Where nothing changes that is the exact count;
  *   where everything does it is the fresh sample alone.
  *
- *   The list of members costs the kernel 30 us per 100, so it is read again only when two hundred
- *   times that has passed, and all of it is paid from the looker's allowance.  Of a large set it
- *   says nothing new while the process opens no more descriptors: which of them were closed, or
- *   stand for another connection now, is seen when they are asked.
+ *   The list of members costs the kernel 30 to 200 us per 100, so it is read again only when two
+ *   hundred times that has passed, and all of it is paid from the looker's allowance.  Of a large
+ *   set that has most of what the process has open, or that stays as it is, it says nothing new
+ *   while the process opens no more descriptors: which of them were closed, or stand for another
+ *   connection now, is seen when they are asked.  (A runtime may open ten thousand connections
+ *   before it puts the first of them into its set.)
  *
  * INVARIANTS  (I1) the sums equal what a walk over the members would give
  */
@@ -34,7 +36,7 @@ enum {
     SET_SAMPLE_NEW = 512,   /* as long as there are members never asked */
     TOLD = 3,               /* looks: the rest of an answer may come in two pieces */
     SET_REREAD = 200,
-    SET_REREAD_SAME = 10 * SET_REREAD /* of a large one that has not grown by half */
+    SET_REREAD_SAME = 10 * SET_REREAD /* of a large one that has all that is open */
 };
 
 static void set_free(struct pollset *s)
@@ -253,7 +255,18 @@ static int64_t set_every(const struct pollset *s, const struct call *c)
         return s->n <= SET_WHOLE ? 0 : SET_REREAD;
     bool counts = s->n > SET_WHOLE && s->n_open > 0 && 2 * s->n >= s->n_open;
 
-    return counts && open_count(s->pid) <= s->n_open + s->n_open / 2 ? SET_REREAD_SAME : SET_REREAD;
+    return counts && open_count(s->pid) <= s->n_open + s->n_open / 2 ? s->every : SET_REREAD;
+}
+
+/* What is open may come into the set later: a list that had nearly all of it can wait, and one that
+ * stays as it is, twice as long each time. */
+static int every_next(const struct pollset *s, size_t n_before)
+{
+    bool all = s->n >= s->n_open - s->n_open / 16;
+    bool same = s->n <= n_before + n_before / 16 && n_before <= s->n + s->n / 16;
+    int next = same ? 2 * s->every : SET_REREAD;
+
+    return all || next > SET_REREAD_SAME ? SET_REREAD_SAME : next < SET_REREAD ? SET_REREAD : next;
 }
 
 static void set_read(struct looker *l, struct pollset *s, const struct call *c)
@@ -263,12 +276,13 @@ static void set_read(struct looker *l, struct pollset *s, const struct call *c)
     if (s->read_at && (!look_allowed(l) || now - s->read_at < set_every(s, c) * s->read_cost))
         return;
     struct procfs_member *list;
-    size_t n;
+    size_t n, n_before = s->n;
     s->n_open = open_count(s->pid);
     if (members_read(l, s->pid, c, &list, &n) == 0) {
         (void)set_fill(s, list, n);
         free(list);
     }
+    s->every = every_next(s, n_before);
     s->read_at = now;
     s->read_cost = look_cpu() - began;
     l->allowance -= s->read_cost;
@@ -324,6 +338,7 @@ struct sample {
     double n, old, fresh, both; /* members seen before: asked, awaiting then, now, both */
     uint32_t asked, awaiting;   /* all that count */
     size_t n_members;
+    int64_t newest; /* when the last of those that await an answer was sent; INT64_MAX: unknown */
 };
 
 static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s, struct sample *a)
@@ -344,6 +359,8 @@ static void sample_take(struct looker *l, struct look_proc *p, struct pollset *s
         if (m->role == FILE_CLIENT || m->role == FILE_DATAGRAM) {
             a->asked++;
             a->awaiting += does;
+            if (does && (m->sent_at == 0 || m->sent_at > a->newest))
+                a->newest = m->sent_at ? m->sent_at : INT64_MAX;
             if (seen) {
                 a->n++;
                 a->old += did;
@@ -523,6 +540,8 @@ void pollset_look(struct looker *l, struct look_proc *p, const struct call *c, s
         sample_take(l, p, s, &a);
         s->estimate = set_estimate(s, &a, old_mean);
         s->estimated = true;
+        if (a.newest > 0 && a.newest < INT64_MAX)
+            ret->newest_ago = hob_now() - a.newest;
     }
     ret->outside = outside_of(s);
     ret->listens = s->n_role[FILE_LISTENS] > 0;

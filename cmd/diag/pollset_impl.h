@@ -53,6 +53,7 @@ struct pollset {
     int64_t events_at;     /* when all were */
     size_t cursor, stride; /* whose turn it is; no common divisor with n */
     int64_t read_at, read_cost;
+    int every;       /* while the process opens few: the list again after so many times read_cost */
     uint32_t n_open; /* descriptors that the process had then; 0: not known */
     double size;     /* members now, as far as can be told without reading the list again */
     uint32_t n_seen, n_counts, n_awaiting; /* asked; that count; that await an answer (I1) */

@@ -76,12 +76,10 @@ static void set_look(struct switches *s, struct thread *t, int64_t now)
 
     if (look_at(s->looker, t->proc->pid, t->tid, &seen) != LOOK_WAITS || now <= t->since)
         return;
-    if (t->look.stale) {
-        t->look = seen; /* of a thread that waits, in_flight was this all the time */
+    int64_t at = look_holds_from(&t->look, &seen, t->since, now);
+    if (at == t->since) {
+        t->look = seen;
     } else if (seen.peer != t->look.peer || seen.in_flight != t->look.in_flight) {
-        /* With nothing in flight before, what is now began when it was sent. */
-        bool began = t->look.in_flight == 0 && seen.sent_ago >= 0 && now - seen.sent_ago > t->since;
-        int64_t at = began ? now - seen.sent_ago : now;
         struct rec_ival v = {.from = t->since,
                              .to = at,
                              .state = REC_WAIT,

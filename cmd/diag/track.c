@@ -147,13 +147,11 @@ void track_waits(struct track *t, struct recording *rec, int64_t now, const stru
 
 void track_relook(struct track *t, struct recording *rec, int64_t now, const struct look *look)
 {
-    if (!t->look.stale) { /* else it has been what is seen now all the time */
-        bool began = t->look.in_flight == 0 && look->sent_ago >= 0;
-        int64_t at = began ? clamp(now - look->sent_ago, t->from, now) : now;
+    int64_t at = look_holds_from(&t->look, look, t->from, now);
 
+    if (at > t->from)
         add_wait(rec, t, t->from, at, &t->look, t->look.kind);
-        t->from = at;
-    }
+    t->from = at;
     t->sure = t->looked_at = t->at = now;
     t->look = *look;
 }

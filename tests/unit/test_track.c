@@ -163,3 +163,39 @@ TEST(a_set_on_which_another_thread_sends_is_in_flight_since_it_was_sent)
     CHECK_INT(total(REC_WAIT, REC_NET), 20000);
     rec_free(&rec);
 }
+
+/* From 10 ms on it waits for 3, as far as is known; at 40 ms for 5, the last of them sent by `ago`
+ */
+static void relooked(int64_t ago, int64_t *ret_three, int64_t *ret_five)
+{
+    struct look three = {.kind = REC_NET, .in_flight = 3, .timeout = -1, .flags = REC_IVAL_SET};
+    struct look five = three;
+
+    five.in_flight = 5;
+    five.sent_ago = five.newest_ago = ago;
+    rec_init(&rec);
+    track_begin(&track, rec_thread_of(&rec, 1, 1), 10 * HOB_MS, &(struct procfs_sched){0}, &three);
+    track_relook(&track, &rec, 40 * HOB_MS, &five);
+    track_end(&track, &rec, 50 * HOB_MS, false);
+    *ret_three = *ret_five = 0;
+    for (size_t i = 0; i < rec.threads[0].n_ivals; i++) {
+        const struct rec_ival *iv = &rec.threads[0].ivals[i];
+        *(iv->in_flight == 3 ? ret_three : ret_five) += (iv->to - iv->from) / HOB_MS;
+    }
+    rec_free(&rec);
+}
+
+TEST(a_better_count_of_what_was_sent_before_the_wait_is_of_all_of_it)
+{
+    int64_t three, five;
+
+    relooked(35 * HOB_MS, &three, &five); /* before the wait */
+    CHECK_INT(three, 0);
+    CHECK_INT(five, 40);
+    relooked(5 * HOB_MS, &three, &five); /* in it, by another thread */
+    CHECK_INT(three, 30);
+    CHECK_INT(five, 10);
+    relooked(-1, &three, &five); /* nobody knows */
+    CHECK_INT(three, 30);
+    CHECK_INT(five, 10);
+}
