@@ -56,6 +56,13 @@ void guesses_saw(struct guesses *g, uint8_t kind, const struct look *look, int64
         guesses_age(g);
 }
 
+void guesses_sampled(struct guesses *g, uint8_t kind, const struct look *look, int64_t lasted)
+{
+    guesses_weigh(g, kind, look, (double)lasted);
+    if (++g->looks >= LOOKS_MOST)
+        guesses_age(g);
+}
+
 void guesses_merge(struct guesses *g, const struct guesses *from)
 {
     for (unsigned i = 0; i < from->n; i++) {

@@ -32,6 +32,9 @@ void guesses_saw(struct guesses *g, uint8_t kind, const struct look *look, int64
 /** guesses_weigh - waiting of a kind that stands for `weight` ns of it. */
 void guesses_weigh(struct guesses *g, uint8_t kind, const struct look *look, double weight);
 
+/** guesses_sampled - the same from a look at a random moment; old ones count less and less. */
+void guesses_sampled(struct guesses *g, uint8_t kind, const struct look *look, int64_t lasted);
+
 /** guesses_merge - what `from` saw, added to g. */
 void guesses_merge(struct guesses *g, const struct guesses *from);
 

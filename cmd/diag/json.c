@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diag/json.h"
+#include "diag/picture.h"
 #include "diag/report_own.h"
 #include "diag/verify.h"
 #include "diag/wakers.h"
@@ -182,7 +183,8 @@ static void put_thread(struct buf *b, const char *key, const struct recording *r
         return;
     }
     out_object(b, key);
-    out_text(b, "name", r->threads[thread].name);
+    out_text(b, "name", picture_name(r, thread));
+    out_text(b, "program", r->procs[r->threads[thread].proc].exe);
     out_int(b, "process", r->procs[r->threads[thread].proc].pid);
     out_int(b, "thread", r->threads[thread].tid);
     out_object_end(b);

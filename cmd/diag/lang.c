@@ -38,16 +38,15 @@ static const struct {
     {"sqlite", LANG_SQL},
 };
 
-/* The first that a file holds decides. */
+/* The first that a file holds decides.  In two parts, or this program itself would hold them. */
 static const struct {
-    const char *mark;
-    size_t n;
+    const char *mark, *then;
     enum language language;
 } marks[] = {
-    {"\xff Go buildinf:", 14, LANG_GO},
-    {"/rustc/", 7, LANG_RUST},
-    {"libstdc++.so", 12, LANG_CXX},
-    {"libc++.so", 9, LANG_CXX},
+    {"\xff Go", " buildinf:", LANG_GO},
+    {"/rus", "tc/", LANG_RUST},
+    {"libstd", "c++.so", LANG_CXX},
+    {"libc", "++.so", LANG_CXX},
 };
 
 enum { MARKS_MAX = 64 << 20 }; /* bytes of a program searched */
@@ -87,6 +86,19 @@ static enum language by_name(const char *path)
     return LANG_NATIVE;
 }
 
+static bool holds(const char *at, size_t n, const char *mark, const char *then)
+{
+    size_t n_mark = strlen(mark), n_then = strlen(then);
+    const char *end = at + n, *found;
+
+    while ((found = memmem(at, (size_t)(end - at), mark, n_mark))) {
+        at = found + n_mark;
+        if ((size_t)(end - at) >= n_then && memcmp(at, then, n_then) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum language by_marks(const char *path)
 {
     enum language found = LANG_NATIVE;
@@ -102,7 +114,7 @@ static enum language by_marks(const char *path)
         if (at != MAP_FAILED) {
             found = LANG_C;
             for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]) && found == LANG_C; i++)
-                if (memmem(at, n, marks[i].mark, marks[i].n))
+                if (holds(at, n, marks[i].mark, marks[i].then))
                     found = marks[i].language;
             munmap(at, n);
         }

@@ -140,12 +140,15 @@ void events_rest(struct events *e)
 {
     events_drop(e);
     rings_close(e);
+    wakers_rest();
 }
 
 int events_wake(struct events *e)
 {
     int r = 0;
 
+    if (e->has_wakes && wakers_hold(&e->wakes) < 0)
+        e->has_wakes = false;
     for (size_t i = 0; r == 0 && i < e->n_cpus; i++)
         r = ring_open(e, i);
     if (r < 0)

@@ -97,12 +97,14 @@ struct turns {
     bool dropped, may;    /* off: there are no events; what may_drop found */
     bool rests;           /* off: for long, and not even rings */
     bool no_rests, stuck; /* the kernel does not count; rings could not be had again */
-    unsigned n_short;     /* turns that were short */
+    double budget;        /* records that may be taken now */
+    int64_t budget_at;    /* when that was reckoned, */
+    uint64_t budget_n;    /* and how many there had been */
     int64_t began;        /* this turn, or this gap */
-    int64_t rested;       /* the last look in a rest */
+    int64_t looked;       /* the last look in a rest, */
+    int64_t sampled;      /* and the last sample */
     int64_t on_time;      /* in all, but for this turn */
-    int64_t all, cost;    /* of a turn, on and off; what its ends cost */
-    int64_t calm_since;   /* it takes none */
+    int64_t cost;         /* of a gap's two ends, of the recorder's time */
     int64_t rate_at;      /* when the switches were counted last, */
     uint64_t rate_n;
     uint64_t rate_switches; /* not counting wakes */

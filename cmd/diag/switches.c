@@ -370,7 +370,7 @@ static void proc_found(struct switches *s, int32_t pid)
 }
 
 /* The name it has now; a process that has another one since then runs another program, perhaps. */
-static void name_found(struct switches *s, struct thread *t)
+void switches_renamed(struct switches *s, struct thread *t)
 {
     char name[24]; /* 16 at most, and a newline */
 
@@ -389,7 +389,7 @@ void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
     struct thread *t = threads_find(&s->threads, tid);
 
     if (t && t->proc->pid == pid) {
-        name_found(s, t);
+        switches_renamed(s, t);
         return;
     }
     if (t) /* its end was not heard of, and the kernel has given out its number again */
@@ -397,7 +397,7 @@ void switches_found(struct switches *s, int32_t pid, int32_t tid, int64_t at)
     t = thread_new(s, pid, tid, at);
     if (!t)
         return;
-    name_found(s, t);
+    switches_renamed(s, t);
     if (t->proc->n_threads == 1)
         proc_found(s, pid);
     if (look_at(s->looker, pid, tid, &t->look) == LOOK_WAITS) {

@@ -61,6 +61,10 @@ struct switches_rested {
 };
 void switches_rest_look(struct switches *s, int64_t now, struct switches_rested *ret);
 
+/** switches_rest_sample - what do its threads wait for?  It stands for the last `lasted` ns; costs
+ * some microseconds a thread that is not still in the wait it was in. */
+void switches_rest_sample(struct switches *s, int64_t now, int64_t lasted);
+
 /** switches_rest_end - and there are records again; or, the last time, the recording ends. */
 void switches_rest_end(struct switches *s, int64_t now, bool last);
 

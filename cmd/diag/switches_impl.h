@@ -71,6 +71,12 @@ void switches_turn_begins(struct thread *t);
 /** switches_woke - a thread that has a core again after a wait (at the time `at`). */
 void switches_woke(struct switches *s, struct thread *t, int64_t at);
 
+/** switches_renamed - has it another name now, and perhaps another program? */
+void switches_renamed(struct switches *s, struct thread *t);
+
+/** switches_name_look - what the processes are called that have none yet, or run another program */
+void switches_name_look(struct switches *s);
+
 /** switches_left - the last thread of a process is said to have ended: has the process? */
 void switches_left(struct switches *s, int32_t pid, uint32_t row, int64_t at);
 void switches_unseen_look(struct switches *s, int64_t now);

@@ -275,14 +275,19 @@ static void look_woken(struct switches *s)
     s->woken.n = 0;
 }
 
+void switches_name_look(struct switches *s)
+{
+    for (size_t i = 0; i < s->unnamed.n; i++)
+        proc_name(s, s->unnamed.pid[i]);
+    s->unnamed.n = 0;
+}
+
 void switches_look(struct switches *s, int64_t now, int64_t tick, bool spare)
 {
     s->tick = tick;
     s->soon = INT64_MAX;
     switches_unseen_look(s, now);
-    for (size_t i = 0; i < s->unnamed.n; i++)
-        proc_name(s, s->unnamed.pid[i]);
-    s->unnamed.n = 0;
+    switches_name_look(s);
     look_pending(s, now, spare ? LOOKS_A_TICK : LOOKS_WHEN_SHORT);
     look_sets(s, now);
     look_loops(s, now);

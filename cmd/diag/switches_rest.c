@@ -5,8 +5,10 @@
  * WHAT        A rest lasts seconds (perf_turns.c).  At each look, some ten a second, each thread is
  *             asked for what the kernel counts anyway (schedstat): time on CPU, time without a
  *             core, how often it was put on one.  So both times are right in each piece between two
- *             looks; only what the rest of it was a wait for is taken from the turn before, where
- *             kinds of waits are dealt out by how long they were then.
+ *             looks.  What the rest of it was a wait for is dealt out by samples: some fifty times
+ * a second each thread that is not still in the wait it was in is looked at, and stands for the
+ * time since the sample before.  The first pieces have the turn before instead, where kinds of
+ * waits count by how long they were.
  *
  * HOW         A thread that was not on a core since the look before is still in the wait it was in,
  *             which stays one interval.  When records are about to come again, each thread is asked
@@ -14,6 +16,8 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "diag/procfs.h"
@@ -93,6 +97,35 @@ bool switches_rest(struct switches *s, int64_t now)
     return b.n_read > 0;
 }
 
+/* --- samples ---------------------------------------------------------------------------------- */
+
+struct rest_sample {
+    struct switches *s;
+    int64_t lasted;
+};
+
+/* What is caught on its core, or on the way to it, waits for nothing. */
+static void thread_sample(void *arg, struct thread *t, int64_t now)
+{
+    const struct rest_sample *sample = arg;
+    struct look look;
+
+    (void)now;
+    if (t->rest_idle || look_at(sample->s->looker, t->proc->pid, t->tid, &look) != LOOK_WAITS)
+        return;
+    if (!t->kinds)
+        t->kinds = calloc(1, sizeof *t->kinds);
+    if (t->kinds)
+        guesses_sampled(t->kinds, look.kind, &look, sample->lasted);
+    else
+        sample->s->rec->failed = true;
+}
+
+void switches_rest_sample(struct switches *s, int64_t now, int64_t lasted)
+{
+    threads_each(&s->threads, thread_sample, &(struct rest_sample){s, lasted}, now);
+}
+
 /* --- looks ------------------------------------------------------------------------------------ */
 
 struct rest_look {
@@ -153,6 +186,8 @@ static void thread_look(void *arg, struct thread *t, int64_t now)
         counts_keep(t, &is);
     }
     look->kin += kin_of(t);
+    if (t->tid == t->proc->pid)
+        switches_renamed(s, t);
     if (t->rest_idle && t->state == REC_WAIT)
         return;
     if (t->since < s->rest_at) { /* until then it was in one wait */
@@ -180,6 +215,7 @@ void switches_rest_look(struct switches *s, int64_t now, struct switches_rested 
 {
     switches_unseen_look(s, now);
     rest_look(s, now, false, ret);
+    switches_name_look(s);
 }
 
 /* --- end -------------------------------------------------------------------------------------- */
@@ -195,10 +231,25 @@ static uint16_t core_of(const struct thread *t)
     return (uint16_t)st.core;
 }
 
+/* Nobody told of an exec; one may leave the thread with the name it had. */
+static void exe_look(struct switches *s, const struct thread *t)
+{
+    const char *was = s->rec->procs[t->proc->row].exe;
+    char is[4096];
+
+    if (procfs_link(is, sizeof is, "/proc/%d/exe", t->proc->pid) <= 0 ||
+        (was && strcmp(is, was) == 0))
+        return;
+    looker_gone(s->looker, t->proc->pid);
+    pids_add(s, &s->unnamed, t->proc->pid);
+}
+
 static void thread_wakes(void *arg, struct thread *t, int64_t now)
 {
     struct switches *s = arg;
 
+    if (t->tid == t->proc->pid)
+        exe_look(s, t);
     if (t->since != now) { /* it is in the wait it was in */
         if (t->state == REC_WAIT && !t->looked)
             switches_wait_begins(s, t);
@@ -226,4 +277,5 @@ void switches_rest_end(struct switches *s, int64_t now, bool last)
     rest_look(s, now, last, &seen);
     if (!last)
         threads_each(&s->threads, thread_wakes, s, now);
+    switches_name_look(s);
 }

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,26 @@ int wakers_hold(const struct wakers_format *f)
     if (held < 0)
         held = wakers_open(f, -1, sched_getcpu(), true, false);
     return held < 0 ? held : 0;
+}
+
+static void *close_slowly(void *arg)
+{
+    close((int)(intptr_t)arg);
+    return NULL;
+}
+
+void wakers_rest(void)
+{
+    pthread_t thread;
+    void *fd = (void *)(intptr_t)held;
+
+    if (held < 0)
+        return;
+    if (pthread_create(&thread, NULL, close_slowly, fd) == 0)
+        pthread_detach(thread);
+    else
+        close_slowly(fd);
+    held = -1;
 }
 
 void wakers_leave(void)

@@ -57,6 +57,14 @@ int wakers_open(const struct wakers_format *f, int32_t tid, int cpu, bool off, b
 int wakers_hold(const struct wakers_format *f);
 
 /**
+ * wakers_rest - let go of it for some seconds, while no thread has an event on it
+ *
+ * While it is on, each wake of a thread that has once had an event on anything costs about a tenth
+ * of a switch.  A thread of our own waits for the kernel meanwhile; wakers_hold is the way back.
+ */
+void wakers_rest(void);
+
+/**
  * wakers_dear - has it slowed the program too much to hear who wakes whom?
  *
  * That one more event on each CPU is born and ends with each of `born` threads and processes costs

@@ -5,6 +5,11 @@
  * Length: one call, measure_take, is tested; each case is a recording of its own.
  */
 #include "diag/measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "diag_util.h"
 
 static struct measures take(const struct recording *r)
@@ -913,6 +918,38 @@ TEST(the_language_is_that_of_the_process_that_does_the_work)
     CHECK_STR(lang_word(m.language), "python");
     CHECK(m.script);
     rec_free(&r);
+}
+
+static const char *word_of(const char *exe)
+{
+    return lang_word(lang_of(&(struct rec_proc){.exe = (char *)(uintptr_t)exe}));
+}
+
+/* The marks are in this program, too, since it has what looks for them. */
+TEST(what_looks_for_marks_has_none_itself)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    CHECK(n > 0);
+    self[n] = '\0';
+    CHECK(strcmp(word_of(self), "go") != 0);
+    CHECK(strcmp(word_of(self), "rust") != 0);
+}
+
+TEST(a_mark_is_found_behind_half_of_one)
+{
+    char path[] = "/tmp/hob-marks-XXXXXX";
+    static const char half[] = "\xff Go\xff Go", rest[] = " buildinf:";
+    int fd = mkstemp(path);
+
+    CHECK(fd >= 0);
+    CHECK(write(fd, half, sizeof half - 1) > 0);
+    CHECK_STR(word_of(path), "c");
+    CHECK(write(fd, rest, sizeof rest - 1) > 0);
+    CHECK_STR(word_of(path), "go");
+    close(fd);
+    unlink(path);
 }
 
 TEST(a_shell_with_many_small_programs_is_a_script)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "diag/wakers.h"
+
 #include "lib/t.h"
 
 /* No process has these numbers, so that nothing of a real one is read. */
@@ -509,5 +511,51 @@ TEST(one_that_ended_in_a_gap_is_gone)
     CHECK_INT(switches_live(s), 0);
     CHECK_INT(rec.threads[0].died, 110 * TICK);
     end(201 * TICK);
+    rec_free(&rec);
+}
+
+static size_t room(void)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rec.n_threads; i++)
+        n += rec.threads[i].cap_ivals;
+    return n;
+}
+
+/* A thousand times what it may keep: two threads that wake each other, and processes that come and
+ * go. */
+TEST(a_run_of_any_length_stays_within_its_bounds)
+{
+    enum { IVALS = 2000, PAIRS = 500000, CHILDREN = 100 };
+    int64_t at = 0;
+
+    begin();
+    switches_wakes(s);
+    rec.max_ivals = IVALS;
+    happens(SWITCH_EXEC, PID, PID, at);
+    happens(SWITCH_FORK, PID, TID2, ++at);
+    for (int i = 0; i < PAIRS; i++) {
+        int32_t me = i % 2 ? PID : TID2, other = i % 2 ? TID2 : PID;
+
+        happens(SWITCH_IN, PID, me, at += 1000);
+        switches_apply(
+            s, &(struct switch_event){.what = SWITCH_WAKE, .pid = PID, .tid = me, .woken = other},
+            at += 500);
+        happens(SWITCH_OUT, PID, me, at += 500);
+        if (i % (PAIRS / CHILDREN) == 0) {
+            happens(SWITCH_FORK, CHILD, CHILD, at);
+            happens(SWITCH_IN, CHILD, CHILD, at += 1000);
+            happens(SWITCH_EXIT, CHILD, CHILD, at += 1000);
+        }
+        if (i % 100 == 0)
+            switches_look(s, at, TICK, true);
+        CHECK(rec.n_ivals <= IVALS);
+    }
+    CHECK(room() <= 2 * IVALS + 8 * rec.n_threads);
+    CHECK_INT(rec.n_wakes <= WAKES_MOST, true);
+    CHECK_INT(switches_live(s), 2);
+    CHECK_INT(rec.n_threads, 2 + CHILDREN);
+    end(at);
     rec_free(&rec);
 }

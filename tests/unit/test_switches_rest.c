@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "diag/procfs.h"
@@ -18,6 +20,7 @@ enum { NOBODY = 0x7ffffff0 }; /* no process has that number */
 static struct {
     int answer;
     struct look look;
+    int gone;
 } eye = {.answer = LOOK_RUNS};
 
 int look_at(struct looker *l, int32_t pid, int32_t tid, struct look *ret)
@@ -54,6 +57,7 @@ void look_flight(struct looker *l, int32_t pid, uint32_t thread, int64_t at)
 
 void looker_gone(struct looker *l, int32_t pid)
 {
+    eye.gone++;
 }
 
 static struct recording rec;
@@ -172,6 +176,49 @@ TEST(its_waits_are_of_the_kinds_seen_by_how_long_they_were)
     CHECK_INT(n_pipe, 60 * S);
     CHECK_INT(n_net, 20 * S);
     end(at);
+}
+
+TEST(or_of_those_that_samples_caught)
+{
+    int64_t at = S, n_disk = 0, n_net = 0;
+
+    begin();
+    happens(SWITCH_IN, getpid(), getpid(), 0);
+    switches_pause(s, at);
+    CHECK(switches_rest(s, at));
+    for (int i = 0; i < 40; i++) {
+        waits_for(i % 4 ? REC_DISK : REC_NET);
+        switches_rest_sample(s, at += 100 * S, 100 * S); /* however long we stand in line */
+        if (i % 10 == 5)
+            eye.answer = LOOK_RUNS;
+        switches_rest_sample(s, at, 0);
+        compute(1);
+        switches_rest_look(s, at, &seen);
+    }
+    for (size_t i = 0; i < rec.threads[0].n_ivals; i++) {
+        const struct rec_ival *v = &rec.threads[0].ivals[i];
+
+        n_disk += v->kind == REC_DISK ? v->to - v->from : 0;
+        n_net += v->kind == REC_NET ? v->to - v->from : 0;
+    }
+    CHECK_INT(n_disk + n_net, 4000 * S);
+    CHECK(n_disk >= 2800 * S && n_disk <= 3200 * S);
+    end(at);
+}
+
+TEST(who_is_caught_on_a_core_waits_for_nothing)
+{
+    begin();
+    happens(SWITCH_IN, getpid(), getpid(), 0);
+    switches_pause(s, S);
+    CHECK(switches_rest(s, S));
+    eye.answer = LOOK_RUNS;
+    for (int i = 1; i <= 20; i++)
+        switches_rest_sample(s, S + i * 20 * MS, 20 * MS);
+    compute(1);
+    switches_rest_look(s, 2 * S, &seen);
+    CHECK_INT(last_of(0)->kind, REC_UNKNOWN);
+    end(2 * S);
 }
 
 /* --- another thread --------------------------------------------------------------------------- */
@@ -316,4 +363,42 @@ TEST(where_nobody_is_counted_there_is_no_rest)
     CHECK(!switches_rest(s, MS));
     switches_resume(s, 2 * MS);
     end(3 * MS);
+}
+
+TEST(another_program_in_a_rest_is_noticed)
+{
+    char self[4096];
+
+    CHECK(procfs_link(self, sizeof self, "/proc/%d/exe", getpid()) > 0);
+    begin();
+    happens(SWITCH_EXEC, getpid(), getpid(), 0);
+    switches_look(s, MS, MS, true);
+    CHECK_STR(rec.procs[0].exe, self);
+    switches_pause(s, S);
+    CHECK(switches_rest(s, S));
+    rec_set_text(&rec, &rec.procs[0].exe, "/bin/what_it_was");
+    int gone = eye.gone;
+    switches_rest_end(s, 2 * S, false);
+    CHECK_STR(rec.procs[0].exe, self);
+    CHECK_INT(eye.gone, gone + 1);
+    switches_pause(s, 3 * S);
+    CHECK(switches_rest(s, 3 * S));
+    switches_rest_end(s, 4 * S, false);
+    CHECK_INT(eye.gone, gone + 1); /* it is the same still */
+    end(4 * S);
+}
+
+TEST(a_name_is_read_anew_while_it_rests)
+{
+    begin();
+    happens(SWITCH_EXEC, getpid(), getpid(), 0);
+    switches_pause(s, S);
+    CHECK(switches_rest(s, S));
+    rec_set_text(&rec, &rec.procs[0].exe, "/bin/what_it_was");
+    CHECK_INT(prctl(PR_SET_NAME, "renamed"), 0);
+    compute(1);
+    switches_rest_look(s, 2 * S, &seen);
+    CHECK_STR(rec.threads[0].name, "renamed");
+    CHECK(strcmp(rec.procs[0].exe, "/bin/what_it_was") != 0);
+    end(2 * S);
 }
