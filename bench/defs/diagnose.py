@@ -18,9 +18,11 @@ BENCHES = [
             target="bench/late",
             argv=("/usr/bin/python3", "{src}/diagnose/cost.py", "--hob", "{hob}",
                   "--late", "{release}/bench/late"),
-            targets={f"diagnose_{figure}_{tier}": {"allowed": 1} for tier in ("exact", "samples")
-                     for figure in ("own", "own_worst", "slower", "slower_worst", "whole",
-                                    "recorder")}),
+            targets={f"diagnose_{figure}_{how}": {"allowed": 1}
+                     for how in ("exact", "wakes", "samples")
+                     for figure in ("whole", "recorder", "own", "slower", "own_worst",
+                                    "slower_worst", "own_short", "slower_short", "own_some",
+                                    "slower_some")}),
     Program("diagnose_flight", "operations in flight, 1 to 10,000: error in percent",
             target="bench/late",
             argv=("/usr/bin/python3", "{src}/diagnose/flight.py", "--hob", "{hob}",

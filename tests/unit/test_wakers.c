@@ -200,3 +200,17 @@ TEST(births_may_cost_the_program_a_hundredth_of_its_time)
     CHECK(wakers_dear(1000, 64, 10 * HOB_SEC));
     CHECK(!wakers_dear(16, 1024, 0)); /* a shell and what it starts */
 }
+
+TEST(what_was_let_go_can_be_had_again)
+{
+    struct wakers_format f = {0};
+
+    wakers_rest(); /* of nothing */
+    if (!wakers_capable() || wakers_find(NULL, &f) < 0 || wakers_hold(&f) < 0)
+        t_skip("tracepoints may not be recorded here");
+    CHECK_INT(wakers_hold(&f), 0);
+    wakers_rest();
+    wakers_rest();
+    CHECK_INT(wakers_hold(&f), 0);
+    wakers_leave();
+}

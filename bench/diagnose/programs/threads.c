@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * threads.c - N threads that compute, compute under one lock, read a file past the cache, hand one
- * byte to each other on one core, or wait to be told to end
+ * byte to each other on one core (at once, or after 50 us), or wait to be told to end
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,13 +23,20 @@ static bool over;
 static int pipes[2][2];
 static volatile uint64_t sink;
 
-static void burn(int ms)
+static long between; /* steps that a thread computes before it hands its byte on */
+
+static void burn_steps(long n)
 {
     uint64_t s = 1;
 
-    for (long i = 0; i < ms * 400000L; i++)
+    for (long i = 0; i < n; i++)
         s = s * 6364136223846793005u + (uint64_t)i;
     sink = s;
+}
+
+static void burn(int ms)
+{
+    burn_steps(ms * 400000L);
 }
 
 static void *compute(void *arg)
@@ -76,6 +83,7 @@ static void *hand_over(void *arg)
     for (int i = 0; i < n_pieces; i++) {
         if (read(pipes[me][0], &byte, 1) != 1)
             abort();
+        burn_steps(between);
         if (write(pipes[!me][1], &byte, 1) != 1)
             abort();
     }
@@ -139,7 +147,9 @@ int main(int argc, char *argv[])
         if (n_blocks < 1)
             return 1;
     }
-    if (strcmp(argv[1], "hand") == 0) {
+    if (strcmp(argv[1], "turns") == 0)
+        between = 20000;
+    if (strcmp(argv[1], "hand") == 0 || between) {
         run = hand_over;
         n_threads = 2;
         hand_over_begin();
