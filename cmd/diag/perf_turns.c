@@ -32,12 +32,12 @@
 
 #define RECORDS_FIRST 5000.0  /* for the start, and at most at once later */
 #define RECORDS_RATE  15000.0 /* and a second */
-#define RECORDS_TURN  1000.0  /* for which a short gap waits */
+#define RECORDS_TURN  2000.0  /* for which a short gap waits */
 #define REST_RATE     60000.0 /* records a second, if all were taken: a rest */
 #define CALM_RATE     40000.0 /* which ends below this */
 #define CALM_LONG     HOB_SEC /* without a gap: it has no turns any more */
 #define TURN_COSTS    200     /* a gap lasts so many times what its two ends cost */
-#define TURN_TICK     (2 * HOB_MS)
+#define TURN_TICK     (5 * HOB_MS)
 #define RATE_EVERY    (50 * HOB_MS)
 #define REST          (8 * HOB_SEC) /* the kernel needs one to be rid of us */
 #define REST_LOOK     (100 * HOB_MS)
