@@ -160,14 +160,16 @@ static int verify_go(struct diagnose_command *cmd, struct diagnosis *d,
     return STATUS_DONE;
 }
 
-/* What a build is to fail on; where nothing is known of it a build that goes on is told so. */
-static int fail_on(const char *words, const struct diagnosis *d)
+/* What a build is to fail on; where nothing is known of it a build that goes on is told so.  A
+ * command that failed has a status of its own, which says more. */
+static int fail_on(const char *words, const struct diagnosis *d, const struct run_end *end)
 {
+    bool failed = end->ended && end->status != 0;
     const char *bad;
 
     if (fail_on_matches(words, d, &bad) == 1) {
         fprintf(stderr, "hob diagnose: the verdict is one of --fail-on %s\n", words);
-        return STATUS_FOUND;
+        return failed ? STATUS_DONE : STATUS_FOUND;
     }
     if (d->ruling.is.unread)
         fprintf(stderr, "hob diagnose: --fail-on %s was not tried: the verdict is unknown\n",
@@ -201,7 +203,7 @@ static int conclude(struct diagnose_command *cmd)
     if (cmd->json && json_put(cmd->json, &d) != STATUS_DONE)
         status = STATUS_FAILED;
     if (status == STATUS_DONE && cmd->fail_on)
-        status = fail_on(cmd->fail_on, &d);
+        status = fail_on(cmd->fail_on, &d, &cmd->end);
     if (v.interrupted)
         cmd->end.status = v.by; /* as a program that this signal ended */
     verify_free(&v);
@@ -355,7 +357,8 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
     int status;
 
     if (cmd->fail_on && fail_on_matches(cmd->fail_on, NULL, &bad) < 0) {
-        fprintf(stderr, "hob diagnose: --fail-on: '%.*s' is no bound, advice or mismatch\n",
+        fprintf(stderr,
+                "hob diagnose: --fail-on: '%.*s' is no bound, advice, mismatch or pattern\n",
                 (int)strcspn(bad, ","), bad);
         return STATUS_USAGE;
     }

@@ -86,7 +86,17 @@ static bool word_exists(const char *word, size_t n)
     for (int i = 0; i < N_MISMATCHES; i++)
         if (word_is(word, n, mismatch_word((enum mismatch)i)))
             return true;
+    for (int i = 0; i < N_PATTERNS; i++)
+        if (word_is(word, n, pattern_word((enum pattern)i)))
+            return true;
     return false;
+}
+
+/* Whether the report has a line MISMATCH: a pattern may be one, too. */
+static bool is_mismatch(const struct reading *is)
+{
+    return is->mismatch != MISMATCH_NONE || is->pattern == PATTERN_SEQUENTIAL_AWAITS ||
+           is->pattern == PATTERN_COMMIT_PER_ROW;
 }
 
 int fail_on_matches(const char *words, const struct diagnosis *d, const char **ret_bad)
@@ -102,9 +112,10 @@ int fail_on_matches(const char *words, const struct diagnosis *d, const char **r
             return -EINVAL;
         }
         found |= is &&
-                 ((word_is(w, n, "mismatch") && is->mismatch != MISMATCH_NONE) ||
+                 ((word_is(w, n, "mismatch") && is_mismatch(is)) ||
                   word_is(w, n, reading_bound_word(is)) || word_is(w, n, reading_advice_word(is)) ||
-                  word_is(w, n, mismatch_word(is->mismatch)));
+                  word_is(w, n, mismatch_word(is->mismatch)) ||
+                  word_is(w, n, pattern_word(is->pattern)));
         w += n;
         if (!*w)
             return found;

@@ -12,8 +12,9 @@ void compare(const struct diagnosis *a, const struct diagnosis *b, const struct 
 
 /**
  * fail_on_matches - whether a diagnosis is what a build is to fail on
- * @words: separated by commas: "mismatch", or a bound ("unknown" too), an advice or a mismatch as
- * in the JSON; where the verdict is unknown nothing else matches
+ * @words: separated by commas: "mismatch", which is whatever the report has a line MISMATCH for, or
+ * a bound ("unknown" too), an advice, a mismatch or a pattern as in the JSON; where the verdict is
+ * unknown nothing else matches
  *
  * Return: 1 yes, 0 no, -EINVAL: a word that is none of these; *ret_bad is where it begins.
  */

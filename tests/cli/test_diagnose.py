@@ -971,8 +971,28 @@ class Asked(Diagnose):
         self.assertTrue(found[-1])  # any bound
 
     def test_a_command_that_fails_does_so_before_its_verdict(self):
-        r, _ = self.diagnose('sh', '-c', 'sleep 0.3; exit 7', options=['--fail-on', 'io'])
-        self.assertEqual(r.status, 7)
+        for words in ('io', 'io,cpu,mixed,sleep,lock,idle,unknown'):
+            r, _ = self.diagnose('sh', '-c', 'sleep 0.3; exit 7', options=['--fail-on', words])
+            self.assertEqual(r.status, 7)
+        self.assertIn('the verdict is one of --fail-on', r.err)
+
+    def test_every_mismatch_of_the_report_is_one_to_fail_on(self):
+        """Patterns that are told as mismatches as well, and by their own words."""
+        path = self.path('rows')
+        commits = script('''
+            for _ in range(200):
+                f = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                os.write(f, b'x' * 512)
+                os.fsync(f)
+                os.close(f)
+            ''')
+        for words in ('mismatch', 'commit-per-row', 'sequential-awaits,one-by-one'):
+            r, report = self.diagnose(*commits, path, options=['--fail-on', words, '--json',
+                                                              self.path('v.json')])
+            v = cli.rows_of(self.read('v.json'))[0]['verdict']
+            is_it = (' MISMATCH ' in report if words == 'mismatch' else
+                     v['pattern'] in words.split(','))
+            self.assertEqual(r.status, 3 if is_it else 0, (words, v, report))
 
     def test_words_that_are_no_verdict(self):
         for words in ('slow', 'io,slow', '', 'io,'):
