@@ -335,8 +335,11 @@ static void option_of(const struct measures *m, enum cure cure, double n, uint32
     struct buf b = {0};
     struct knob k;
 
-    if (!command || level == 0 || !knob_in_text(&facts, command, &k) ||
-        (cure == CURE_OVERSUB ? k.now <= level : k.now >= level))
+    if (!command || level == 0 || !knob_in_text(&facts, command, &k))
+        return;
+    if (!k.workers) /* cores by another name */
+        level = cure == CURE_CONCURRENCY || cure == CURE_FILES ? 0 : cores;
+    if (level == 0 || (cure == CURE_OVERSUB ? k.now <= level : k.now >= level))
         return;
     knob_setting(&k, level, &b);
     if (k.now > 0)

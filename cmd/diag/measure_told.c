@@ -47,7 +47,7 @@ uint32_t measure_told(const struct recording *r)
     struct knob_facts facts = {.n_cores = r->n_cores, .at_once = knob_at_once(r)};
     struct knob k;
 
-    if (!r->command || !knob_in_text(&facts, r->command, &k) || k.now == 0)
+    if (!r->command || !knob_in_text(&facts, r->command, &k) || *k.name != '-' || k.now == 0)
         return 0;
     bool *sleeps = calloc(r->n_procs + 1, sizeof *sleeps);
     size_t n = sleeps ? sleepers(r, sleeps) : 0;

@@ -139,7 +139,7 @@ static bool turns_what_is_advised(const struct knob *k, const struct reading *r)
     case HOB_ADVICE_CONCURRENCY:
         return k->workers;
     case HOB_ADVICE_PARALLELISM:
-        return k->workers || k->kind == KNOB_ENV;
+        return k->workers || k->kind != KNOB_CORES;
     default:
         return false;
     }

@@ -7,7 +7,9 @@
  *   line.  The letters and words are those that tools share for "so many at once"; letters that
  *   mean other things elsewhere (-p 8080, -T 4) count only when so many threads were alive at once.
  *
- *   Variables: the runtime that reads one has its name in its file, stripped or not.
+ *   Variables: the runtime that reads one has its name in its file, stripped or not.  One that the
+ *   command line itself sets (env GOMAXPROCS=1 x) is a number of the command line: set around the
+ *   command it would not reach the program.
  *
  * REJECTED    A table from programs to their knobs: it is never whole, and wrong for the program of
  *   the same name.
@@ -225,15 +227,66 @@ static bool argument_find(const struct knob_facts *facts, const char *wanted, st
     return false;
 }
 
+/* A variable and its level, set by the word at s of argv[arg]. */
+static bool take_setting(const struct knob_facts *facts, size_t arg, const char *s,
+                         const char *name, const char *pattern, struct knob *ret)
+{
+    size_t len = strlen(name), before = strcspn(pattern, "%"), n;
+    uint32_t level = 0;
+
+    if (strncmp(s, name, len) != 0 || s[len] != '=' || strncmp(s + len + 1, pattern, before) != 0 ||
+        strcmp(pattern + before, "%") != 0)
+        return false;
+    n = number_at(s + len + 1 + before, &level);
+    if (n == 0)
+        return false;
+    knob_put(facts, name, len, level, ret);
+    memcpy(ret->text, pattern, strnlen(pattern, KNOB_TEXT - 1));
+    ret->arg = arg;
+    ret->at = (size_t)(s + len + 1 + before - facts->argv[arg]);
+    ret->n = n;
+    return true;
+}
+
+/* Any of those that are known. */
+static bool take_known(const struct knob_facts *facts, size_t arg, const char *s, struct knob *ret)
+{
+    for (size_t i = 0; i < KNOB_N_ENV; i++)
+        if (take_setting(facts, arg, s, variables[i].name, variables[i].value, ret)) {
+            ret->workers = variables[i].workers;
+            return true;
+        }
+    return false;
+}
+
+/* What the command line sets: that variable, or with NULL the first that is known. */
+static bool setting_find(const struct knob_facts *facts, const char *name, const char *pattern,
+                         struct knob *ret)
+{
+    for (size_t i = 1; facts->argv[0] && facts->argv[i]; i++) {
+        const char *text = facts->argv[i];
+        bool script = is_script(facts->argv, i);
+
+        for (const char *s = text; *s && (s == text || script); s++)
+            if ((s == text || ends_word(s[-1])) &&
+                (name ? take_setting(facts, i, s, name, pattern, ret)
+                      : take_known(facts, i, s, ret)))
+                return true;
+    }
+    return false;
+}
+
 bool knob_in_text(const struct knob_facts *facts, const char *command, struct knob *ret)
 {
     char *argv[] = {(char *)command, NULL};
     struct knob_facts text = *facts;
 
     text.argv = argv;
-    for (const char *s = command; *s; s++)
-        if (s > command && ends_word(s[-1]) && take(&text, 0, s, NULL, ret))
-            return true;
+    for (int settings = 0; settings < 2; settings++)
+        for (const char *s = command; *s; s++)
+            if (s > command && ends_word(s[-1]) &&
+                (settings ? take_known(&text, 0, s, ret) : take(&text, 0, s, NULL, ret)))
+                return true;
     return false;
 }
 
@@ -298,7 +351,7 @@ size_t knobs_find(const struct knob_facts *facts, struct knob *ret, size_t max)
 
     if (n < max && argument_find(facts, NULL, &ret[n]))
         n++;
-    if (n < max && variable_find(facts, &ret[n]))
+    if (n < max && (setting_find(facts, NULL, NULL, &ret[n]) || variable_find(facts, &ret[n])))
         n++;
     if (n < max && facts->n_cores > 1)
         cores_put(facts, &ret[n++]);
@@ -339,10 +392,15 @@ int knob_named(const struct knob_facts *facts, const char *what, struct knob *re
     memcpy(name, what, n);
     for (size_t i = 0; i < KNOB_N_ENV; i++)
         if (!what[n] && strcmp(variables[i].name, name) == 0) {
-            variable_put(facts, name, variables[i].value, variables[i].workers,
-                         variables[i].by_default, ret);
+            if (setting_find(facts, name, variables[i].value, ret))
+                ret->workers = variables[i].workers;
+            else
+                variable_put(facts, name, variables[i].value, variables[i].workers,
+                             variables[i].by_default, ret);
             return 0;
         }
+    if (setting_find(facts, name, value, ret))
+        return 0;
     variable_put(facts, name, value, true, 0, ret);
     if (!ret->set)
         buf_printf(err, "%s has no number now: set it to what the program takes without it", name);
@@ -377,6 +435,8 @@ void knob_setting(const struct knob *k, uint32_t level, struct buf *to)
 {
     if (k->kind == KNOB_CORES)
         buf_printf(to, "%u core%s", level, level == 1 ? "" : "s");
+    else if (k->kind == KNOB_ARGUMENT && *k->text)
+        buf_printf(to, "%s=%.*s%u", k->name, (int)strcspn(k->text, "%"), k->text, level);
     else if (k->kind == KNOB_ARGUMENT)
         buf_printf(to, "%s%s%u", k->name, k->name[1] == '-' ? "=" : " ", level);
     else if (k->text[0] == '-')

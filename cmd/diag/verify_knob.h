@@ -16,7 +16,7 @@
  * =======================================================================
  *
  * A number on its command line that says how many at once, an environment variable that its
- * runtime reads, and for each command the cores it may run on.
+ * runtime reads (which the command line may set), and for each command the cores it may run on.
  */
 
 enum knob_kind { KNOB_CORES, KNOB_ENV, KNOB_ARGUMENT };
@@ -29,7 +29,7 @@ struct knob {
     bool set;             /* somebody chose `now`; else it is the default of the runtime */
     uint32_t now;         /* the level of the command as given */
     char name[KNOB_NAME]; /* "cores", "GOMAXPROCS", "-P" */
-    char text[KNOB_TEXT]; /* KNOB_ENV: the value, with '%' for the level */
+    char text[KNOB_TEXT]; /* of a variable: the value, with '%' for the level */
     size_t arg, at, n;    /* KNOB_ARGUMENT: the number is argv[arg][at .. at + n) */
 };
 
@@ -66,7 +66,8 @@ struct knob_facts {
 uint32_t knob_at_once(const struct recording *rec);
 
 /**
- * knob_in_text - the first option with a number that counts, in a command as one text
+ * knob_in_text - the first option with a number that counts, in a command as one text; where there
+ *   is none, the first variable that the command sets
  *
  * For recordings, which keep no argv: a blank within an argument looks like one between two.
  *

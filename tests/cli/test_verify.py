@@ -86,6 +86,18 @@ class Knobs(Verify):
         self.assertEqual(set(numbers), set(self.levels()['HOB_TEST_N']))
         self.assertIn('HOB_TEST_N seconds', report)
 
+    def test_a_variable_that_the_command_sets(self):
+        """Set around the command it would not reach the program."""
+        text = self.script('')
+        r, report = self.verify('-c', 'HOB_TEST_N=2 sh %s' % text,
+                                options=['--knob', 'HOB_TEST_N'], env={'HOB_TEST_N': '5'})
+        self.assertEqual(r.status, 0)
+        numbers = [int(run[0]) for run in self.runs()]
+        self.assertEqual(numbers[:2], [2, 2])
+        self.assertEqual(set(numbers), set(self.levels()['HOB_TEST_N']))
+        self.assertGreaterEqual(len(set(numbers)), 3)
+        self.assertIn('HOB_TEST_N seconds', report)
+
     def test_a_variable_with_more_in_it(self):
         self.verify(self.script(''), options=['--knob', 'HOB_TEST_N=n%end'],
                     env={'HOB_TEST_N': 'n3end'})

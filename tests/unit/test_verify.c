@@ -149,6 +149,53 @@ TEST(a_variable_is_a_knob_when_it_is_in_use)
     free(value);
 }
 
+TEST(a_variable_that_the_command_sets_is_varied_there)
+{
+    static const struct {
+        const char *line, *name;
+        uint32_t now;
+        bool workers;
+        const char *at_seven;
+    } rows[] = {
+        {"env/GOMAXPROCS=1/x", "GOMAXPROCS", 1, false, "GOMAXPROCS=7"},
+        {"sh/-c/GOMAXPROCS=2 .x", "GOMAXPROCS", 2, false, "GOMAXPROCS=7 .x"},
+        {"sh/-c/a; export UV_THREADPOOL_SIZE=2; x", "UV_THREADPOOL_SIZE", 2, true,
+         "a; export UV_THREADPOOL_SIZE=7; x"},
+        {"env/JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=3/x", "JAVA_TOOL_OPTIONS", 3, false,
+         "JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=7"},
+    };
+    static const char *const none[] = {"x/GOMAXPROCS",    "x/GOMAXPROCS=",   "x/GOMAXPROCS=a",
+                                       "x/AGOMAXPROCS=2", "x/GOMAXPROCS=2x", "x/y GOMAXPROCS=2"};
+    struct command c;
+    struct knob k;
+
+    setenv("GOMAXPROCS", "5", 1); /* the command's own goes first: it is what the program has */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct knob_facts f = facts_of(&c, rows[i].line, 1);
+        struct buf b = {0};
+
+        f.marks = bit_of("GOMAXPROCS");
+        CHECK_INT(knobs_find(&f, &k, 1), 1);
+        CHECK_INT(k.kind, KNOB_ARGUMENT);
+        CHECK_STR(k.name, rows[i].name);
+        CHECK_INT(k.now, rows[i].now);
+        CHECK_INT(k.workers, rows[i].workers);
+        char *text = knob_argument(&k, c.argv, 7);
+        CHECK_STR(text, rows[i].at_seven);
+        free(text);
+        CHECK_INT(knob_named(&f, rows[i].name, &k, &b), 0);
+        CHECK_INT(k.kind, KNOB_ARGUMENT);
+        knob_setting(&k, 7, &b);
+        CHECK(strncmp(b.p, rows[i].name, strlen(rows[i].name)) == 0 && strstr(b.p, "=7"));
+        buf_free(&b);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        struct knob_facts f = facts_of(&c, none[i], 1);
+
+        CHECK_INT(knobs_find(&f, &k, 1), 0);
+    }
+}
+
 TEST(options_of_a_variable_are_put_behind_those_it_has)
 {
     struct command c;
