@@ -166,8 +166,10 @@
     e.preventDefault();
     hover(e);
   }, {passive: false});
-  box.addEventListener('keydown', function (e) {
+  // A page just opened has no focus anywhere: its keys go to the body.
+  document.addEventListener('keydown', function (e) {
     if (e.ctrlKey || e.altKey || e.metaKey) return;
+    if (e.target !== document.body && !box.contains(e.target)) return;
     if (e.key === 'ArrowLeft') panBy(-.1);
     else if (e.key === 'ArrowRight') panBy(.1);
     else if (e.key === '+' || e.key === '=') zoomBy(1.5, .5);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """test_timeline.py - hob timeline: recordings in, pictures out, each read back"""
+import html
 import html.parser
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import termios
@@ -349,6 +351,63 @@ class Pages(cli.Case):
             self.page('turns', '.svg', '--title', 'A & B', '--width', '800'))
         self.assertEqual(root.get('width'), '800')
         self.assertIn('A & B', [e.text for e in root.iter()])
+
+
+class Browser(cli.Case):
+    """The page in a browser, used as somebody does who has just opened it."""
+    CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+    USE = '''<script>
+        var said = {}, moves = document.querySelector('.z'), svg = document.getElementById('timeline');
+        var box = svg.getBoundingClientRect(), data = JSON.parse(document.getElementById('data').textContent);
+        function see(name) { said[name] = [moves.getAttribute('transform'),
+                                           document.querySelector('.axis').textContent]; }
+        function key(name, at) {
+          at.dispatchEvent(new KeyboardEvent('keydown', {key: name, bubbles: true}));
+        }
+        function point(lane, share) {
+          var k = box.width / data.width, y = data.lanes[lane].y + data.lanes[lane].h / 2;
+          svg.dispatchEvent(new PointerEvent('pointermove', {bubbles: true,
+            clientX: box.left + k * (data.left + share * data.plot), clientY: box.top + k * y}));
+          return document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent;
+        }
+        key('Home', document.body); see('whole');
+        key('+', document.body); see('zoomed');
+        key('ArrowRight', document.getElementById('box')); see('panned');
+        key('+', document.querySelector('summary')); see('elsewhere');
+        key('-', document.body); see('back');
+        key('Home', document.body); see('home');
+        said.tip = point(2, .5);
+        said.none = point(2, -.01);
+        var e = document.createElement('pre');
+        e.id = 'said';
+        e.textContent = JSON.stringify(said);
+        document.body.appendChild(e);
+        </script></body>'''
+
+    @unittest.skipUnless(CHROMIUM, 'no Chromium here')
+    def test_keys_and_pointer(self):
+        path = self.path('page.html')
+        r = cli.hob('timeline', scene(self, 'mixed'), '-o', path)
+        self.assertEqual((r.status, r.err), (0, ''))
+        text = self.read(path)
+        self.assertEqual(text.count('</body>'), 1)
+        self.write('page.html', text.replace('</body>', self.USE))
+        r = subprocess.run([self.CHROMIUM, '--headless', '--no-sandbox', '--disable-gpu',
+                            '--user-data-dir=' + self.path('profile'), '--window-size=1200,900',
+                            '--dump-dom', 'file://' + path], capture_output=True, text=True,
+                           timeout=cli.WAIT_MOST, cwd=self.folder,
+                           env={**os.environ, 'HOME': self.folder})
+        found = re.search(r'<pre id="said">(.*?)</pre>', r.stdout)
+        if not found and '</html>' not in r.stdout:
+            self.skipTest('Chromium does not run here: ' + r.stderr.strip()[-200:])
+        said = json.loads(html.unescape(found[1]))
+        self.assertNotEqual(said['zoomed'], said['whole'])
+        self.assertNotEqual(said['panned'], said['zoomed'])
+        self.assertEqual(said['elsewhere'], said['panned'])  # other elements have their own keys
+        self.assertNotEqual(said['back'], said['panned'])
+        self.assertEqual(said['home'], said['whole'])
+        self.assertRegex(said['tip'], r'^main: lock')
+        self.assertEqual(said['none'], '')
 
 
 class Viewers(cli.Case):
