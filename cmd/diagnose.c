@@ -333,20 +333,28 @@ static int verify_prepare(struct diagnose_command *cmd, const struct option_args
     return r < 0 ? STATUS_USAGE : STATUS_DONE;
 }
 
+/* The file that is meant; NULL: none, or "-", which is standard output. */
+static const char *file_of(const char *path)
+{
+    return path && strcmp(path, "-") != 0 ? path : NULL;
+}
+
 /* What would do nothing where it stands; NULL: nothing. */
 static const char *misplaced(const struct diagnose_command *cmd)
 {
-    const char *json = cmd->json && strcmp(cmd->json, "-") != 0 ? cmd->json : NULL;
+    const char *json = file_of(cmd->json), *output = file_of(cmd->output);
 
     if (cmd->view.every && !cmd->live)
         return "--every goes with --live";
     if (cmd->run.follow && cmd->pid)
         return "--follow goes with a command, not with -p";
+    if (cmd->record && !file_of(cmd->record))
+        return "--record wants a file: standard output is the command's";
     if (json && cmd->record && files_same(json, cmd->record))
         return "--json and --record name one file";
-    if (json && cmd->output && files_same(json, cmd->output))
+    if (json && output && files_same(json, output))
         return "--json and -o name one file";
-    if (cmd->record && cmd->output && files_same(cmd->record, cmd->output))
+    if (cmd->record && output && files_same(cmd->record, output))
         return "--record and -o name one file";
     return NULL;
 }
@@ -378,10 +386,10 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
         return status;
     if (cmd->record && (status = file_may(cmd->record)) < 0)
         return file_failed(cmd->record, status);
-    if (cmd->json && strcmp(cmd->json, "-") != 0 && (status = file_may(cmd->json)) < 0)
+    if (file_of(cmd->json) && (status = file_may(cmd->json)) < 0)
         return file_failed(cmd->json, status);
-    cmd->to = stderr;
-    if (cmd->output && !(cmd->to = fopen(cmd->output, "we"))) {
+    cmd->to = cmd->output ? stdout : stderr;
+    if (file_of(cmd->output) && !(cmd->to = fopen(cmd->output, "we"))) {
         fprintf(stderr, "hob diagnose: %s: %s\n", cmd->output, strerror(errno));
         return STATUS_FAILED;
     }
@@ -391,7 +399,7 @@ static int checked_go(struct diagnose_command *cmd, const struct option_args *ar
     cmd->run.live = cmd->live ? &cmd->view : NULL;
     cmd->run.pipe_was = tool_pipe_was;
     status = command_go(cmd);
-    if (cmd->output)
+    if (file_of(cmd->output))
         fclose(cmd->to);
     return status;
 }
@@ -454,7 +462,8 @@ int cmd_diagnose(int argc, char *const argv[])
                         "between two pictures of --live (300ms; lines: 1s)"),
         OPTION_INT(0, "tier", &cmd.tier, 1, 2, "N",
                    "1: switch records of the kernel, 2: samples of /proc (the first that works)"),
-        OPTION_STRING('o', "output", &cmd.output, "FILE", "the report to FILE (standard error)"),
+        OPTION_STRING('o', "output", &cmd.output, "FILE",
+                      "the report to FILE (standard error); -: standard output"),
         OPTION_FLAG(0, "explain", &cmd.explain, "say how the rule came to its verdict"),
         OPTION_STRING(0, "json", &cmd.json, "FILE",
                       "the verdict as JSON to FILE; -: standard output"),

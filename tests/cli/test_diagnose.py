@@ -249,7 +249,8 @@ class PassThrough(Diagnose):
 
     def test_what_would_do_nothing_where_it_stands(self):
         for args, told in ((['--every', '1s', 'true'], '--every goes with --live'),
-                           (['--follow', '-p', '1'], '--follow goes with a command')):
+                           (['--follow', '-p', '1'], '--follow goes with a command'),
+                           (['--record', '-', 'true'], '--record wants a file')):
             r = cli.hob('diagnose', *args)
             self.assertEqual((r.status, r.out), (2, ''))
             self.one_line(r.err, 'hob diagnose: ' + told)
@@ -284,6 +285,12 @@ class PassThrough(Diagnose):
         r = cli.hob('diagnose', 'echo', 'out')
         self.assertEqual((r.status, r.out), (0, 'out\n'))
         self.assertIn('VERDICT', r.err)
+
+    def test_a_report_to_standard_output_comes_behind_the_commands(self):
+        r = cli.hob('diagnose', '-o', '-', '--json', '-', 'echo', 'out', cwd=self.folder)
+        self.assertEqual((r.status, r.err), (0, ''))
+        self.assertRegex(r.out, r'(?s)^out\n.* VERDICT .*\n\{"hob_diagnose": *1')
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_what_it_inherits_is_what_hob_was_given(self):
         told = script('''
