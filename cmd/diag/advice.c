@@ -198,7 +198,7 @@ static const char *const code[N_LANGUAGES][N_CURES] = {
         {
             [CURE_CONCURRENCY] = "xargs -P {n} -n 1 COMMAND < list",
             [CURE_FILES] = "xargs -P {n} -n 1 COMMAND < list",
-            [CURE_PARALLELISM] = "xargs -P {p} -n 1 COMMAND < list",
+            [CURE_PARALLELISM] = "xargs -P {p} -n 1 COMMAND < list; of a makefile: make -j {p}",
             [CURE_BOTH] = "xargs -P {n} -n 1 COMMAND < list",
             [CURE_POOL_IO] = "xargs -P {n} -n 1 COMMAND < list",
             [CURE_OVERSUB] = "xargs -P {p} -n 1 COMMAND < list",

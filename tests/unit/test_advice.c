@@ -100,6 +100,11 @@ TEST(who_runs_an_installed_program_is_not_told_to_write_it)
         CHECK_STR(s.a.what, "more operations at once"); /* not "on the threads there are" */
         rec_free(&s.rec);
     }
+    /* a makefile is a script as well, and its recipes are no list */
+    scene_open(&s, LANG_SHELL, "make all");
+    scene_advise(&s, HOB_ADVICE_PARALLELISM, MISMATCH_NONE);
+    CHECK(holds(s.a.code, "xargs -P 4 -n 1 COMMAND") && holds(s.a.code, "make -j 4"));
+    rec_free(&s.rec);
     /* an interpreter is installed too, and its program is not */
     scene_open(&s, LANG_PYTHON, "python3 a.py");
     s.m.installed = true;
