@@ -74,7 +74,7 @@ static int draw_here(const struct timeline *t)
         r = draw_term(&d->rec, &how, &b);
     }
     if (r == 0 && d->rec.notes)
-        draw_term_lines(&b, d->rec.notes, how.ascii);
+        draw_term_lines(&b, d->rec.notes, how.width, how.ascii);
     if (r == 0)
         r = buf_error(&b);
     if (r < 0)

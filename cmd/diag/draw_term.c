@@ -185,15 +185,22 @@ void draw_term_name(struct buf *b, const char *name, uint32_t columns, bool asci
         buf_putc(b, ' ');
 }
 
-void draw_term_lines(struct buf *b, const char *text, bool ascii)
+void draw_term_lines(struct buf *b, const char *text, uint32_t columns, bool ascii)
 {
     char escaped[ESCAPED];
     bool fresh = true;
-    uint32_t c;
+    uint32_t c, at = 0;
 
+    columns = columns ? columns : WIDTH;
     for (const char *from = text; (c = draw_char(&text)) != 0; from = text) {
+        if (c == ' ' && !fresh && at + 1 + strcspn(text, " \n") > columns) {
+            buf_putc(b, '\n');
+            fresh = true;
+            continue;
+        }
         if (fresh)
             buf_putc(b, ' ');
+        at = fresh ? 2 : at + 1;
         fresh = c == '\n';
         if (fresh || (draw_char_ok(c) && (c < 0x7f || !ascii)))
             buf_add(b, from, (size_t)(text - from));

@@ -42,8 +42,9 @@ void draw_term_detect(int fd, struct draw_term_how *ret);
 int draw_term(const struct recording *rec, const struct draw_term_how *how, struct buf *out);
 
 /** draw_term_lines - lines of text, such as a recording's notes, each indented by a blank and with
- * its newline; escaped like names */
-void draw_term_lines(struct buf *b, const char *text, bool ascii);
+ * its newline; escaped like names, and continued on the next line before a word that does not fit
+ */
+void draw_term_lines(struct buf *b, const char *text, uint32_t columns, bool ascii);
 
 /** draw_term_name - a name in exactly `columns` columns, cut or filled up with blanks; control
  * characters are escaped, in ASCII everything else too */

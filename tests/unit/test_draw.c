@@ -115,11 +115,14 @@ TEST(names_fill_their_columns)
 
 TEST(lines_are_indented_and_escaped)
 {
-    draw_term_lines(&b, "one \x1b[31m\ntwo é", false);
+    draw_term_lines(&b, "one \x1b[31m\ntwo é", 80, false);
     CHECK_STR(b.p, " one \\x1b[31m\n two é\n");
     buf_reset(&b);
-    draw_term_lines(&b, "é\n", true);
+    draw_term_lines(&b, "é\n", 80, true);
     CHECK_STR(b.p, " \\xe9\n");
+    buf_reset(&b);
+    draw_term_lines(&b, "one two three four-and-more\nfive", 10, false);
+    CHECK_STR(b.p, " one two\n three\n four-and-more\n five\n");
     buf_free(&b);
 }
 
