@@ -223,7 +223,7 @@ static void on_fork(struct switches *s, const struct switch_event *e, int64_t at
     if (!t)
         return;
     thread_enter(t, REC_READY, at);
-    t->delay_based = true; /* it has none yet */
+    t->delay_based = t->forked = true; /* it has none yet */
     const struct thread *maker = threads_find(&s->threads, e->parent);
     if (maker)
         memcpy(rec->threads[t->row].name, rec->threads[maker->row].name,

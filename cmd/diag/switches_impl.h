@@ -6,6 +6,7 @@
 #define HOB_DIAG_SWITCHES_IMPL_H
 
 #include "diag/guess.h"
+#include "diag/procfs.h"
 #include "diag/switches.h"
 #include "diag/threads.h"
 #include "diag/wakers.h"
@@ -67,6 +68,9 @@ void switches_wait_begins(struct switches *s, struct thread *t);
 
 /** switches_turn_begins - what it does from now on is what the next gap is filled with. */
 void switches_turn_begins(struct thread *t);
+
+/** switches_counts - what the kernel counts of a thread; -ESRCH and the like: it is gone */
+int switches_counts(const struct thread *t, struct procfs_sched *ret);
 
 /** switches_woke - a thread that has a core again after a wait (at the time `at`). */
 void switches_woke(struct switches *s, struct thread *t, int64_t at);

@@ -25,7 +25,7 @@
 
 enum { PPM = 1000000 };
 
-static int counts_read(const struct thread *t, struct procfs_sched *ret)
+int switches_counts(const struct thread *t, struct procfs_sched *ret)
 {
     char text[128];
     int n = procfs_read(text, sizeof text, "/proc/%d/task/%d/schedstat", t->proc->pid, t->tid);
@@ -81,7 +81,7 @@ static void thread_rests(void *arg, struct thread *t, int64_t now)
         t->rest_ready_ppm = (uint32_t)((double)t->sum[REC_READY] / (double)all * PPM);
     }
     /* All zero: a kernel that has the file and does not count. */
-    if (counts_read(t, &is) == 0 && is.turns > 0)
+    if (switches_counts(t, &is) == 0 && is.turns > 0)
         b->n_read++;
     counts_keep(t, &is);
     b->s->rest_kin += kin_of(t);
@@ -170,7 +170,7 @@ static void thread_look(void *arg, struct thread *t, int64_t now)
     struct rest_look *look = arg;
     struct switches *s = look->s;
     struct procfs_sched is;
-    int r = counts_read(t, &is);
+    int r = switches_counts(t, &is);
     bool counts = r == 0 && is.run >= t->rest_run && is.delay >= t->rest_delay;
 
     if (r < 0 && !look->last) {

@@ -37,6 +37,7 @@ struct thread {
     bool keeps;                 /* others waiting, when it was asked last */
     int64_t delay_before, delay_known; /* without a core: before the recording, and recorded */
     bool delay_based;
+    bool forked;      /* its birth was heard of: what the kernel counts began with it */
     int64_t delay_at; /* when the kernel was asked last */
     struct look look;
     struct guesses *guesses; /* freed with it */
@@ -46,6 +47,7 @@ struct thread {
     int64_t main_wait_lasted;
     struct guesses *kinds; /* of its waits, by how long they were; freed with it */
     bool changed;
+    bool counted; /* in a gap: the next two are as it began */
     /* at the last look of a rest */
     uint64_t rest_run, rest_delay, rest_turns; /* as the kernel counts them */
     uint32_t rest_run_ppm, rest_ready_ppm;     /* of the time before it */

@@ -499,6 +499,37 @@ TEST(a_gap_is_filled_with_what_was_before)
     rec_free(&rec);
 }
 
+/* Many threads make a gap of seconds, and what there was before is over. */
+TEST(a_long_gap_is_filled_with_what_the_kernel_counted)
+{
+    const int64_t at = TICK, to = at + 2 * HOB_SEC;
+    const struct rec_ival *v;
+
+    begin();
+    waits_for(REC_SLEEP, "");
+    happens(SWITCH_EXEC, getpid(), getpid(), 0); /* it computes all the time, as it seems */
+    happens(SWITCH_FORK, PID, PID + 1, 0);       /* there is no such process */
+    happens(SWITCH_IN, PID, PID + 1, TICK / 2);
+    happens(SWITCH_OUT, PID, PID + 1, TICK / 2 + 1000);
+    happens(SWITCH_FORK, PID, PID + 2, 0);
+    happens(SWITCH_IN, PID, PID + 2, TICK / 2);
+    switches_pause(s, at);
+    switches_resume(s, to);
+    v = &rec.threads[0].ivals[rec.threads[0].n_ivals - 1];
+    CHECK(v->from == at && v->to == to);
+    CHECK(v->state == REC_WAIT && v->run_ppm < 500000); /* this test took less than a second */
+    v = &rec.threads[2].ivals[rec.threads[2].n_ivals - 1];
+    CHECK(v->from == at && v->to == to);
+    CHECK(v->run_ppm + v->ready_ppm == 0 && v->kind == REC_UNKNOWN);
+    CHECK_INT(switches_live(s), 3);
+    switches_look(s, to + TICK, TICK, true);
+    end(to + 2 * TICK);
+    v = &rec.threads[1].ivals[rec.threads[1].n_ivals - 1]; /* still in the wait it was in */
+    CHECK(v->state == REC_WAIT && v->run_ppm == 0 && v->ready_ppm == 0);
+    CHECK(v->from <= at && v->to == to + 2 * TICK);
+    rec_free(&rec);
+}
+
 TEST(one_that_ended_in_a_gap_is_gone)
 {
     begin();
