@@ -312,7 +312,7 @@ static double stood_of(const struct recording *r, size_t first, const struct mea
         }
         seen = iv;
     }
-    return stood;
+    return seen ? stood : -1;
 }
 
 static bool is_first(const struct recording *r, size_t look)
@@ -330,6 +330,8 @@ int measure_looks(const struct measure_frame *f, struct measures *m)
 
     if (!stood)
         return -ENOMEM;
+    for (size_t i = 0; i < r->n_threads; i++)
+        stood[i] = -1; /* no look was made */
     m->has_loop |= r->n_looks > 0;
     for (size_t i = 0; i < r->n_looks; i++) {
         m->loop_looked |= !r->looks[i].stands;
@@ -344,7 +346,7 @@ int measure_looks(const struct measure_frame *f, struct measures *m)
     for (size_t i = 0; i < r->n_threads; i++) {
         if (f->handed[r->threads[i].proc])
             continue;
-        m->loop_slept += fmax(slept_of(f, &r->threads[i]), stood[i]);
+        m->loop_slept += stood[i] < 0 ? slept_of(f, &r->threads[i]) : stood[i];
         if (!m->loop_looked)
             guess_of(f, &r->threads[i], m);
     }

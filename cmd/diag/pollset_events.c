@@ -80,7 +80,7 @@ int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
 {
     struct pollset *s = c ? pollset_of(l, p->pid, c) : pollset_kept(l, p->pid, false);
     int64_t now = hob_now();
-    size_t n_ready = 0, n_ended = 0, n_several = 0;
+    size_t n_ready = 0, n_ended = 0, n_several = 0, n_asks = 0;
     int r = 0;
 
     if (!s)
@@ -102,14 +102,17 @@ int pollset_events(struct looker *l, struct look_proc *p, const struct call *c,
             !c || c->how != CALL_OTHER || m->role == FILE_SERVER || m->role == FILE_LISTENS;
 
         n_several += m->seen && counts && is_outside(m->role);
+        n_asks += m->seen && m->role == FILE_CLIENT;
         n_ready += counts && m->ready;
         n_ended += counts && m->ended;
         *moved += ((m->ino ^ m->moved * 0x9e3779b97f4a7c15u) | 1) * 0xff51afd7ed558ccdu;
     }
     uint32_t apart = c && c->how == CALL_OTHER ? s->n_role[FILE_LISTENS] : 0;
-    *ret_waits = n_several > 1 + apart && n_ready > 0 ? SET_WAITS
-                 : n_ready + n_ended > 0              ? SET_NOBODY
-                                                      : SET_UNKNOWN;
+    /* Connections of clients alone, with nothing in them: nobody waits, whatever the loop told
+     * itself. */
+    *ret_waits = n_several > 1 + apart && n_ready > 0                           ? SET_WAITS
+                 : n_ready + n_ended > 0 || (n_asks > 0 && n_asks == n_several) ? SET_NOBODY
+                                                                                : SET_UNKNOWN;
     return 0;
 }
 

@@ -131,8 +131,11 @@ static void look_stands_all(struct switches *s, int64_t now)
     for (size_t i = 0; i < s->stands.n; i++) {
         struct thread *t = threads_find(&s->threads, s->stands.pid[i]);
 
+        if (t)
+            t->listed = false;
         if (!t || t->state != REC_WAIT || !t->looked || !may_stand(t))
             continue;
+        t->listed = true;
         s->stands.pid[n++] = t->tid;
         if (now - t->since < STOOD_LONG || now < t->stand_at)
             continue;
@@ -140,6 +143,7 @@ static void look_stands_all(struct switches *s, int64_t now)
         int r = look_stands(s->looker, t->proc->pid, t->tid, &t->look, &look);
         if (r < 0 && r != -EAGAIN) {
             n--; /* no loop: not again in this wait */
+            t->listed = false;
             continue;
         }
         t->stand_at = now + LOOP_EVERY;
@@ -168,8 +172,10 @@ static void wait_look(struct switches *s, struct thread *t, int64_t now)
     t->looked_at = now;
     if (t->look.stale || (t->look.flags & REC_IVAL_SET && t->proc->n_threads > 1))
         pids_add(s, &s->sets, t->tid);
-    if (may_stand(t))
+    if (may_stand(t) && !t->listed) {
+        t->listed = true;
         pids_add(s, &s->stands, t->tid);
+    }
 }
 
 /* The oldest first; a wait that is over was not looked at. */

@@ -34,6 +34,7 @@ struct thread {
     int64_t looked_at;
     int64_t ran_since, loop_at; /* its last wait's end; the next time to ask about its loop */
     int64_t stand_at;           /* the same while it waits */
+    bool listed;                /* among those that may stand */
     bool keeps;                 /* others waiting, when it was asked last */
     int64_t delay_before, delay_known; /* without a core: before the recording, and recorded */
     bool delay_based;

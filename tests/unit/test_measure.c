@@ -783,6 +783,20 @@ TEST(a_loop_that_waits_for_a_child_with_events_waiting_stands)
     rec_free(&r);
 }
 
+TEST(what_is_seen_of_a_loop_that_sleeps_outweighs_what_is_in_flight)
+{
+    struct recording r;
+
+    made_open(&r, 2);
+    uint32_t t = made_thread(&r, 10, 10, 0, "/usr/bin/prog");
+    made_set(&r, t, 0, 10, 12);
+    made_wait(&r, t, 10, 110, REC_SLEEP, NULL); /* all answers are read */
+    made_stand(&r, t, 50, false);
+    made_set(&r, t, 110, 120, 12);
+    CHECK_NEAR(take(&r).loop_slept, 0, 1e-9);
+    rec_free(&r);
+}
+
 TEST(who_follows_a_feed_does_not_sleep_by_another_threads_timer)
 {
     for (int feed = 0; feed < 2; feed++) {

@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * test_switches.c - a recording from switch records, and what is asked beside them
+ *
+ * Length: one file as the files of switches share one state; its cases share one made world.
+ */
 #include "diag/switches.h"
 
 #include <errno.h>
@@ -406,6 +411,33 @@ TEST(a_thread_that_was_preempted_is_asked_about_its_loop)
     rec_free(&rec);
 }
 
+TEST(however_often_it_waited_it_is_asked_once_in_a_wait_whether_it_is_a_loop)
+{
+    int64_t at = TICK;
+
+    begin();
+    happens(SWITCH_EXEC, PID, PID, 0);
+    happens(SWITCH_IN, PID, PID, 0);
+    eye.answer = LOOK_WAITS;
+    eye.look = (struct look){.kind = REC_CHILD, .timeout = -1, .set_fd = -1};
+    eye.stands_result = -ENOENT;
+    for (int i = 0; i < 20; i++) { /* waits of 2 ms, each seen */
+        happens(SWITCH_OUT, PID, PID, at);
+        at += TICK;
+        switches_look(s, at, TICK, true);
+        at += TICK;
+        happens(SWITCH_IN, PID, PID, at);
+    }
+    happens(SWITCH_OUT, PID, PID, at);
+    for (int i = 0; i < 30; i++) {
+        at += TICK;
+        switches_look(s, at, TICK, true);
+    }
+    CHECK_INT(eye.stands, 1);
+    end(at + TICK);
+    rec_free(&rec);
+}
+
 TEST(a_thread_that_waits_as_no_loop_should_is_asked_whether_it_is_one)
 {
     begin();
@@ -584,7 +616,7 @@ TEST(a_run_of_any_length_stays_within_its_bounds)
         CHECK(rec.n_ivals <= IVALS);
     }
     CHECK(room() <= 2 * IVALS + 8 * rec.n_threads);
-    CHECK_INT(rec.n_wakes <= WAKES_MOST, true);
+    CHECK(rec.n_wakes > 0 && rec.n_wakes <= WAKES_MOST);
     CHECK_INT(switches_live(s), 2);
     CHECK_INT(rec.n_threads, 2 + CHILDREN);
     end(at);
