@@ -361,7 +361,8 @@ TEST(an_idle_connection_that_the_other_end_closes_keeps_nobody_waiting)
 struct notifier {
     const struct links *links;
     int wake[2];
-    bool again; /* it waits for the connections while the other thread computes */
+    bool again;        /* it waits for the connections while the other thread computes */
+    volatile int *tid; /* shared: who it is, for a sanitizer may have threads of its own */
 };
 
 static void *notify(void *arg)
@@ -369,6 +370,7 @@ static void *notify(void *arg)
     const struct notifier *n = arg;
     fd_set set;
 
+    *n->tid = gettid();
     for (bool all = true;; all = n->again) {
         FD_ZERO(&set);
         FD_SET(n->wake[0], &set);
@@ -392,30 +394,11 @@ static void compute_beside(void *arg)
         ;
 }
 
-static int32_t second_thread(int32_t pid)
-{
-    char path[64];
-    int32_t tid = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/task", pid);
-    while (tid == 0) {
-        DIR *d = opendir(path);
-        struct dirent *e;
-
-        CHECK(d);
-        while ((e = readdir(d)))
-            if (atoi(e->d_name) > 0 && atoi(e->d_name) != pid)
-                tid = atoi(e->d_name);
-        closedir(d);
-    }
-    return tid;
-}
-
 /* Tcl's way: one thread waits, and another one is the loop. */
 static void check_notifier(bool again)
 {
     struct rec_look look = {.ready = false};
-    struct notifier n = {.again = again};
+    struct notifier n = {.again = again, .tid = shared_int()};
     struct links k;
     struct scene s;
     struct look waits;
@@ -424,7 +407,9 @@ static void check_notifier(bool again)
     n.links = &k;
     CHECK(pipe(n.wake) == 0);
     scene_open(&s, compute_beside, &n);
-    int32_t tid = second_thread(s.pid);
+    while (*n.tid == 0)
+        sched_yield();
+    int32_t tid = *n.tid;
     while (look_at(s.looker, s.pid, tid, &waits) != LOOK_WAITS || waits.outside != 3)
         sched_yield();
     CHECK_INT(look_loop(s.looker, s.pid, s.pid, &look), -ENOENT); /* it waits for them */
@@ -441,6 +426,7 @@ static void check_notifier(bool again)
     links_close(&k);
     close(n.wake[0]);
     close(n.wake[1]);
+    munmap((void *)n.tid, sizeof(int));
 }
 
 TEST(a_loop_whose_other_thread_waits_for_it_is_asked)
